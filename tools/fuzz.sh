@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Runs every fuzz target of the repository for FUZZTIME each (default 10s), one
+# after the other, because `go test -fuzz` takes one target of one package.
+# A failing input is kept under testdata/fuzz: commit it with the fix.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+fuzztime=${FUZZTIME:-10s}
+failed=()
+count=0
+while IFS=: read -r file line; do
+  package=./$(dirname "$file")
+  target=$(sed -E 's/^func (Fuzz[A-Za-z0-9_]*)\(.*/\1/' <<<"$line")
+  count=$((count + 1))
+  echo "fuzz $package $target"
+  # -run of nothing: the ordinary tests have their own gate.
+  go test -run '^$' -fuzz "^${target}\$" -fuzztime "$fuzztime" "$package" ||
+    failed+=("$package $target")
+done < <(grep -rE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*\(' \
+  pkg proto gateway services | sort)
+
+if ((${#failed[@]} > 0)); then
+  printf 'fuzzing failed: %s\n' "${failed[@]}" >&2
+  exit 1
+fi
+echo "$count fuzz targets, $fuzztime each: nothing found"
