@@ -20,7 +20,13 @@ import (
 // of the engine are errs errors: Unavailable when the store cannot be reached
 // or a transaction lost every retry (reason STORE_UNAVAILABLE or
 // STORE_CONTENTION), Precondition when it is read-only (STORE_READ_ONLY),
-// Exhausted when the disk is full (STORE_FULL).
+// Exhausted when the disk is full (STORE_FULL); reasons.go lists them all. A
+// context that ended is Canceled or DeadlineExceeded, and the context's own
+// error under errors.Is.
+//
+// A closure must not call the Store: on bbolt an Update inside a closure waits
+// for itself, on PostgreSQL it takes a second connection. A closure uses its
+// Reader or Tx, on its own goroutine, and not after it returns.
 type Store interface {
 	// View runs fn on a consistent snapshot. The reader must not be used
 	// after fn returns. fn may run more than once.
@@ -31,9 +37,10 @@ type Store interface {
 	// fails, no write of it is ever seen. fn may run more than once, so it
 	// must be pure: no remote call, clock, randomness, log or channel inside.
 	//
-	// When Update returns an error because ctx ended while the commit was
-	// under way, the writes may or may not have taken effect; callers that
-	// retry do so under a request id.
+	// When Update returns an error because ctx ended, or the connection broke
+	// (STORE_OUTCOME_UNKNOWN), while the commit was under way, the writes may
+	// or may not have taken effect; callers that retry do so under a request
+	// id.
 	Update(ctx context.Context, fn func(tx Tx) error) error
 
 	// Ping reports whether the store can serve a read now. It is what
@@ -61,7 +68,8 @@ type Reader interface {
 
 	// Scan yields the items of the range in key order, or from the end when
 	// r.Reverse. The sequence ends at the first error it yields. Stopping
-	// early is cheap.
+	// early is cheap. It shows the state it began with: the loop's body may
+	// read and write the same range.
 	Scan(table string, r Range) iter.Seq2[Item, error]
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -40,6 +41,34 @@ func finish(doc *document, base document) error {
 	}
 	doc.Paths = renamed
 	mergeComponents(doc, base)
+	return finishStreams(doc, base.Streams)
+}
+
+// finishStreams gives operations that stream the media types they are served
+// in: a message per line, or per server-sent event. Each id must be there.
+func finishStreams(doc *document, ids []string) error {
+	left := slices.Clone(ids)
+	for _, item := range doc.Paths {
+		for _, value := range item {
+			op, _ := value.(object)
+			at := slices.Index(left, fmt.Sprint(op["operationId"]))
+			if at < 0 {
+				continue
+			}
+			left = slices.Delete(left, at, at+1)
+			responses, _ := op["responses"].(object)
+			ok, _ := responses["200"].(object)
+			content, _ := ok["content"].(object)
+			one := content["application/json"]
+			if one == nil {
+				return fmt.Errorf("%s answers nothing that could be streamed", op["operationId"])
+			}
+			ok["content"] = object{"application/x-ndjson": one, "text/event-stream": one}
+		}
+	}
+	if len(left) > 0 {
+		return fmt.Errorf("no operation has the id %s of a stream", strings.Join(left, ", "))
+	}
 	return nil
 }
 

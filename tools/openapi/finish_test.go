@@ -37,13 +37,15 @@ const merged = `{
         "200": {"description": "A generic empty message that you can re-use"}}}},
     "/v1/roles/{role.name}": {"patch": {
       "parameters": [{"name": "role.name", "in": "path"}],
-      "responses": {"200": {"description": "A role."}}}}
+      "operationId": "RoleService_StreamRoles",
+      "responses": {"200": {"description": "A role.", "content": {"application/json": {"schema": {"type": "object"}}}}}}}
   },
   "components": {"schemas": {"google.rpc.Status": {}, "Role": {}}}
 }`
 
 const base = `{
   "info": {"title": "Guildhall"},
+  "x-streams": ["RoleService_StreamRoles"],
   "paths": {"/v1/roles/{role}": {"post": {"description": "By hand."}}},
   "components": {
     "responses": {"Problem": {"description": "Refused."}},
@@ -71,12 +73,23 @@ func TestRun_finishesTheDocument(t *testing.T) {
 			t.Errorf("no %s in %s", want, text)
 		}
 	}
+	text, _ = json.Marshal(item["patch"])
+	if want := `"content":{"application/x-ndjson":{"schema":{"type":"object"}},"text/event-stream":{"schema":{"type":"object"}}}`; !strings.Contains(string(text), want) {
+		t.Errorf("a stream is described as %s", text)
+	}
 	schemas := doc.Components["schemas"]
 	if schemas["google.rpc.Status"] != nil || schemas["Role"] == nil || schemas["Problem"] == nil {
 		t.Errorf("schemas are %v, want Role and Problem", schemas)
 	}
 	if title := doc.Info.(object)["title"]; title != "Guildhall" {
 		t.Errorf("title is %v, want the one of the base document", title)
+	}
+}
+
+func TestRun_refusesAStreamThatIsNotThere(t *testing.T) {
+	_, err := finished(t, strings.Replace(merged, "RoleService_StreamRoles", "RoleService_Other", 1))
+	if err == nil || !strings.Contains(err.Error(), "RoleService_StreamRoles") {
+		t.Fatalf("error is %v, want one that names the stream", err)
 	}
 }
 

@@ -28,6 +28,9 @@ type document struct {
 	Tags       []any      `json:"tags,omitempty"`
 	Paths      paths      `json:"paths"`
 	Components components `json:"components"`
+	// Streams is only in the base document: the ids of operations that answer
+	// with a stream, which the generator describes as one message.
+	Streams []string `json:"x-streams,omitempty"`
 }
 
 type (

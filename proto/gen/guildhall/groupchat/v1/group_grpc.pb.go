@@ -40,24 +40,32 @@ const (
 //
 // Customer groups and their members.
 type GroupServiceClient interface {
-	// Creates a group; the caller becomes its owner. Reasons: GROUP_EXISTS.
+	// Creates a group; the caller becomes its owner. Reasons: GROUP_EXISTS,
+	// GRANT_PENDING.
 	CreateGroup(ctx context.Context, in *CreateGroupRequest, opts ...grpc.CallOption) (*Group, error)
 	// Returns a group. Reasons: GROUP_NOT_FOUND.
 	GetGroup(ctx context.Context, in *GetGroupRequest, opts ...grpc.CallOption) (*Group, error)
 	// Lists the groups that the caller may get, by name: those it is a member of,
 	// or all for a holder of groupchat.groups.list on the organisation.
 	ListGroups(ctx context.Context, in *ListGroupsRequest, opts ...grpc.CallOption) (*ListGroupsResponse, error)
-	// Changes the masked fields. Reasons: GROUP_NOT_FOUND, ETAG_MISMATCH.
+	// Changes the masked fields. Reasons: GROUP_NOT_FOUND, GROUP_DELETED,
+	// ETAG_MISMATCH.
 	UpdateGroup(ctx context.Context, in *UpdateGroupRequest, opts ...grpc.CallOption) (*Group, error)
 	// Marks a group deleted: nobody can write to it, its streams end, and it is
 	// gone at purge_time. Reasons: GROUP_NOT_FOUND, ETAG_MISMATCH.
 	DeleteGroup(ctx context.Context, in *DeleteGroupRequest, opts ...grpc.CallOption) (*Group, error)
 	// Brings a deleted group back before its purge time.
-	// Reasons: GROUP_NOT_FOUND, NOT_DELETED.
+	// Reasons: GROUP_NOT_FOUND, NOT_DELETED, ETAG_MISMATCH.
 	UndeleteGroup(ctx context.Context, in *UndeleteGroupRequest, opts ...grpc.CallOption) (*Group, error)
 	// Adds an account to a group. When the call returns, the new member may read
-	// and write. Reasons: GROUP_NOT_FOUND, MEMBER_EXISTS, ACCOUNT_INVALID,
-	// GROUP_FULL, OWNER_REQUIRED (only an owner adds administrators).
+	// and write.
+	//
+	// What people do in a group is for those who run it; somebody who holds the
+	// same permission on the whole organisation passes for its owner.
+	//
+	// Reasons: GROUP_NOT_FOUND, GROUP_DELETED, MEMBER_EXISTS, ACCOUNT_INVALID,
+	// ROLE_INVALID, GROUP_FULL, ADMIN_REQUIRED, OWNER_REQUIRED (only an owner adds
+	// administrators), GRANT_PENDING (it is done, and takes effect soon).
 	CreateMember(ctx context.Context, in *CreateMemberRequest, opts ...grpc.CallOption) (*Member, error)
 	// Returns a member. Reasons: MEMBER_NOT_FOUND.
 	GetMember(ctx context.Context, in *GetMemberRequest, opts ...grpc.CallOption) (*Member, error)
@@ -66,12 +74,14 @@ type GroupServiceClient interface {
 	// Changes a member's role or nickname. A group always has exactly one owner:
 	// making a member OWNER makes the present owner an ADMIN, in one step.
 	//
-	// Reasons: MEMBER_NOT_FOUND, ETAG_MISMATCH, LAST_OWNER, OWNER_REQUIRED.
+	// Reasons: MEMBER_NOT_FOUND, GROUP_DELETED, ETAG_MISMATCH, ROLE_INVALID,
+	// LAST_OWNER, ADMIN_REQUIRED, OWNER_REQUIRED, GRANT_PENDING.
 	UpdateMember(ctx context.Context, in *UpdateMemberRequest, opts ...grpc.CallOption) (*Member, error)
 	// Removes a member, or leaves, when the caller names itself. When the call
 	// returns, its reads, writes and open streams are refused.
 	//
-	// Reasons: MEMBER_NOT_FOUND, LAST_OWNER, OWNER_REQUIRED.
+	// Reasons: MEMBER_NOT_FOUND, ETAG_MISMATCH, LAST_OWNER, ADMIN_REQUIRED,
+	// OWNER_REQUIRED, GRANT_PENDING.
 	DeleteMember(ctx context.Context, in *DeleteMemberRequest, opts ...grpc.CallOption) (*Member, error)
 }
 
@@ -199,24 +209,32 @@ func (c *groupServiceClient) DeleteMember(ctx context.Context, in *DeleteMemberR
 //
 // Customer groups and their members.
 type GroupServiceServer interface {
-	// Creates a group; the caller becomes its owner. Reasons: GROUP_EXISTS.
+	// Creates a group; the caller becomes its owner. Reasons: GROUP_EXISTS,
+	// GRANT_PENDING.
 	CreateGroup(context.Context, *CreateGroupRequest) (*Group, error)
 	// Returns a group. Reasons: GROUP_NOT_FOUND.
 	GetGroup(context.Context, *GetGroupRequest) (*Group, error)
 	// Lists the groups that the caller may get, by name: those it is a member of,
 	// or all for a holder of groupchat.groups.list on the organisation.
 	ListGroups(context.Context, *ListGroupsRequest) (*ListGroupsResponse, error)
-	// Changes the masked fields. Reasons: GROUP_NOT_FOUND, ETAG_MISMATCH.
+	// Changes the masked fields. Reasons: GROUP_NOT_FOUND, GROUP_DELETED,
+	// ETAG_MISMATCH.
 	UpdateGroup(context.Context, *UpdateGroupRequest) (*Group, error)
 	// Marks a group deleted: nobody can write to it, its streams end, and it is
 	// gone at purge_time. Reasons: GROUP_NOT_FOUND, ETAG_MISMATCH.
 	DeleteGroup(context.Context, *DeleteGroupRequest) (*Group, error)
 	// Brings a deleted group back before its purge time.
-	// Reasons: GROUP_NOT_FOUND, NOT_DELETED.
+	// Reasons: GROUP_NOT_FOUND, NOT_DELETED, ETAG_MISMATCH.
 	UndeleteGroup(context.Context, *UndeleteGroupRequest) (*Group, error)
 	// Adds an account to a group. When the call returns, the new member may read
-	// and write. Reasons: GROUP_NOT_FOUND, MEMBER_EXISTS, ACCOUNT_INVALID,
-	// GROUP_FULL, OWNER_REQUIRED (only an owner adds administrators).
+	// and write.
+	//
+	// What people do in a group is for those who run it; somebody who holds the
+	// same permission on the whole organisation passes for its owner.
+	//
+	// Reasons: GROUP_NOT_FOUND, GROUP_DELETED, MEMBER_EXISTS, ACCOUNT_INVALID,
+	// ROLE_INVALID, GROUP_FULL, ADMIN_REQUIRED, OWNER_REQUIRED (only an owner adds
+	// administrators), GRANT_PENDING (it is done, and takes effect soon).
 	CreateMember(context.Context, *CreateMemberRequest) (*Member, error)
 	// Returns a member. Reasons: MEMBER_NOT_FOUND.
 	GetMember(context.Context, *GetMemberRequest) (*Member, error)
@@ -225,12 +243,14 @@ type GroupServiceServer interface {
 	// Changes a member's role or nickname. A group always has exactly one owner:
 	// making a member OWNER makes the present owner an ADMIN, in one step.
 	//
-	// Reasons: MEMBER_NOT_FOUND, ETAG_MISMATCH, LAST_OWNER, OWNER_REQUIRED.
+	// Reasons: MEMBER_NOT_FOUND, GROUP_DELETED, ETAG_MISMATCH, ROLE_INVALID,
+	// LAST_OWNER, ADMIN_REQUIRED, OWNER_REQUIRED, GRANT_PENDING.
 	UpdateMember(context.Context, *UpdateMemberRequest) (*Member, error)
 	// Removes a member, or leaves, when the caller names itself. When the call
 	// returns, its reads, writes and open streams are refused.
 	//
-	// Reasons: MEMBER_NOT_FOUND, LAST_OWNER, OWNER_REQUIRED.
+	// Reasons: MEMBER_NOT_FOUND, ETAG_MISMATCH, LAST_OWNER, ADMIN_REQUIRED,
+	// OWNER_REQUIRED, GRANT_PENDING.
 	DeleteMember(context.Context, *DeleteMemberRequest) (*Member, error)
 }
 

@@ -37,7 +37,7 @@ type MessageServiceClient interface {
 	// Appends a message. It is durable when the call returns. A retry with the
 	// same request_id returns the first message.
 	//
-	// Reasons: GROUP_NOT_FOUND, GROUP_DELETED, REQUEST_ID_REUSED.
+	// Reasons: GROUP_NOT_FOUND, GROUP_DELETED, NOT_A_MEMBER, REQUEST_ID_REUSED.
 	CreateMessage(ctx context.Context, in *CreateMessageRequest, opts ...grpc.CallOption) (*Message, error)
 	// Returns a message; a recalled one without its text. Reasons:
 	// MESSAGE_NOT_FOUND.
@@ -49,15 +49,18 @@ type MessageServiceClient interface {
 	// configured), an administrator of the group at any time. Recalling a
 	// recalled one changes nothing.
 	//
-	// Reasons: MESSAGE_NOT_FOUND, RECALL_WINDOW_OVER, NOT_SENDER, ETAG_MISMATCH.
+	// Reasons: MESSAGE_NOT_FOUND, GROUP_DELETED, RECALL_WINDOW_OVER, NOT_SENDER,
+	// ETAG_MISMATCH.
 	RecallMessage(ctx context.Context, in *RecallMessageRequest, opts ...grpc.CallOption) (*Message, error)
 	// Streams a group's messages after a sequence number, each once and in order,
-	// first those that are there, then live. Recalls after that position arrive
-	// too. Resume with the last sequence seen.
+	// first those that are there, then live. Recalls made since that position
+	// arrive too, perhaps one twice. Resume with the last sequence seen.
 	//
 	// The stream ends with PERMISSION_DENIED when the caller loses the group,
 	// UNAUTHENTICATED (TOKEN_EXPIRED) when its token ends, UNAVAILABLE
-	// (SERVER_DRAINING) when the server stops.
+	// (SERVER_DRAINING) when the server stops, FAILED_PRECONDITION (GROUP_DELETED)
+	// when the group is deleted. A position behind the end of the log is
+	// INVALID_ARGUMENT (SEQUENCE_UNKNOWN).
 	StreamMessages(ctx context.Context, in *StreamMessagesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[StreamMessagesResponse], error)
 }
 
@@ -137,7 +140,7 @@ type MessageServiceServer interface {
 	// Appends a message. It is durable when the call returns. A retry with the
 	// same request_id returns the first message.
 	//
-	// Reasons: GROUP_NOT_FOUND, GROUP_DELETED, REQUEST_ID_REUSED.
+	// Reasons: GROUP_NOT_FOUND, GROUP_DELETED, NOT_A_MEMBER, REQUEST_ID_REUSED.
 	CreateMessage(context.Context, *CreateMessageRequest) (*Message, error)
 	// Returns a message; a recalled one without its text. Reasons:
 	// MESSAGE_NOT_FOUND.
@@ -149,15 +152,18 @@ type MessageServiceServer interface {
 	// configured), an administrator of the group at any time. Recalling a
 	// recalled one changes nothing.
 	//
-	// Reasons: MESSAGE_NOT_FOUND, RECALL_WINDOW_OVER, NOT_SENDER, ETAG_MISMATCH.
+	// Reasons: MESSAGE_NOT_FOUND, GROUP_DELETED, RECALL_WINDOW_OVER, NOT_SENDER,
+	// ETAG_MISMATCH.
 	RecallMessage(context.Context, *RecallMessageRequest) (*Message, error)
 	// Streams a group's messages after a sequence number, each once and in order,
-	// first those that are there, then live. Recalls after that position arrive
-	// too. Resume with the last sequence seen.
+	// first those that are there, then live. Recalls made since that position
+	// arrive too, perhaps one twice. Resume with the last sequence seen.
 	//
 	// The stream ends with PERMISSION_DENIED when the caller loses the group,
 	// UNAUTHENTICATED (TOKEN_EXPIRED) when its token ends, UNAVAILABLE
-	// (SERVER_DRAINING) when the server stops.
+	// (SERVER_DRAINING) when the server stops, FAILED_PRECONDITION (GROUP_DELETED)
+	// when the group is deleted. A position behind the end of the log is
+	// INVALID_ARGUMENT (SEQUENCE_UNKNOWN).
 	StreamMessages(*StreamMessagesRequest, grpc.ServerStreamingServer[StreamMessagesResponse]) error
 }
 

@@ -42,13 +42,16 @@ type AuthServiceClient interface {
 	// Makes a single-use code with which a PENDING account sets its password, or
 	// any account sets a new one. A new invitation voids the one before; with
 	// reset_password the old password stops working and all sessions end now.
+	// Whoever has the code can be the account, so the caller must hold all that
+	// the account does.
 	//
-	// Reasons: ACCOUNT_NOT_FOUND, ILLEGAL_STATE.
+	// Reasons: ACCOUNT_NOT_FOUND, ILLEGAL_STATE, TARGET_EXCEEDS_CALLER,
+	// PERMISSION_UNAVAILABLE.
 	CreateInvitation(ctx context.Context, in *CreateInvitationRequest, opts ...grpc.CallOption) (*Invitation, error)
 	// Sets the password of the invited account and logs it in.
 	//
 	// Reasons: INVITATION_INVALID (also for a used, voided or expired one),
-	// PASSWORD_TOO_SHORT, PASSWORD_TOO_LONG, PASSWORD_BLOCKED.
+	// PASSWORD_TOO_SHORT, PASSWORD_TOO_LONG, PASSWORD_BLOCKED, HASHING_BUSY.
 	AcceptInvitation(ctx context.Context, in *AcceptInvitationRequest, opts ...grpc.CallOption) (*TokenSet, error)
 	// Logs an account in. The answer, and the time it takes, is the same for an
 	// unknown account, a wrong password and an account that may not log in.
@@ -56,9 +59,10 @@ type AuthServiceClient interface {
 	// Reasons: LOGIN_FAILED; PASSWORD_CHANGE_REQUIRED when the password was
 	// right but is for one use: send new_password too; HASHING_BUSY.
 	Login(ctx context.Context, in *LoginRequest, opts ...grpc.CallOption) (*TokenSet, error)
-	// Trades a refresh token for new tokens. The last token before the present
-	// one is still taken once more, for phones that lost the answer; an older
-	// one is taken for stolen and ends the session (RFC 9700 section 4.14).
+	// Trades a refresh token for new tokens. A phone that lost the answer sends
+	// its last token again and gets newer ones; the lost ones are void from then.
+	// A void token, or one older than the last that came back, is taken for
+	// stolen and ends the session (RFC 9700 section 4.14).
 	//
 	// Reasons: REFRESH_TOKEN_INVALID.
 	RefreshToken(ctx context.Context, in *RefreshTokenRequest, opts ...grpc.CallOption) (*TokenSet, error)
@@ -67,14 +71,14 @@ type AuthServiceClient interface {
 	// Sets a new password for the caller and ends its other sessions.
 	//
 	// Reasons: LOGIN_FAILED (the old one is wrong), PASSWORD_TOO_SHORT,
-	// PASSWORD_TOO_LONG, PASSWORD_BLOCKED.
+	// PASSWORD_TOO_LONG, PASSWORD_BLOCKED, HASHING_BUSY.
 	ChangePassword(ctx context.Context, in *ChangePasswordRequest, opts ...grpc.CallOption) (*ChangePasswordResponse, error)
 	// Says who the caller is.
 	WhoAmI(ctx context.Context, in *WhoAmIRequest, opts ...grpc.CallOption) (*WhoAmIResponse, error)
 	// Lists an account's live sessions, newest first.
 	ListSessions(ctx context.Context, in *ListSessionsRequest, opts ...grpc.CallOption) (*ListSessionsResponse, error)
-	// Ends one session of an account; "-" ends all of them. Ending an ended one
-	// changes nothing. Reasons: SESSION_NOT_FOUND.
+	// Ends one session of an account; "-" ends all of them. Ending one that has
+	// ended, or never was, changes nothing: see revoked_count.
 	RevokeSession(ctx context.Context, in *RevokeSessionRequest, opts ...grpc.CallOption) (*RevokeSessionResponse, error)
 	// The public keys that access tokens are signed with (RFC 7517).
 	GetJwks(ctx context.Context, in *GetJwksRequest, opts ...grpc.CallOption) (*GetJwksResponse, error)
@@ -197,13 +201,16 @@ type AuthServiceServer interface {
 	// Makes a single-use code with which a PENDING account sets its password, or
 	// any account sets a new one. A new invitation voids the one before; with
 	// reset_password the old password stops working and all sessions end now.
+	// Whoever has the code can be the account, so the caller must hold all that
+	// the account does.
 	//
-	// Reasons: ACCOUNT_NOT_FOUND, ILLEGAL_STATE.
+	// Reasons: ACCOUNT_NOT_FOUND, ILLEGAL_STATE, TARGET_EXCEEDS_CALLER,
+	// PERMISSION_UNAVAILABLE.
 	CreateInvitation(context.Context, *CreateInvitationRequest) (*Invitation, error)
 	// Sets the password of the invited account and logs it in.
 	//
 	// Reasons: INVITATION_INVALID (also for a used, voided or expired one),
-	// PASSWORD_TOO_SHORT, PASSWORD_TOO_LONG, PASSWORD_BLOCKED.
+	// PASSWORD_TOO_SHORT, PASSWORD_TOO_LONG, PASSWORD_BLOCKED, HASHING_BUSY.
 	AcceptInvitation(context.Context, *AcceptInvitationRequest) (*TokenSet, error)
 	// Logs an account in. The answer, and the time it takes, is the same for an
 	// unknown account, a wrong password and an account that may not log in.
@@ -211,9 +218,10 @@ type AuthServiceServer interface {
 	// Reasons: LOGIN_FAILED; PASSWORD_CHANGE_REQUIRED when the password was
 	// right but is for one use: send new_password too; HASHING_BUSY.
 	Login(context.Context, *LoginRequest) (*TokenSet, error)
-	// Trades a refresh token for new tokens. The last token before the present
-	// one is still taken once more, for phones that lost the answer; an older
-	// one is taken for stolen and ends the session (RFC 9700 section 4.14).
+	// Trades a refresh token for new tokens. A phone that lost the answer sends
+	// its last token again and gets newer ones; the lost ones are void from then.
+	// A void token, or one older than the last that came back, is taken for
+	// stolen and ends the session (RFC 9700 section 4.14).
 	//
 	// Reasons: REFRESH_TOKEN_INVALID.
 	RefreshToken(context.Context, *RefreshTokenRequest) (*TokenSet, error)
@@ -222,14 +230,14 @@ type AuthServiceServer interface {
 	// Sets a new password for the caller and ends its other sessions.
 	//
 	// Reasons: LOGIN_FAILED (the old one is wrong), PASSWORD_TOO_SHORT,
-	// PASSWORD_TOO_LONG, PASSWORD_BLOCKED.
+	// PASSWORD_TOO_LONG, PASSWORD_BLOCKED, HASHING_BUSY.
 	ChangePassword(context.Context, *ChangePasswordRequest) (*ChangePasswordResponse, error)
 	// Says who the caller is.
 	WhoAmI(context.Context, *WhoAmIRequest) (*WhoAmIResponse, error)
 	// Lists an account's live sessions, newest first.
 	ListSessions(context.Context, *ListSessionsRequest) (*ListSessionsResponse, error)
-	// Ends one session of an account; "-" ends all of them. Ending an ended one
-	// changes nothing. Reasons: SESSION_NOT_FOUND.
+	// Ends one session of an account; "-" ends all of them. Ending one that has
+	// ended, or never was, changes nothing: see revoked_count.
 	RevokeSession(context.Context, *RevokeSessionRequest) (*RevokeSessionResponse, error)
 	// The public keys that access tokens are signed with (RFC 7517).
 	GetJwks(context.Context, *GetJwksRequest) (*GetJwksResponse, error)

@@ -251,7 +251,8 @@ type CreateCustomerRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "organizations/acme".
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
-	// The last segment of the name. A UUID is chosen when empty.
+	// The last segment of the name, at most 50 characters. A UUID is chosen when
+	// empty.
 	CustomerId string `protobuf:"bytes,2,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
 	// What to create.
 	Customer *Customer `protobuf:"bytes,3,opt,name=customer,proto3" json:"customer,omitempty"`
@@ -1021,7 +1022,8 @@ type ImportOptions struct {
 	// country, language. Empty: columns are named like the fields. Columns that
 	// are not named here are left out.
 	Columns map[string]string `protobuf:"bytes,2,rep,name=columns,proto3" json:"columns,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Say what would happen, change nothing.
+	// Say what would happen, change nothing. Addresses and numbers that two new
+	// customers far apart in the file share are not found.
 	DryRun        bool `protobuf:"varint,3,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1197,7 +1199,7 @@ const file_guildhall_identity_v1_customer_proto_rawDesc = "" +
 	"\x04etag\x18\r \x01(\tR\x04etag\"\xcf\x01\n" +
 	"\x15CreateCustomerRequest\x12\x1f\n" +
 	"\x06parent\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06parent\x12(\n" +
-	"\vcustomer_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18?R\n" +
+	"\vcustomer_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x182R\n" +
 	"customerId\x12C\n" +
 	"\bcustomer\x18\x03 \x01(\v2\x1f.guildhall.identity.v1.CustomerB\x06\xbaH\x03\xc8\x01\x01R\bcustomer\x12&\n" +
 	"\n" +
@@ -1268,15 +1270,17 @@ const file_guildhall_identity_v1_customer_proto_rawDesc = "" +
 	"\x0eRESULT_CREATED\x10\x01\x12\x12\n" +
 	"\x0eRESULT_UPDATED\x10\x02\x12\x14\n" +
 	"\x10RESULT_UNCHANGED\x10\x03\x12\x11\n" +
-	"\rRESULT_FAILED\x10\x042\xf9\x0f\n" +
+	"\rRESULT_FAILED\x10\x042\xa6\x10\n" +
 	"\x0fCustomerService\x12\xcb\x01\n" +
 	"\x0eCreateCustomer\x12,.guildhall.identity.v1.CreateCustomerRequest\x1a\x1f.guildhall.identity.v1.Customer\"j\xea\xe0\x18%*\x06parent8\x01\n" +
-	"\x19identity.customers.create\x82\xd3\xe4\x93\x02;:\bcustomer\"//identity/v1/{parent=organizations/*}/customers\x12\xb4\x01\n" +
-	"\vGetCustomer\x12).guildhall.identity.v1.GetCustomerRequest\x1a\x1f.guildhall.identity.v1.Customer\"Y\xea\xe0\x18\x1e*\x04name\n" +
-	"\x16identity.customers.get\x82\xd3\xe4\x93\x021\x12//identity/v1/{name=organizations/*/customers/*}\x12\xdb\x01\n" +
-	"\x11BatchGetCustomers\x12/.guildhall.identity.v1.BatchGetCustomersRequest\x1a0.guildhall.identity.v1.BatchGetCustomersResponse\"c\xea\xe0\x18\x1f*\x05names\n" +
-	"\x16identity.customers.get\x82\xd3\xe4\x93\x02:\x128/identity/v1/{parent=organizations/*}/customers:batchGet\x12\xc8\x01\n" +
-	"\rListCustomers\x12+.guildhall.identity.v1.ListCustomersRequest\x1a,.guildhall.identity.v1.ListCustomersResponse\"\\\xea\xe0\x18!*\x06parent\n" +
+	"\x19identity.customers.create\x82\xd3\xe4\x93\x02;:\bcustomer\"//identity/v1/{parent=organizations/*}/customers\x12\xc9\x01\n" +
+	"\vGetCustomer\x12).guildhall.identity.v1.GetCustomerRequest\x1a\x1f.guildhall.identity.v1.Customer\"n\xea\xe0\x183*\x04name2\tgroupchat2\bfeedback\n" +
+	"\x16identity.customers.get\x82\xd3\xe4\x93\x021\x12//identity/v1/{name=organizations/*/customers/*}\x12\xe7\x01\n" +
+	"\x11BatchGetCustomers\x12/.guildhall.identity.v1.BatchGetCustomersRequest\x1a0.guildhall.identity.v1.BatchGetCustomersResponse\"o\xea\xe0\x18+*\x05names2\n" +
+	"permission\n" +
+	"\x16identity.customers.get\x82\xd3\xe4\x93\x02:\x128/identity/v1/{parent=organizations/*}/customers:batchGet\x12\xd4\x01\n" +
+	"\rListCustomers\x12+.guildhall.identity.v1.ListCustomersRequest\x1a,.guildhall.identity.v1.ListCustomersResponse\"h\xea\xe0\x18-*\x06parent2\n" +
+	"permission\n" +
 	"\x17identity.customers.list\x82\xd3\xe4\x93\x021\x12//identity/v1/{parent=organizations/*}/customers\x12\xdb\x01\n" +
 	"\x0eUpdateCustomer\x12,.guildhall.identity.v1.UpdateCustomerRequest\x1a\x1f.guildhall.identity.v1.Customer\"z\xea\xe0\x18,*\rcustomer.name8\x01\n" +
 	"\x19identity.customers.update\x82\xd3\xe4\x93\x02D:\bcustomer28/identity/v1/{customer.name=organizations/*/customers/*}\x12\xbf\x01\n" +

@@ -52,17 +52,18 @@ type CustomerServiceClient interface {
 	// Lists accounts by name. Deleted ones only with show_deleted.
 	ListCustomers(ctx context.Context, in *ListCustomersRequest, opts ...grpc.CallOption) (*ListCustomersResponse, error)
 	// Changes the masked fields. Reasons: CUSTOMER_NOT_FOUND, ETAG_MISMATCH,
-	// EMAIL_TAKEN, EXTERNAL_ID_TAKEN, PHONE_TAKEN.
+	// UPDATE_MASK_INVALID, EMAIL_TAKEN, EXTERNAL_ID_TAKEN, PHONE_TAKEN;
+	// ILLEGAL_STATE for a deleted one.
 	UpdateCustomer(ctx context.Context, in *UpdateCustomerRequest, opts ...grpc.CallOption) (*Customer, error)
 	// Marks the account deleted, ends its sessions and sets its purge time. It
 	// can be undeleted until then. Deleting a deleted one changes nothing.
-	// Reasons: CUSTOMER_NOT_FOUND, ETAG_MISMATCH.
+	// Reasons: CUSTOMER_NOT_FOUND, ETAG_MISMATCH, SELF_FORBIDDEN.
 	DeleteCustomer(ctx context.Context, in *DeleteCustomerRequest, opts ...grpc.CallOption) (*Customer, error)
 	// Brings a deleted account back, before its purge time. Its sessions stay
 	// ended. Reasons: CUSTOMER_NOT_FOUND, NOT_DELETED.
 	UndeleteCustomer(ctx context.Context, in *UndeleteCustomerRequest, opts ...grpc.CallOption) (*Customer, error)
 	// Suspends the account: no login, no refresh, all sessions ended.
-	// Reasons: CUSTOMER_NOT_FOUND, ILLEGAL_STATE.
+	// Reasons: CUSTOMER_NOT_FOUND, ILLEGAL_STATE, SELF_FORBIDDEN.
 	DisableCustomer(ctx context.Context, in *DisableCustomerRequest, opts ...grpc.CallOption) (*Customer, error)
 	// Lifts a suspension. Reasons: CUSTOMER_NOT_FOUND, ILLEGAL_STATE.
 	EnableCustomer(ctx context.Context, in *EnableCustomerRequest, opts ...grpc.CallOption) (*Customer, error)
@@ -70,12 +71,18 @@ type CustomerServiceClient interface {
 	// message carries `options`, the following ones `data` in pieces of at most
 	// 1 MiB, cut anywhere. Each line has a result, in order. A customer is known
 	// by external_id: a line whose customer exists updates it or leaves it
-	// unchanged, so that a broken-off import is simply run again.
+	// unchanged, so that a broken-off import is simply run again. An empty cell
+	// says nothing: it clears no field. Lines are written in batches of 500;
+	// read results while sending, or the stream stands still.
 	//
 	// Over HTTP: POST text/csv to /identity/v1/{parent}/customers:import, the
 	// options as query parameters; the answer is NDJSON.
 	//
-	// Reasons: IMPORT_HEADER_INVALID, IMPORT_COLUMN_UNKNOWN.
+	// Reasons: IMPORT_HEADER_INVALID, IMPORT_COLUMN_UNKNOWN, IMPORT_LINE_TOO_LONG,
+	// IMPORT_OPTIONS_MISSING, IMPORT_OPTIONS_REPEATED, ORGANIZATION_NOT_FOUND.
+	// Reasons of a line: EXTERNAL_ID_MISSING, COLUMN_COUNT_MISMATCH,
+	// LINE_INVALID, ENCODING_INVALID, EMAIL_INVALID and so on for each field,
+	// EMAIL_TAKEN, PHONE_TAKEN, ILLEGAL_STATE (the customer is deleted).
 	ImportCustomers(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ImportCustomersRequest, ImportCustomersResponse], error)
 }
 
@@ -209,17 +216,18 @@ type CustomerServiceServer interface {
 	// Lists accounts by name. Deleted ones only with show_deleted.
 	ListCustomers(context.Context, *ListCustomersRequest) (*ListCustomersResponse, error)
 	// Changes the masked fields. Reasons: CUSTOMER_NOT_FOUND, ETAG_MISMATCH,
-	// EMAIL_TAKEN, EXTERNAL_ID_TAKEN, PHONE_TAKEN.
+	// UPDATE_MASK_INVALID, EMAIL_TAKEN, EXTERNAL_ID_TAKEN, PHONE_TAKEN;
+	// ILLEGAL_STATE for a deleted one.
 	UpdateCustomer(context.Context, *UpdateCustomerRequest) (*Customer, error)
 	// Marks the account deleted, ends its sessions and sets its purge time. It
 	// can be undeleted until then. Deleting a deleted one changes nothing.
-	// Reasons: CUSTOMER_NOT_FOUND, ETAG_MISMATCH.
+	// Reasons: CUSTOMER_NOT_FOUND, ETAG_MISMATCH, SELF_FORBIDDEN.
 	DeleteCustomer(context.Context, *DeleteCustomerRequest) (*Customer, error)
 	// Brings a deleted account back, before its purge time. Its sessions stay
 	// ended. Reasons: CUSTOMER_NOT_FOUND, NOT_DELETED.
 	UndeleteCustomer(context.Context, *UndeleteCustomerRequest) (*Customer, error)
 	// Suspends the account: no login, no refresh, all sessions ended.
-	// Reasons: CUSTOMER_NOT_FOUND, ILLEGAL_STATE.
+	// Reasons: CUSTOMER_NOT_FOUND, ILLEGAL_STATE, SELF_FORBIDDEN.
 	DisableCustomer(context.Context, *DisableCustomerRequest) (*Customer, error)
 	// Lifts a suspension. Reasons: CUSTOMER_NOT_FOUND, ILLEGAL_STATE.
 	EnableCustomer(context.Context, *EnableCustomerRequest) (*Customer, error)
@@ -227,12 +235,18 @@ type CustomerServiceServer interface {
 	// message carries `options`, the following ones `data` in pieces of at most
 	// 1 MiB, cut anywhere. Each line has a result, in order. A customer is known
 	// by external_id: a line whose customer exists updates it or leaves it
-	// unchanged, so that a broken-off import is simply run again.
+	// unchanged, so that a broken-off import is simply run again. An empty cell
+	// says nothing: it clears no field. Lines are written in batches of 500;
+	// read results while sending, or the stream stands still.
 	//
 	// Over HTTP: POST text/csv to /identity/v1/{parent}/customers:import, the
 	// options as query parameters; the answer is NDJSON.
 	//
-	// Reasons: IMPORT_HEADER_INVALID, IMPORT_COLUMN_UNKNOWN.
+	// Reasons: IMPORT_HEADER_INVALID, IMPORT_COLUMN_UNKNOWN, IMPORT_LINE_TOO_LONG,
+	// IMPORT_OPTIONS_MISSING, IMPORT_OPTIONS_REPEATED, ORGANIZATION_NOT_FOUND.
+	// Reasons of a line: EXTERNAL_ID_MISSING, COLUMN_COUNT_MISMATCH,
+	// LINE_INVALID, ENCODING_INVALID, EMAIL_INVALID and so on for each field,
+	// EMAIL_TAKEN, PHONE_TAKEN, ILLEGAL_STATE (the customer is deleted).
 	ImportCustomers(grpc.BidiStreamingServer[ImportCustomersRequest, ImportCustomersResponse]) error
 }
 

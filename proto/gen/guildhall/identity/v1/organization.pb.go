@@ -43,7 +43,14 @@ type Organization struct {
 	// When it last changed.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// Changes with each change (AIP-154).
-	Etag          string `protobuf:"bytes,6,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,6,opt,name=etag,proto3" json:"etag,omitempty"`
+	// The account that it was made with, as in "organizations/acme/staff/admin",
+	// for as long as there is that account. Who administers it now is for service
+	// permission to say. Set by ListOrganizations only.
+	Administrator string `protobuf:"bytes,7,opt,name=administrator,proto3" json:"administrator,omitempty"`
+	// It runs the installation. True only for the first, and there only in
+	// ListOrganizations.
+	Operator      bool `protobuf:"varint,8,opt,name=operator,proto3" json:"operator,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -118,6 +125,20 @@ func (x *Organization) GetEtag() string {
 		return x.Etag
 	}
 	return ""
+}
+
+func (x *Organization) GetAdministrator() string {
+	if x != nil {
+		return x.Administrator
+	}
+	return ""
+}
+
+func (x *Organization) GetOperator() bool {
+	if x != nil {
+		return x.Operator
+	}
+	return false
 }
 
 // See CreateOrganization.
@@ -491,7 +512,7 @@ var File_guildhall_identity_v1_organization_proto protoreflect.FileDescriptor
 
 const file_guildhall_identity_v1_organization_proto_rawDesc = "" +
 	"\n" +
-	"(guildhall/identity/v1/organization.proto\x12\x15guildhall.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a guildhall/identity/v1/auth.proto\x1a!guildhall/identity/v1/staff.proto\x1a\"guildhall/options/v1/options.proto\"\xb0\x02\n" +
+	"(guildhall/identity/v1/organization.proto\x12\x15guildhall.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a guildhall/identity/v1/auth.proto\x1a!guildhall/identity/v1/staff.proto\x1a\"guildhall/options/v1/options.proto\"\xfc\x02\n" +
 	"\fOrganization\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x120\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01R\vdisplayName\x12=\n" +
@@ -500,12 +521,14 @@ const file_guildhall_identity_v1_organization_proto_rawDesc = "" +
 	"createTime\x12@\n" +
 	"\vupdate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"updateTime\x12\x12\n" +
-	"\x04etag\x18\x06 \x01(\tR\x04etag\"\xcc\x02\n" +
+	"\x04etag\x18\x06 \x01(\tR\x04etag\x12)\n" +
+	"\radministrator\x18\a \x01(\tB\x03\xe0A\x03R\radministrator\x12\x1f\n" +
+	"\boperator\x18\b \x01(\bB\x03\xe0A\x03R\boperator\"\xcc\x02\n" +
 	"\x19CreateOrganizationRequest\x120\n" +
 	"\x0forganization_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18?R\x0eorganizationId\x12O\n" +
 	"\forganization\x18\x02 \x01(\v2#.guildhall.identity.v1.OrganizationB\x06\xbaH\x03\xc8\x01\x01R\forganization\x12P\n" +
 	"\radministrator\x18\x03 \x01(\v2\".guildhall.identity.v1.StaffMemberB\x06\xbaH\x03\xc8\x01\x01R\radministrator\x122\n" +
-	"\x10administrator_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18?R\x0fadministratorId\x12&\n" +
+	"\x10administrator_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x182R\x0fadministratorId\x12&\n" +
 	"\n" +
 	"request_id\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xf2\x01\n" +
 	"\x1aCreateOrganizationResponse\x12G\n" +
@@ -528,13 +551,14 @@ const file_guildhall_identity_v1_organization_proto_rawDesc = "" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\x12&\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId2\xe0\x06\n" +
+	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId2\xec\x06\n" +
 	"\x13OrganizationService\x12\xd3\x01\n" +
 	"\x12CreateOrganization\x120.guildhall.identity.v1.CreateOrganizationRequest\x1a1.guildhall.identity.v1.CreateOrganizationResponse\"X\xea\xe0\x18/8\x01B\finstallation\n" +
 	"\x1didentity.organizations.create\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/identity/v1/organizations\x12\xb8\x01\n" +
 	"\x0fGetOrganization\x12-.guildhall.identity.v1.GetOrganizationRequest\x1a#.guildhall.identity.v1.Organization\"Q\xea\xe0\x18\"*\x04name\n" +
-	"\x1aidentity.organizations.get\x82\xd3\xe4\x93\x02%\x12#/identity/v1/{name=organizations/*}\x12\xc9\x01\n" +
-	"\x11ListOrganizations\x12/.guildhall.identity.v1.ListOrganizationsRequest\x1a0.guildhall.identity.v1.ListOrganizationsResponse\"Q\xea\xe0\x18+B\finstallation\n" +
+	"\x1aidentity.organizations.get\x82\xd3\xe4\x93\x02%\x12#/identity/v1/{name=organizations/*}\x12\xd5\x01\n" +
+	"\x11ListOrganizations\x12/.guildhall.identity.v1.ListOrganizationsRequest\x1a0.guildhall.identity.v1.ListOrganizationsResponse\"]\xea\xe0\x1872\n" +
+	"permissionB\finstallation\n" +
 	"\x1bidentity.organizations.list\x82\xd3\xe4\x93\x02\x1c\x12\x1a/identity/v1/organizations\x12\xeb\x01\n" +
 	"\x12UpdateOrganization\x120.guildhall.identity.v1.UpdateOrganizationRequest\x1a#.guildhall.identity.v1.Organization\"~\xea\xe0\x184*\x11organization.name8\x01\n" +
 	"\x1didentity.organizations.update\x82\xd3\xe4\x93\x02@:\forganization20/identity/v1/{organization.name=organizations/*}B:Z8guildhall.dev/proto/gen/guildhall/identity/v1;identityv1b\x06proto3"

@@ -225,7 +225,8 @@ type CreateStaffMemberRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "organizations/acme".
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
-	// The last segment of the name. A UUID is chosen when empty.
+	// The last segment of the name, at most 50 characters. A UUID is chosen when
+	// empty.
 	StaffMemberId string `protobuf:"bytes,2,opt,name=staff_member_id,json=staffMemberId,proto3" json:"staff_member_id,omitempty"`
 	// What to create.
 	StaffMember *StaffMember `protobuf:"bytes,3,opt,name=staff_member,json=staffMember,proto3" json:"staff_member,omitempty"`
@@ -921,7 +922,7 @@ const file_guildhall_identity_v1_staff_proto_rawDesc = "" +
 	" \x01(\tR\x04etag\"\xe3\x01\n" +
 	"\x18CreateStaffMemberRequest\x12\x1f\n" +
 	"\x06parent\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06parent\x12/\n" +
-	"\x0fstaff_member_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18?R\rstaffMemberId\x12M\n" +
+	"\x0fstaff_member_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x182R\rstaffMemberId\x12M\n" +
 	"\fstaff_member\x18\x03 \x01(\v2\".guildhall.identity.v1.StaffMemberB\x06\xbaH\x03\xc8\x01\x01R\vstaffMember\x12&\n" +
 	"\n" +
 	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"4\n" +
@@ -973,15 +974,17 @@ const file_guildhall_identity_v1_staff_proto_rawDesc = "" +
 	"\x15ACCOUNT_STATE_PENDING\x10\x01\x12\x18\n" +
 	"\x14ACCOUNT_STATE_ACTIVE\x10\x02\x12\x1b\n" +
 	"\x17ACCOUNT_STATE_SUSPENDED\x10\x03\x12\x19\n" +
-	"\x15ACCOUNT_STATE_DELETED\x10\x042\xe5\x0e\n" +
+	"\x15ACCOUNT_STATE_DELETED\x10\x042\x92\x0f\n" +
 	"\fStaffService\x12\xd0\x01\n" +
 	"\x11CreateStaffMember\x12/.guildhall.identity.v1.CreateStaffMemberRequest\x1a\".guildhall.identity.v1.StaffMember\"f\xea\xe0\x18!*\x06parent8\x01\n" +
-	"\x15identity.staff.create\x82\xd3\xe4\x93\x02;:\fstaff_member\"+/identity/v1/{parent=organizations/*}/staff\x12\xb5\x01\n" +
-	"\x0eGetStaffMember\x12,.guildhall.identity.v1.GetStaffMemberRequest\x1a\".guildhall.identity.v1.StaffMember\"Q\xea\xe0\x18\x1a*\x04name\n" +
-	"\x12identity.staff.get\x82\xd3\xe4\x93\x02-\x12+/identity/v1/{name=organizations/*/staff/*}\x12\xdc\x01\n" +
-	"\x14BatchGetStaffMembers\x122.guildhall.identity.v1.BatchGetStaffMembersRequest\x1a3.guildhall.identity.v1.BatchGetStaffMembersResponse\"[\xea\xe0\x18\x1b*\x05names\n" +
-	"\x12identity.staff.get\x82\xd3\xe4\x93\x026\x124/identity/v1/{parent=organizations/*}/staff:batchGet\x12\xc9\x01\n" +
-	"\x10ListStaffMembers\x12..guildhall.identity.v1.ListStaffMembersRequest\x1a/.guildhall.identity.v1.ListStaffMembersResponse\"T\xea\xe0\x18\x1d*\x06parent\n" +
+	"\x15identity.staff.create\x82\xd3\xe4\x93\x02;:\fstaff_member\"+/identity/v1/{parent=organizations/*}/staff\x12\xca\x01\n" +
+	"\x0eGetStaffMember\x12,.guildhall.identity.v1.GetStaffMemberRequest\x1a\".guildhall.identity.v1.StaffMember\"f\xea\xe0\x18/*\x04name2\tgroupchat2\bfeedback\n" +
+	"\x12identity.staff.get\x82\xd3\xe4\x93\x02-\x12+/identity/v1/{name=organizations/*/staff/*}\x12\xe8\x01\n" +
+	"\x14BatchGetStaffMembers\x122.guildhall.identity.v1.BatchGetStaffMembersRequest\x1a3.guildhall.identity.v1.BatchGetStaffMembersResponse\"g\xea\xe0\x18'*\x05names2\n" +
+	"permission\n" +
+	"\x12identity.staff.get\x82\xd3\xe4\x93\x026\x124/identity/v1/{parent=organizations/*}/staff:batchGet\x12\xd5\x01\n" +
+	"\x10ListStaffMembers\x12..guildhall.identity.v1.ListStaffMembersRequest\x1a/.guildhall.identity.v1.ListStaffMembersResponse\"`\xea\xe0\x18)*\x06parent2\n" +
+	"permission\n" +
 	"\x13identity.staff.list\x82\xd3\xe4\x93\x02-\x12+/identity/v1/{parent=organizations/*}/staff\x12\xe8\x01\n" +
 	"\x11UpdateStaffMember\x12/.guildhall.identity.v1.UpdateStaffMemberRequest\x1a\".guildhall.identity.v1.StaffMember\"~\xea\xe0\x18,*\x11staff_member.name8\x01\n" +
 	"\x15identity.staff.update\x82\xd3\xe4\x93\x02H:\fstaff_member28/identity/v1/{staff_member.name=organizations/*/staff/*}\x12\xc0\x01\n" +

@@ -52,17 +52,17 @@ type StaffServiceClient interface {
 	// Lists accounts by name. Deleted ones only with show_deleted.
 	ListStaffMembers(ctx context.Context, in *ListStaffMembersRequest, opts ...grpc.CallOption) (*ListStaffMembersResponse, error)
 	// Changes the masked fields. Reasons: STAFF_MEMBER_NOT_FOUND, ETAG_MISMATCH,
-	// EMAIL_TAKEN.
+	// UPDATE_MASK_INVALID, EMAIL_TAKEN; ILLEGAL_STATE for a deleted one.
 	UpdateStaffMember(ctx context.Context, in *UpdateStaffMemberRequest, opts ...grpc.CallOption) (*StaffMember, error)
 	// Marks the account deleted, ends its sessions and sets its purge time. It
 	// can be undeleted until then. Deleting a deleted one changes nothing.
-	// Reasons: STAFF_MEMBER_NOT_FOUND, ETAG_MISMATCH.
+	// Reasons: STAFF_MEMBER_NOT_FOUND, ETAG_MISMATCH, SELF_FORBIDDEN.
 	DeleteStaffMember(ctx context.Context, in *DeleteStaffMemberRequest, opts ...grpc.CallOption) (*StaffMember, error)
 	// Brings a deleted account back, before its purge time. Its sessions stay
 	// ended. Reasons: STAFF_MEMBER_NOT_FOUND, NOT_DELETED.
 	UndeleteStaffMember(ctx context.Context, in *UndeleteStaffMemberRequest, opts ...grpc.CallOption) (*StaffMember, error)
 	// Suspends the account: no login, no refresh, all sessions ended.
-	// Reasons: STAFF_MEMBER_NOT_FOUND, ILLEGAL_STATE.
+	// Reasons: STAFF_MEMBER_NOT_FOUND, ILLEGAL_STATE, SELF_FORBIDDEN.
 	DisableStaffMember(ctx context.Context, in *DisableStaffMemberRequest, opts ...grpc.CallOption) (*StaffMember, error)
 	// Lifts a suspension. Reasons: STAFF_MEMBER_NOT_FOUND, ILLEGAL_STATE.
 	EnableStaffMember(ctx context.Context, in *EnableStaffMemberRequest, opts ...grpc.CallOption) (*StaffMember, error)
@@ -186,17 +186,17 @@ type StaffServiceServer interface {
 	// Lists accounts by name. Deleted ones only with show_deleted.
 	ListStaffMembers(context.Context, *ListStaffMembersRequest) (*ListStaffMembersResponse, error)
 	// Changes the masked fields. Reasons: STAFF_MEMBER_NOT_FOUND, ETAG_MISMATCH,
-	// EMAIL_TAKEN.
+	// UPDATE_MASK_INVALID, EMAIL_TAKEN; ILLEGAL_STATE for a deleted one.
 	UpdateStaffMember(context.Context, *UpdateStaffMemberRequest) (*StaffMember, error)
 	// Marks the account deleted, ends its sessions and sets its purge time. It
 	// can be undeleted until then. Deleting a deleted one changes nothing.
-	// Reasons: STAFF_MEMBER_NOT_FOUND, ETAG_MISMATCH.
+	// Reasons: STAFF_MEMBER_NOT_FOUND, ETAG_MISMATCH, SELF_FORBIDDEN.
 	DeleteStaffMember(context.Context, *DeleteStaffMemberRequest) (*StaffMember, error)
 	// Brings a deleted account back, before its purge time. Its sessions stay
 	// ended. Reasons: STAFF_MEMBER_NOT_FOUND, NOT_DELETED.
 	UndeleteStaffMember(context.Context, *UndeleteStaffMemberRequest) (*StaffMember, error)
 	// Suspends the account: no login, no refresh, all sessions ended.
-	// Reasons: STAFF_MEMBER_NOT_FOUND, ILLEGAL_STATE.
+	// Reasons: STAFF_MEMBER_NOT_FOUND, ILLEGAL_STATE, SELF_FORBIDDEN.
 	DisableStaffMember(context.Context, *DisableStaffMemberRequest) (*StaffMember, error)
 	// Lifts a suspension. Reasons: STAFF_MEMBER_NOT_FOUND, ILLEGAL_STATE.
 	EnableStaffMember(context.Context, *EnableStaffMemberRequest) (*StaffMember, error)

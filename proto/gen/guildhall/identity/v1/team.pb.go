@@ -852,14 +852,15 @@ const file_guildhall_identity_v1_team_proto_rawDesc = "" +
 	"\x17DeleteTeamMemberRequest\x12\x1b\n" +
 	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\x12&\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId2\x91\f\n" +
+	"request_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId2\xa9\f\n" +
 	"\vTeamService\x12\xb3\x01\n" +
 	"\n" +
 	"CreateTeam\x12(.guildhall.identity.v1.CreateTeamRequest\x1a\x1b.guildhall.identity.v1.Team\"^\xea\xe0\x18!*\x06parent8\x01\n" +
 	"\x15identity.teams.create\x82\xd3\xe4\x93\x023:\x04team\"+/identity/v1/{parent=organizations/*}/teams\x12\xa0\x01\n" +
 	"\aGetTeam\x12%.guildhall.identity.v1.GetTeamRequest\x1a\x1b.guildhall.identity.v1.Team\"Q\xea\xe0\x18\x1a*\x04name\n" +
-	"\x12identity.teams.get\x82\xd3\xe4\x93\x02-\x12+/identity/v1/{name=organizations/*/teams/*}\x12\xb4\x01\n" +
-	"\tListTeams\x12'.guildhall.identity.v1.ListTeamsRequest\x1a(.guildhall.identity.v1.ListTeamsResponse\"T\xea\xe0\x18\x1d*\x06parent\n" +
+	"\x12identity.teams.get\x82\xd3\xe4\x93\x02-\x12+/identity/v1/{name=organizations/*/teams/*}\x12\xc0\x01\n" +
+	"\tListTeams\x12'.guildhall.identity.v1.ListTeamsRequest\x1a(.guildhall.identity.v1.ListTeamsResponse\"`\xea\xe0\x18)*\x06parent2\n" +
+	"permission\n" +
 	"\x13identity.teams.list\x82\xd3\xe4\x93\x02-\x12+/identity/v1/{parent=organizations/*}/teams\x12\xbb\x01\n" +
 	"\n" +
 	"UpdateTeam\x12(.guildhall.identity.v1.UpdateTeamRequest\x1a\x1b.guildhall.identity.v1.Team\"f\xea\xe0\x18$*\tteam.name8\x01\n" +
@@ -868,8 +869,9 @@ const file_guildhall_identity_v1_team_proto_rawDesc = "" +
 	"DeleteTeam\x12(.guildhall.identity.v1.DeleteTeamRequest\x1a\x1b.guildhall.identity.v1.Team\"V\xea\xe0\x18\x1f*\x04name8\x01\n" +
 	"\x15identity.teams.delete\x82\xd3\xe4\x93\x02-*+/identity/v1/{name=organizations/*/teams/*}\x12\xdc\x01\n" +
 	"\x10CreateTeamMember\x12..guildhall.identity.v1.CreateTeamMemberRequest\x1a!.guildhall.identity.v1.TeamMember\"u\xea\xe0\x18'*\x06parent8\x01\n" +
-	"\x1bidentity.teamMembers.create\x82\xd3\xe4\x93\x02D:\vteam_member\"5/identity/v1/{parent=organizations/*/teams/*}/members\x12\xd6\x01\n" +
-	"\x0fListTeamMembers\x12-.guildhall.identity.v1.ListTeamMembersRequest\x1a..guildhall.identity.v1.ListTeamMembersResponse\"d\xea\xe0\x18#*\x06parent\n" +
+	"\x1bidentity.teamMembers.create\x82\xd3\xe4\x93\x02D:\vteam_member\"5/identity/v1/{parent=organizations/*/teams/*}/members\x12\xe2\x01\n" +
+	"\x0fListTeamMembers\x12-.guildhall.identity.v1.ListTeamMembersRequest\x1a..guildhall.identity.v1.ListTeamMembersResponse\"p\xea\xe0\x18/*\x06parent2\n" +
+	"permission\n" +
 	"\x19identity.teamMembers.list\x82\xd3\xe4\x93\x027\x125/identity/v1/{parent=organizations/*/teams/*}/members\x12\xcd\x01\n" +
 	"\x10DeleteTeamMember\x12..guildhall.identity.v1.DeleteTeamMemberRequest\x1a!.guildhall.identity.v1.TeamMember\"f\xea\xe0\x18%*\x04name8\x01\n" +
 	"\x1bidentity.teamMembers.delete\x82\xd3\xe4\x93\x027*5/identity/v1/{name=organizations/*/teams/*/members/*}B:Z8guildhall.dev/proto/gen/guildhall/identity/v1;identityv1b\x06proto3"

@@ -48,8 +48,10 @@ type TeamServiceClient interface {
 	// Deletes a team and its memberships. Grants to it end with it.
 	// Reasons: TEAM_NOT_FOUND, ETAG_MISMATCH.
 	DeleteTeam(ctx context.Context, in *DeleteTeamRequest, opts ...grpc.CallOption) (*Team, error)
-	// Adds a member of staff. Reasons: TEAM_NOT_FOUND, STAFF_MEMBER_NOT_FOUND,
-	// TEAM_MEMBER_EXISTS.
+	// Adds a member of staff, who then holds what the team does; so the caller
+	// must hold as much. Reasons: TEAM_NOT_FOUND, STAFF_MEMBER_NOT_FOUND,
+	// TEAM_MEMBER_EXISTS, TEAM_FULL, TARGET_EXCEEDS_CALLER,
+	// PERMISSION_UNAVAILABLE.
 	CreateTeamMember(ctx context.Context, in *CreateTeamMemberRequest, opts ...grpc.CallOption) (*TeamMember, error)
 	// Lists the members by account.
 	ListTeamMembers(ctx context.Context, in *ListTeamMembersRequest, opts ...grpc.CallOption) (*ListTeamMembersResponse, error)
@@ -162,8 +164,10 @@ type TeamServiceServer interface {
 	// Deletes a team and its memberships. Grants to it end with it.
 	// Reasons: TEAM_NOT_FOUND, ETAG_MISMATCH.
 	DeleteTeam(context.Context, *DeleteTeamRequest) (*Team, error)
-	// Adds a member of staff. Reasons: TEAM_NOT_FOUND, STAFF_MEMBER_NOT_FOUND,
-	// TEAM_MEMBER_EXISTS.
+	// Adds a member of staff, who then holds what the team does; so the caller
+	// must hold as much. Reasons: TEAM_NOT_FOUND, STAFF_MEMBER_NOT_FOUND,
+	// TEAM_MEMBER_EXISTS, TEAM_FULL, TARGET_EXCEEDS_CALLER,
+	// PERMISSION_UNAVAILABLE.
 	CreateTeamMember(context.Context, *CreateTeamMemberRequest) (*TeamMember, error)
 	// Lists the members by account.
 	ListTeamMembers(context.Context, *ListTeamMembersRequest) (*ListTeamMembersResponse, error)

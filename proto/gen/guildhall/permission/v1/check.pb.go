@@ -365,6 +365,135 @@ func (x *BatchCheckResponse) GetResults() []*CheckResult {
 	return nil
 }
 
+// See CheckCover.
+type CheckCoverRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The organisation of both: "organizations/acme".
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// The account that acts.
+	Actor string `protobuf:"bytes,2,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The account or team whose grants are looked at. An account's are also
+	// those of its teams.
+	Subject       string `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckCoverRequest) Reset() {
+	*x = CheckCoverRequest{}
+	mi := &file_guildhall_permission_v1_check_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckCoverRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckCoverRequest) ProtoMessage() {}
+
+func (x *CheckCoverRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_check_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckCoverRequest.ProtoReflect.Descriptor instead.
+func (*CheckCoverRequest) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_check_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *CheckCoverRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *CheckCoverRequest) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *CheckCoverRequest) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+// See CheckCover.
+type CheckCoverResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The actor holds as much.
+	Covered bool `protobuf:"varint,1,opt,name=covered,proto3" json:"covered,omitempty"`
+	// The first permission that the actor lacks; empty when covered.
+	Permission string `protobuf:"bytes,2,opt,name=permission,proto3" json:"permission,omitempty"`
+	// On what it lacks it; empty when covered.
+	Resource      string `protobuf:"bytes,3,opt,name=resource,proto3" json:"resource,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckCoverResponse) Reset() {
+	*x = CheckCoverResponse{}
+	mi := &file_guildhall_permission_v1_check_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckCoverResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckCoverResponse) ProtoMessage() {}
+
+func (x *CheckCoverResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_check_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckCoverResponse.ProtoReflect.Descriptor instead.
+func (*CheckCoverResponse) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_check_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *CheckCoverResponse) GetCovered() bool {
+	if x != nil {
+		return x.Covered
+	}
+	return false
+}
+
+func (x *CheckCoverResponse) GetPermission() string {
+	if x != nil {
+		return x.Permission
+	}
+	return ""
+}
+
+func (x *CheckCoverResponse) GetResource() string {
+	if x != nil {
+		return x.Resource
+	}
+	return ""
+}
+
 var File_guildhall_permission_v1_check_proto protoreflect.FileDescriptor
 
 const file_guildhall_permission_v1_check_proto_rawDesc = "" +
@@ -393,7 +522,19 @@ const file_guildhall_permission_v1_check_proto_rawDesc = "" +
 	"\x06parent\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06parent\x12J\n" +
 	"\aqueries\x18\x02 \x03(\v2#.guildhall.permission.v1.CheckQueryB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\aqueries\"T\n" +
 	"\x12BatchCheckResponse\x12>\n" +
-	"\aresults\x18\x01 \x03(\v2$.guildhall.permission.v1.CheckResultR\aresults2\x82\x04\n" +
+	"\aresults\x18\x01 \x03(\v2$.guildhall.permission.v1.CheckResultR\aresults\"|\n" +
+	"\x11CheckCoverRequest\x12\x1f\n" +
+	"\x06parent\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06parent\x12 \n" +
+	"\x05actor\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x90\x03R\x05actor\x12$\n" +
+	"\asubject\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x90\x03R\asubject\"j\n" +
+	"\x12CheckCoverResponse\x12\x18\n" +
+	"\acovered\x18\x01 \x01(\bR\acovered\x12\x1e\n" +
+	"\n" +
+	"permission\x18\x02 \x01(\tR\n" +
+	"permission\x12\x1a\n" +
+	"\bresource\x18\x03 \x01(\tR\bresource2\xfb\x04\n" +
 	"\fCheckService\x12\xed\x01\n" +
 	"\x05Check\x12%.guildhall.permission.v1.CheckRequest\x1a&.guildhall.permission.v1.CheckResponse\"\x94\x01\xea\xe0\x18X*\x06parent2\bidentity2\n" +
 	"permission2\tgroupchat2\bfeedback2\agateway\n" +
@@ -401,7 +542,9 @@ const file_guildhall_permission_v1_check_proto_rawDesc = "" +
 	"\n" +
 	"BatchCheck\x12*.guildhall.permission.v1.BatchCheckRequest\x1a+.guildhall.permission.v1.BatchCheckResponse\"\x99\x01\xea\xe0\x18X*\x06parent2\bidentity2\n" +
 	"permission2\tgroupchat2\bfeedback2\agateway\n" +
-	"\x1apermission.checks.evaluate\x82\xd3\xe4\x93\x027:\x01*\"2/permission/v1/{parent=organizations/*}:batchCheckB>Z<guildhall.dev/proto/gen/guildhall/permission/v1;permissionv1b\x06proto3"
+	"\x1apermission.checks.evaluate\x82\xd3\xe4\x93\x027:\x01*\"2/permission/v1/{parent=organizations/*}:batchCheck\x12w\n" +
+	"\n" +
+	"CheckCover\x12*.guildhall.permission.v1.CheckCoverRequest\x1a+.guildhall.permission.v1.CheckCoverResponse\"\x10\xea\xe0\x18\f2\bidentity \x01B>Z<guildhall.dev/proto/gen/guildhall/permission/v1;permissionv1b\x06proto3"
 
 var (
 	file_guildhall_permission_v1_check_proto_rawDescOnce sync.Once
@@ -415,7 +558,7 @@ func file_guildhall_permission_v1_check_proto_rawDescGZIP() []byte {
 	return file_guildhall_permission_v1_check_proto_rawDescData
 }
 
-var file_guildhall_permission_v1_check_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_guildhall_permission_v1_check_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_guildhall_permission_v1_check_proto_goTypes = []any{
 	(*CheckRequest)(nil),       // 0: guildhall.permission.v1.CheckRequest
 	(*CheckQuery)(nil),         // 1: guildhall.permission.v1.CheckQuery
@@ -423,6 +566,8 @@ var file_guildhall_permission_v1_check_proto_goTypes = []any{
 	(*CheckResult)(nil),        // 3: guildhall.permission.v1.CheckResult
 	(*BatchCheckRequest)(nil),  // 4: guildhall.permission.v1.BatchCheckRequest
 	(*BatchCheckResponse)(nil), // 5: guildhall.permission.v1.BatchCheckResponse
+	(*CheckCoverRequest)(nil),  // 6: guildhall.permission.v1.CheckCoverRequest
+	(*CheckCoverResponse)(nil), // 7: guildhall.permission.v1.CheckCoverResponse
 }
 var file_guildhall_permission_v1_check_proto_depIdxs = []int32{
 	1, // 0: guildhall.permission.v1.CheckRequest.query:type_name -> guildhall.permission.v1.CheckQuery
@@ -431,10 +576,12 @@ var file_guildhall_permission_v1_check_proto_depIdxs = []int32{
 	3, // 3: guildhall.permission.v1.BatchCheckResponse.results:type_name -> guildhall.permission.v1.CheckResult
 	0, // 4: guildhall.permission.v1.CheckService.Check:input_type -> guildhall.permission.v1.CheckRequest
 	4, // 5: guildhall.permission.v1.CheckService.BatchCheck:input_type -> guildhall.permission.v1.BatchCheckRequest
-	2, // 6: guildhall.permission.v1.CheckService.Check:output_type -> guildhall.permission.v1.CheckResponse
-	5, // 7: guildhall.permission.v1.CheckService.BatchCheck:output_type -> guildhall.permission.v1.BatchCheckResponse
-	6, // [6:8] is the sub-list for method output_type
-	4, // [4:6] is the sub-list for method input_type
+	6, // 6: guildhall.permission.v1.CheckService.CheckCover:input_type -> guildhall.permission.v1.CheckCoverRequest
+	2, // 7: guildhall.permission.v1.CheckService.Check:output_type -> guildhall.permission.v1.CheckResponse
+	5, // 8: guildhall.permission.v1.CheckService.BatchCheck:output_type -> guildhall.permission.v1.BatchCheckResponse
+	7, // 9: guildhall.permission.v1.CheckService.CheckCover:output_type -> guildhall.permission.v1.CheckCoverResponse
+	7, // [7:10] is the sub-list for method output_type
+	4, // [4:7] is the sub-list for method input_type
 	4, // [4:4] is the sub-list for extension type_name
 	4, // [4:4] is the sub-list for extension extendee
 	0, // [0:4] is the sub-list for field type_name
@@ -451,7 +598,7 @@ func file_guildhall_permission_v1_check_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_permission_v1_check_proto_rawDesc), len(file_guildhall_permission_v1_check_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -23,6 +23,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	CheckService_Check_FullMethodName      = "/guildhall.permission.v1.CheckService/Check"
 	CheckService_BatchCheck_FullMethodName = "/guildhall.permission.v1.CheckService/BatchCheck"
+	CheckService_CheckCover_FullMethodName = "/guildhall.permission.v1.CheckService/CheckCover"
 )
 
 // CheckServiceClient is the client API for CheckService service.
@@ -39,6 +40,14 @@ type CheckServiceClient interface {
 	Check(ctx context.Context, in *CheckRequest, opts ...grpc.CallOption) (*CheckResponse, error)
 	// Answers up to 1000 checks at once, in order, on one snapshot.
 	BatchCheck(ctx context.Context, in *BatchCheckRequest, opts ...grpc.CallOption) (*BatchCheckResponse, error)
+	// Says whether the actor holds all that the subject's grants give, on the
+	// same resources and for as long: whoever can put himself in the subject's
+	// place must have as much already. What all customers hold, and what an
+	// account holds on its own name, does not count. An organisation's
+	// administrator covers all that is granted within it.
+	//
+	// Reasons: SUBJECT_INVALID.
+	CheckCover(ctx context.Context, in *CheckCoverRequest, opts ...grpc.CallOption) (*CheckCoverResponse, error)
 }
 
 type checkServiceClient struct {
@@ -69,6 +78,16 @@ func (c *checkServiceClient) BatchCheck(ctx context.Context, in *BatchCheckReque
 	return out, nil
 }
 
+func (c *checkServiceClient) CheckCover(ctx context.Context, in *CheckCoverRequest, opts ...grpc.CallOption) (*CheckCoverResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CheckCoverResponse)
+	err := c.cc.Invoke(ctx, CheckService_CheckCover_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // CheckServiceServer is the server API for CheckService service.
 // All implementations should embed UnimplementedCheckServiceServer
 // for forward compatibility.
@@ -83,6 +102,14 @@ type CheckServiceServer interface {
 	Check(context.Context, *CheckRequest) (*CheckResponse, error)
 	// Answers up to 1000 checks at once, in order, on one snapshot.
 	BatchCheck(context.Context, *BatchCheckRequest) (*BatchCheckResponse, error)
+	// Says whether the actor holds all that the subject's grants give, on the
+	// same resources and for as long: whoever can put himself in the subject's
+	// place must have as much already. What all customers hold, and what an
+	// account holds on its own name, does not count. An organisation's
+	// administrator covers all that is granted within it.
+	//
+	// Reasons: SUBJECT_INVALID.
+	CheckCover(context.Context, *CheckCoverRequest) (*CheckCoverResponse, error)
 }
 
 // UnimplementedCheckServiceServer should be embedded to have
@@ -97,6 +124,9 @@ func (UnimplementedCheckServiceServer) Check(context.Context, *CheckRequest) (*C
 }
 func (UnimplementedCheckServiceServer) BatchCheck(context.Context, *BatchCheckRequest) (*BatchCheckResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method BatchCheck not implemented")
+}
+func (UnimplementedCheckServiceServer) CheckCover(context.Context, *CheckCoverRequest) (*CheckCoverResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CheckCover not implemented")
 }
 func (UnimplementedCheckServiceServer) testEmbeddedByValue() {}
 
@@ -154,6 +184,24 @@ func _CheckService_BatchCheck_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _CheckService_CheckCover_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CheckCoverRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CheckServiceServer).CheckCover(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CheckService_CheckCover_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CheckServiceServer).CheckCover(ctx, req.(*CheckCoverRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // CheckService_ServiceDesc is the grpc.ServiceDesc for CheckService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -168,6 +216,10 @@ var CheckService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "BatchCheck",
 			Handler:    _CheckService_BatchCheck_Handler,
+		},
+		{
+			MethodName: "CheckCover",
+			Handler:    _CheckService_CheckCover_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

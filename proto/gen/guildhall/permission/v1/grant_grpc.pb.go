@@ -35,12 +35,13 @@ const (
 // Grants give a subject a role on a resource and all below it. What no grant
 // allows is denied.
 type GrantServiceClient interface {
-	// Grants a role. Nobody can grant what they do not hold: the caller must have
-	// each permission of the role on the resource.
+	// Grants a role. Nobody can grant what they do not hold, or longer than they
+	// hold it: the caller must have each permission of the role on the resource,
+	// and permission.grants.create, until the grant ends.
 	//
 	// Reasons: GRANT_EXISTS (the same subject, role and resource),
-	// ROLE_NOT_FOUND, SUBJECT_INVALID, RESOURCE_FOREIGN, GRANT_EXCEEDS_CALLER,
-	// EXPIRE_TIME_PAST.
+	// ROLE_NOT_FOUND, ROLE_MANAGED (only a service gives it), SUBJECT_INVALID,
+	// RESOURCE_FOREIGN, GRANT_EXCEEDS_CALLER, EXPIRE_TIME_PAST, SUBJECT_ENDING.
 	CreateGrant(ctx context.Context, in *CreateGrantRequest, opts ...grpc.CallOption) (*Grant, error)
 	// Returns a grant. Reasons: GRANT_NOT_FOUND.
 	GetGrant(ctx context.Context, in *GetGrantRequest, opts ...grpc.CallOption) (*Grant, error)
@@ -48,7 +49,7 @@ type GrantServiceClient interface {
 	ListGrants(ctx context.Context, in *ListGrantsRequest, opts ...grpc.CallOption) (*ListGrantsResponse, error)
 	// Revokes a grant. When the call returns, no check anywhere says yes because
 	// of it. Reasons: GRANT_NOT_FOUND, ETAG_MISMATCH, GRANT_MANAGED,
-	// LAST_ADMINISTRATOR.
+	// LAST_ADMINISTRATOR, LAST_OPERATOR.
 	DeleteGrant(ctx context.Context, in *DeleteGrantRequest, opts ...grpc.CallOption) (*Grant, error)
 	// Sets the one role that a subject holds on a resource on behalf of the
 	// service that owns the resource, as groupchat does for members of a group.
@@ -122,12 +123,13 @@ func (c *grantServiceClient) SetManagedGrant(ctx context.Context, in *SetManaged
 // Grants give a subject a role on a resource and all below it. What no grant
 // allows is denied.
 type GrantServiceServer interface {
-	// Grants a role. Nobody can grant what they do not hold: the caller must have
-	// each permission of the role on the resource.
+	// Grants a role. Nobody can grant what they do not hold, or longer than they
+	// hold it: the caller must have each permission of the role on the resource,
+	// and permission.grants.create, until the grant ends.
 	//
 	// Reasons: GRANT_EXISTS (the same subject, role and resource),
-	// ROLE_NOT_FOUND, SUBJECT_INVALID, RESOURCE_FOREIGN, GRANT_EXCEEDS_CALLER,
-	// EXPIRE_TIME_PAST.
+	// ROLE_NOT_FOUND, ROLE_MANAGED (only a service gives it), SUBJECT_INVALID,
+	// RESOURCE_FOREIGN, GRANT_EXCEEDS_CALLER, EXPIRE_TIME_PAST, SUBJECT_ENDING.
 	CreateGrant(context.Context, *CreateGrantRequest) (*Grant, error)
 	// Returns a grant. Reasons: GRANT_NOT_FOUND.
 	GetGrant(context.Context, *GetGrantRequest) (*Grant, error)
@@ -135,7 +137,7 @@ type GrantServiceServer interface {
 	ListGrants(context.Context, *ListGrantsRequest) (*ListGrantsResponse, error)
 	// Revokes a grant. When the call returns, no check anywhere says yes because
 	// of it. Reasons: GRANT_NOT_FOUND, ETAG_MISMATCH, GRANT_MANAGED,
-	// LAST_ADMINISTRATOR.
+	// LAST_ADMINISTRATOR, LAST_OPERATOR.
 	DeleteGrant(context.Context, *DeleteGrantRequest) (*Grant, error)
 	// Sets the one role that a subject holds on a resource on behalf of the
 	// service that owns the resource, as groupchat does for members of a group.

@@ -34,7 +34,7 @@ const (
 type PermissionEventServiceClient interface {
 	// Streams events from a cursor, then live. Through the gateway it is NDJSON.
 	//
-	// Reasons: CURSOR_TOO_OLD, CURSOR_INVALID.
+	// Reasons: CURSOR_TOO_OLD, CURSOR_UNKNOWN, CURSOR_INVALID.
 	StreamEvents(ctx context.Context, in *v1.StreamEventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[v1.StreamEventsResponse], error)
 }
 
@@ -73,7 +73,7 @@ type PermissionEventService_StreamEventsClient = grpc.ServerStreamingClient[v1.S
 type PermissionEventServiceServer interface {
 	// Streams events from a cursor, then live. Through the gateway it is NDJSON.
 	//
-	// Reasons: CURSOR_TOO_OLD, CURSOR_INVALID.
+	// Reasons: CURSOR_TOO_OLD, CURSOR_UNKNOWN, CURSOR_INVALID.
 	StreamEvents(*v1.StreamEventsRequest, grpc.ServerStreamingServer[v1.StreamEventsResponse]) error
 }
 

@@ -38,8 +38,8 @@ type Role struct {
 	DisplayName string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
 	// What it is for.
 	Description string `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
-	// Permissions as in ListPermissions. In built-in roles only, "groupchat.*"
-	// stands for all of a service.
+	// Permissions as in ListPermissions. Those of a built-in role grow with the
+	// suite.
 	Permissions []string `protobuf:"bytes,4,rep,name=permissions,proto3" json:"permissions,omitempty"`
 	// It came with the suite and cannot be changed.
 	BuiltIn bool `protobuf:"varint,5,opt,name=built_in,json=builtIn,proto3" json:"built_in,omitempty"`

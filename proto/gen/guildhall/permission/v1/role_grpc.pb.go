@@ -43,8 +43,9 @@ type RoleServiceClient interface {
 	// first, then custom ones by name.
 	ListRoles(ctx context.Context, in *ListRolesRequest, opts ...grpc.CallOption) (*ListRolesResponse, error)
 	// Changes the masked fields; who holds the role holds its new permissions
-	// when the call returns. Reasons: ROLE_NOT_FOUND, ETAG_MISMATCH,
-	// PERMISSION_UNKNOWN.
+	// when the call returns. The caller must hold those that it adds on the whole
+	// organisation, without an end. Reasons: ROLE_NOT_FOUND, ETAG_MISMATCH,
+	// PERMISSION_UNKNOWN, GRANT_EXCEEDS_CALLER.
 	UpdateRole(ctx context.Context, in *UpdateRoleRequest, opts ...grpc.CallOption) (*Role, error)
 	// Deletes a custom role that no grant uses. Reasons: ROLE_NOT_FOUND,
 	// ROLE_IN_USE, ETAG_MISMATCH.
@@ -135,8 +136,9 @@ type RoleServiceServer interface {
 	// first, then custom ones by name.
 	ListRoles(context.Context, *ListRolesRequest) (*ListRolesResponse, error)
 	// Changes the masked fields; who holds the role holds its new permissions
-	// when the call returns. Reasons: ROLE_NOT_FOUND, ETAG_MISMATCH,
-	// PERMISSION_UNKNOWN.
+	// when the call returns. The caller must hold those that it adds on the whole
+	// organisation, without an end. Reasons: ROLE_NOT_FOUND, ETAG_MISMATCH,
+	// PERMISSION_UNKNOWN, GRANT_EXCEEDS_CALLER.
 	UpdateRole(context.Context, *UpdateRoleRequest) (*Role, error)
 	// Deletes a custom role that no grant uses. Reasons: ROLE_NOT_FOUND,
 	// ROLE_IN_USE, ETAG_MISMATCH.

@@ -1,0 +1,120 @@
+// Package authz decides whether a call may go on, from the rule that its RPC
+// declares in the proto (guildhall.options.v1.authorization).
+//
+// There is one place that asks, the interceptor of pkg/rpc, and it asks before
+// the handler or the validation sees the request (AIP-211). A handler has no
+// access checks of its own, except to leave out of a list what the caller may
+// not see. Which grants exist is the permission service's business: this
+// package reads rules off descriptors, keeps tenants apart, and passes the
+// question on to a Checker.
+package authz
+
+import (
+	"context"
+	"slices"
+
+	"guildhall.dev/pkg/authn"
+	"guildhall.dev/pkg/errs"
+)
+
+// Request is one question: may the caller do this to all of these?
+type Request struct {
+	Caller authn.Caller
+	// Permission is what the caller wants to do, as in
+	// "groupchat.messages.create".
+	Permission string
+	// Resources are the names it is needed on: at least one, without
+	// duplicates.
+	Resources []string
+}
+
+// Checker answers from grants. It is safe for concurrent use.
+type Checker interface {
+	// Check returns nil when the caller holds the permission on every
+	// resource, and Denied from NewDenied otherwise. When it cannot know it
+	// returns an error of another kind (Unavailable, PERMISSION_UNAVAILABLE)
+	// and the call does not go on.
+	Check(ctx context.Context, r Request) error
+}
+
+// NewDenied is the answer to a caller who lacks a permission within its own
+// organisation.
+func NewDenied(permission, resource string) *errs.Error {
+	return errs.New(errs.Denied, "PERMISSION_DENIED", "you do not have the permission that this needs",
+		errs.Meta("permission", permission), errs.Meta("resource", resource))
+}
+
+// Guard applies an RPC's rule to a call.
+type Guard struct {
+	// Checker answers what the rule alone does not.
+	Checker Checker
+	// OnDenied, when set, hears of each call that was refused for who made it,
+	// before the refusal is returned: the audit log's hook. It must not block.
+	OnDenied func(ctx context.Context, r Request, method string)
+}
+
+// Authorise returns nil when the caller may make the call on the resources:
+// what Rule.Resources reads from the request when Rule.Asks(caller), else none.
+// The errors: Denied for a caller
+// without the permission, NotFound for a resource of another organisation
+// (whether or not it exists), and whatever keeps the Checker from knowing.
+func (g Guard) Authorise(ctx context.Context, caller authn.Caller, rule *Rule, resources []string) error {
+	r := Request{Caller: caller, Permission: rule.Permission, Resources: resources}
+	err := g.decide(ctx, rule, r)
+	if g.OnDenied != nil && (errs.Is(err, errs.Denied) || errs.Is(err, errs.NotFound)) {
+		g.OnDenied(ctx, r, rule.Method)
+	}
+	return err
+}
+
+// Asks reports whether it takes a permission on the request's resource to
+// decide about the caller. A sister service needs none, and may send names that
+// no caller could, as in the parent "-" for all organisations.
+func (r *Rule) Asks(caller authn.Caller) bool {
+	return r.Access == ByPermission && caller.Kind() != authn.System
+}
+
+func (g Guard) decide(ctx context.Context, rule *Rule, r Request) error {
+	if rule.Access == Public {
+		return nil
+	}
+	if r.Caller.Kind() == authn.System {
+		// A sister service serves all tenants; what it may do is the list in
+		// the RPC's option and nothing else.
+		if slices.Contains(rule.Services, r.Caller.Service()) {
+			return nil
+		}
+		return deniedCall(rule)
+	}
+	switch rule.Access {
+	case Authenticated:
+		return nil
+	case ByPermission:
+		if err := sameTenant(rule, r); err != nil {
+			return err
+		}
+		return g.Checker.Check(ctx, r)
+	default:
+		return deniedCall(rule)
+	}
+}
+
+// sameTenant refuses names of other organisations before the permission
+// service hears of them, so that no answer and no timing tells whether they
+// exist (EV-1).
+func sameTenant(rule *Rule, r Request) error {
+	if rule.fixed != "" {
+		return nil
+	}
+	own := r.Caller.Organization()
+	for _, name := range r.Resources {
+		if own == "" || organizationOf(name) != own {
+			return errs.NotFoundName("RESOURCE_NOT_FOUND", name)
+		}
+	}
+	return nil
+}
+
+func deniedCall(rule *Rule) error {
+	return errs.New(errs.Denied, "PERMISSION_DENIED", "this call is not open to you", errs.Meta("method", rule.Method))
+}

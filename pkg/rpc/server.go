@@ -1,0 +1,147 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+
+	"guildhall.dev/pkg/authn"
+	"guildhall.dev/pkg/authz"
+	"guildhall.dev/pkg/errs"
+)
+
+// server is the chain of one gRPC server.
+type server struct {
+	cfg       Config
+	rules     *authz.Rules
+	guard     authz.Guard
+	validator *Validator
+	streams   quota
+}
+
+func newServer(cfg Config) (*server, error) {
+	if err := cfg.setDefaults(); err != nil {
+		return nil, err
+	}
+	validator, err := NewValidator()
+	if err != nil {
+		return nil, err
+	}
+	return &server{
+		cfg: cfg, validator: validator,
+		rules:   authz.LoadRules(cfg.files),
+		guard:   authz.Guard{Checker: cfg.Checker, OnDenied: cfg.OnDenied},
+		streams: quota{most: cfg.MaxStreams, open: make(map[string]int)},
+	}, nil
+}
+
+func (s *server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
+	ctx, c := s.begin(ctx, info.FullMethod)
+	defer func() {
+		// recover works only right here, in the deferred function itself.
+		if err = s.end(ctx, c, recovered(recover(), err)); err != nil {
+			resp = nil
+		}
+	}()
+	ctx, cancel := s.deadline(ctx, c.start)
+	defer cancel()
+	if ctx, err = s.authenticate(ctx, c); err != nil {
+		return nil, err
+	}
+	if err := s.admit(c); err != nil {
+		return nil, err
+	}
+	message, err := protoOf(req)
+	if err != nil {
+		return nil, err
+	}
+	var resources []string
+	if c.rule.Asks(c.caller) {
+		if resources, err = c.rule.Resources(message.ProtoReflect()); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.guard.Authorise(ctx, c.caller, c.rule, resources); err != nil {
+		return nil, err
+	}
+	if err := s.validator.validateRequest(c.method, message); err != nil {
+		return nil, err
+	}
+	return handler(ctx, req)
+}
+
+func (s *server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
+	ctx, c := s.begin(ss.Context(), info.FullMethod)
+	g := &guardedStream{ServerStream: ss, s: s, c: c, ctx: ctx}
+	defer func() { err = s.end(ctx, c, g.outcome(recovered(recover(), err))) }()
+	authenticated, err := s.authenticate(ctx, c)
+	if err != nil {
+		return err
+	}
+	if err := s.admit(c); err != nil {
+		return err
+	}
+	release, err := s.streams.take(c.caller)
+	if err != nil {
+		return err
+	}
+	defer release()
+	var cancel context.CancelFunc
+	g.ctx, cancel = untilExpiry(authenticated, c.caller)
+	defer cancel()
+	return handler(srv, g)
+}
+
+// begin starts a call's record. The rule may be nil; admit refuses it then.
+func (s *server) begin(ctx context.Context, method string) (context.Context, *call) {
+	c := &call{method: method, rule: s.rules.Lookup(method), start: time.Now()}
+	return context.WithValue(ctx, callKey{}, c), c
+}
+
+// deadline gives a unary call the time it has: what its caller grants it, but
+// never none and never more than the server's limit.
+func (s *server) deadline(ctx context.Context, start time.Time) (context.Context, context.CancelFunc) {
+	limit := s.cfg.MaxDeadline
+	if _, ok := ctx.Deadline(); !ok {
+		limit = s.cfg.DefaultDeadline
+	}
+	return context.WithDeadline(ctx, start.Add(limit)) // an earlier one stays
+}
+
+// admit refuses what no caller may do: an RPC without a rule, and a change
+// while the process is read-only.
+func (s *server) admit(c *call) error {
+	if c.rule == nil {
+		return errs.From(s.rules.Err(c.method))
+	}
+	if c.rule.Mutates && s.cfg.ReadOnly != nil && s.cfg.ReadOnly() {
+		return errs.New(errs.Precondition, "READ_ONLY", "the service takes no changes at the moment")
+	}
+	return nil
+}
+
+// untilExpiry ends a stream's context with the caller's token, so that a
+// stream is never worth more than the token it was opened with; its client
+// comes back with a fresh one. A sister service's stream goes on: its tokens
+// live for a minute because it mints them itself, and it holds the key anyway.
+func untilExpiry(ctx context.Context, caller authn.Caller) (context.Context, context.CancelFunc) {
+	if caller.Name == "" || caller.Kind() == authn.System {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadlineCause(ctx, caller.Expires.Add(authn.Skew), authn.Expired())
+}
+
+func protoOf(m any) (proto.Message, error) {
+	if p, ok := m.(proto.Message); ok {
+		return p, nil
+	}
+	return nil, errors.New("the message is no proto message")
+}
+
+func errForwarder() error {
+	return errs.New(errs.Unauthenticated, "TOKEN_INVALID", "the token is not valid here",
+		errs.Cause(errors.New("not one proof of a known forwarder")))
+}

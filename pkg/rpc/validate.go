@@ -1,0 +1,91 @@
+package rpc
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"buf.build/go/protovalidate"
+	"google.golang.org/protobuf/proto"
+
+	"guildhall.dev/pkg/errs"
+)
+
+// maxViolations bounds the faults named in one answer.
+const maxViolations = 50
+
+// Validator checks messages against the protovalidate rules in their protos.
+// It is safe for concurrent use. Rules are compiled when a message type is
+// first seen, so keep one for the life of the process.
+type Validator struct {
+	rules protovalidate.Validator
+}
+
+// NewValidator returns a validator.
+func NewValidator() (*Validator, error) {
+	v, err := protovalidate.New()
+	if err != nil {
+		return nil, fmt.Errorf("making the validator: %w", err)
+	}
+	return &Validator{rules: v}, nil
+}
+
+// Validate checks the whole message. The interceptors have done that to every
+// request, but to an Update only within its mask: a handler calls it on the
+// merged resource, where rules that span fields can be judged.
+//
+// The error is Invalid with reason VALIDATION_FAILED and a violation for each
+// fault, whose reason is the rule's id in UPPER_SNAKE ("STRING_MIN_LEN").
+func (v *Validator) Validate(m proto.Message) error {
+	return violations(v.rules.Validate(m))
+}
+
+// validateRequest is Validate, except that of a standard update's resource
+// only the masked fields are checked.
+func (v *Validator) validateRequest(method string, m proto.Message) error {
+	shape, ok := updateOf(method, m.ProtoReflect().Descriptor())
+	if !ok {
+		return v.Validate(m)
+	}
+	filter, err := shape.filter(m.ProtoReflect())
+	if err != nil {
+		return err
+	}
+	if filter == nil {
+		return v.Validate(m)
+	}
+	return violations(v.rules.Validate(m, protovalidate.WithFilter(filter)))
+}
+
+func violations(err error) error {
+	if err == nil {
+		return nil
+	}
+	invalid, ok := errors.AsType[*protovalidate.ValidationError](err)
+	if !ok {
+		return fmt.Errorf("validating a message: %w", err) // a rule that does not compile or run
+	}
+	e := errs.New(errs.Invalid, "VALIDATION_FAILED", "the request breaks the rules of its fields")
+	for _, v := range invalid.Violations[:min(len(invalid.Violations), maxViolations)] {
+		field := protovalidate.FieldPathString(v.Proto.GetField())
+		errs.Field(field, upperSnake(v.Proto.GetRuleId()), v.Proto.GetMessage())(e)
+	}
+	return e
+}
+
+// upperSnake turns a rule's id, as in "string.min_len", into a reason.
+func upperSnake(id string) string {
+	if id == "" {
+		return "VALIDATION_FAILED"
+	}
+	return strings.Map(func(r rune) rune {
+		switch {
+		case 'a' <= r && r <= 'z':
+			return r - 'a' + 'A'
+		case 'A' <= r && r <= 'Z', '0' <= r && r <= '9':
+			return r
+		default:
+			return '_'
+		}
+	}, id)
+}
