@@ -1,0 +1,144 @@
+package identity_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+
+	"guildhall.dev/pkg/errs"
+	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
+)
+
+// permission answers CheckCover: all is covered but the targets named.
+type permission struct {
+	mu     sync.Mutex
+	exceed map[string]bool
+	away   bool
+	asked  []*permissionv1.CheckCoverRequest
+}
+
+// set says who holds more than all others, and whether the service is away.
+func (s *permission) set(away bool, exceed ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.away, s.exceed, s.asked = away, make(map[string]bool), nil
+	for _, name := range exceed {
+		s.exceed[name] = true
+	}
+}
+
+func (s *permission) questions() []*permissionv1.CheckCoverRequest {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.asked
+}
+
+func (s *permission) Invoke(_ context.Context, method string, args, reply any, _ ...grpc.CallOption) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if method != permissionv1.CheckService_CheckCover_FullMethodName {
+		return errors.New("identity asks permission only CheckCover, not " + method)
+	}
+	if s.away {
+		return errs.New(errs.Unavailable, "SERVICE_UNAVAILABLE", "a part of the suite is away")
+	}
+	req := args.(*permissionv1.CheckCoverRequest)
+	s.asked = append(s.asked, req)
+	answer := &permissionv1.CheckCoverResponse{Covered: true}
+	if s.exceed[req.GetSubject()] {
+		answer = &permissionv1.CheckCoverResponse{Permission: "permission.grants.create", Resource: org}
+	}
+	proto.Merge(reply.(proto.Message), answer)
+	return nil
+}
+
+func (s *permission) NewStream(context.Context, *grpc.StreamDesc, string, ...grpc.CallOption) (grpc.ClientStream, error) {
+	return nil, errors.New("identity opens no stream to permission")
+}
+
+// TestCreateInvitation_isNoWayIntoALargerAccount is the takeover: a member of
+// staff who may only invite resets the administrator and becomes it.
+func TestCreateInvitation_isNoWayIntoALargerAccount(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		chief := p.asAdmin()
+		clerk := with(p.accept(chief, p.staffMember(chief, "clerk", &identityv1.StaffMember{DisplayName: "Clerk"}).GetName()))
+		invite := func(ctx context.Context, account string) error {
+			_, err := p.auth().CreateInvitation(ctx, &identityv1.CreateInvitationRequest{Account: account, ResetPassword: true})
+			return err
+		}
+		p.permission.set(false, admin)
+		err := invite(clerk, admin)
+		wantError(t, err, errs.Denied, "TARGET_EXCEEDS_CALLER")
+		if got := errs.From(err).Metadata["permission"]; got != "permission.grants.create" {
+			t.Errorf("the refusal names permission %q", got)
+		}
+		if asked := p.permission.questions(); len(asked) != 1 || asked[0].GetParent() != org || asked[0].GetActor() != org+"/staff/clerk" {
+			t.Errorf("permission was asked %v", asked)
+		}
+		p.permission.set(true)
+		wantError(t, invite(clerk, admin), errs.Unavailable, "PERMISSION_UNAVAILABLE")
+		// Neither attempt has touched the account.
+		if _, err := p.auth().WhoAmI(chief, &identityv1.WhoAmIRequest{}); err != nil {
+			t.Errorf("the administrator's session: %v", err)
+		}
+		login := &identityv1.LoginRequest{Organization: org, Identifier: admin, Password: goodPassword}
+		if _, err := p.auth().Login(context.Background(), login); err != nil {
+			t.Errorf("the administrator's password: %v", err)
+		}
+		// Nobody needs to ask about himself.
+		if err := invite(chief, admin); err != nil {
+			t.Errorf("one's own account: %v", err)
+		}
+	})
+}
+
+// TestCreateTeamMember_isNoWayIntoALargerTeam is the same by way of a team.
+func TestCreateTeamMember_isNoWayIntoALargerTeam(t *testing.T) {
+	p := newHost(t, "bolt").start(config())
+	chief := p.asAdmin()
+	name := p.staffMember(chief, "clerk", &identityv1.StaffMember{DisplayName: "Clerk"}).GetName()
+	clerk := with(p.accept(chief, name))
+	bosses, err := p.teams().CreateTeam(chief, &identityv1.CreateTeamRequest{Parent: org, TeamId: "bosses", Team: &identityv1.Team{DisplayName: "Bosses"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	join := func() error {
+		_, err := p.teams().CreateTeamMember(clerk, &identityv1.CreateTeamMemberRequest{
+			Parent: bosses.GetName(), TeamMember: &identityv1.TeamMember{Account: name},
+		})
+		return err
+	}
+	p.permission.set(false, bosses.GetName())
+	wantError(t, join(), errs.Denied, "TARGET_EXCEEDS_CALLER")
+	p.permission.set(true)
+	wantError(t, join(), errs.Unavailable, "PERMISSION_UNAVAILABLE")
+	if resp, err := p.teams().ListTeamMembers(chief, &identityv1.ListTeamMembersRequest{Parent: bosses.GetName()}); err != nil || len(resp.GetTeamMembers()) != 0 {
+		t.Errorf("members: %v %v", resp, err)
+	}
+	p.permission.set(false)
+	if err := join(); err != nil {
+		t.Errorf("a team that holds no more: %v", err)
+	}
+}
+
+func TestAccount_nobodyLocksHimselfOut(t *testing.T) {
+	p := newHost(t, "bolt").start(config())
+	chief := p.asAdmin()
+	customer, tokens := p.customer(chief, &identityv1.Customer{DisplayName: "Carl"})
+	_, err := p.staff().DisableStaffMember(chief, &identityv1.DisableStaffMemberRequest{Name: admin})
+	wantError(t, err, errs.Precondition, "SELF_FORBIDDEN")
+	_, err = p.staff().DeleteStaffMember(chief, &identityv1.DeleteStaffMemberRequest{Name: admin})
+	wantError(t, err, errs.Precondition, "SELF_FORBIDDEN")
+	_, err = p.customers().DisableCustomer(with(tokens), &identityv1.DisableCustomerRequest{Name: customer.GetName()})
+	wantError(t, err, errs.Precondition, "SELF_FORBIDDEN")
+	_, err = p.customers().DeleteCustomer(with(tokens), &identityv1.DeleteCustomerRequest{Name: customer.GetName()})
+	wantError(t, err, errs.Precondition, "SELF_FORBIDDEN")
+	if _, err := p.customers().DisableCustomer(chief, &identityv1.DisableCustomerRequest{Name: customer.GetName()}); err != nil {
+		t.Errorf("another's account: %v", err)
+	}
+}

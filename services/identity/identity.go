@@ -1,0 +1,181 @@
+// Package identity is the service that knows who people are: the organisations
+// of an installation, their staff and customers, how these log in, and the
+// tokens they carry from there.
+//
+// It decides nothing about what an account may do; that is permission's. Other
+// services follow its feed to hear of accounts that may do nothing any more.
+package identity
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+
+	"guildhall.dev/pkg/audit"
+	"guildhall.dev/pkg/authn"
+	"guildhall.dev/pkg/change"
+	"guildhall.dev/pkg/feed"
+	"guildhall.dev/pkg/kv"
+	"guildhall.dev/pkg/page"
+	"guildhall.dev/pkg/serve"
+	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
+	"guildhall.dev/services/identity/internal/access"
+	"guildhall.dev/services/identity/internal/account"
+	"guildhall.dev/services/identity/internal/api"
+	"guildhall.dev/services/identity/internal/bootstrap"
+	"guildhall.dev/services/identity/internal/credential"
+	"guildhall.dev/services/identity/internal/importer"
+	"guildhall.dev/services/identity/internal/keyring"
+	"guildhall.dev/services/identity/internal/organization"
+	"guildhall.dev/services/identity/internal/session"
+	"guildhall.dev/services/identity/internal/sweep"
+	"guildhall.dev/services/identity/internal/team"
+)
+
+// name is the service's name.
+const name = "identity"
+
+// Builder returns the service for a process.
+func Builder() serve.Builder {
+	cfg := DefaultConfig()
+	return serve.Builder{Name: name, Config: cfg, Build: func(ctx context.Context, kit *serve.Kit) (serve.Service, error) {
+		return New(ctx, cfg, kit)
+	}}
+}
+
+// service implements serve.Service and serve.KeySource.
+type service struct {
+	centres *api.Centres
+	sweeper *sweep.Sweeper
+}
+
+// New returns the service on its store, which it opens. On an empty store it
+// makes the first organisation and shows its administrator's one-time password
+// on the kit's console.
+func New(ctx context.Context, cfg *Config, kit *serve.Kit) (serve.Service, error) {
+	full := *cfg
+	full.setDefaults()
+	s, err := build(ctx, &full, kit)
+	if err != nil {
+		return nil, fmt.Errorf("identity: %w", err)
+	}
+	return s, nil
+}
+
+func build(ctx context.Context, cfg *Config, kit *serve.Kit) (*service, error) {
+	c := &api.Centres{Organizations: organization.New(), Teams: team.New(team.MaxMembers), Checks: permissionv1.NewCheckServiceClient(kit.Dial("permission")), Clock: kit.Clock}
+	credentials := credential.New()
+	var err error
+	if c.Sessions, err = session.New(session.Config{
+		Key: kit.Ring.Derive("identity refresh tokens"), Absolute: cfg.Sessions.Absolute, Idle: cfg.Sessions.Idle, Most: cfg.Sessions.PerAccount,
+	}); err != nil {
+		return nil, err
+	}
+	if c.Accounts, err = account.New(account.Config{
+		Hasher: kit.Ring, Organizations: c.Organizations, Credentials: credentials, Sessions: c.Sessions, Teams: c.Teams,
+		PurgeAfter: cfg.Accounts.PurgeAfter,
+	}); err != nil {
+		return nil, err
+	}
+	tables := slices.Concat(kv.RawTables(c.Organizations, c.Accounts, c.Teams, c.Sessions, credentials),
+		keyring.Tables(), bootstrap.Tables(), change.Tables())
+	// No release has stored anything yet, so there is nothing to migrate.
+	if c.Store, err = kit.OpenStore(ctx, tables, nil); err != nil {
+		return nil, err
+	}
+	if err := openJournal(ctx, c, kit); err != nil {
+		return nil, err
+	}
+	if err := openAccess(ctx, c, cfg, kit, credentials); err != nil {
+		return nil, err
+	}
+	if c.Importer, err = importer.New(c.Store, c.Journal, c.Organizations, c.Accounts); err != nil {
+		return nil, err
+	}
+	return &service{centres: c, sweeper: &sweep.Sweeper{
+		Store: c.Store, Journal: c.Journal, Accounts: c.Accounts, Sessions: c.Sessions, Logger: kit.Logger, Clock: kit.Clock,
+	}}, nil
+}
+
+// openJournal opens what every mutation goes through.
+func openJournal(ctx context.Context, c *api.Centres, kit *serve.Kit) (err error) {
+	if c.Pages, err = page.NewCodec(kit.Ring.Derive("identity page tokens")); err != nil {
+		return err
+	}
+	if c.Feed, err = feed.Open(ctx, feed.Config{
+		Service: name, Store: c.Store, Redis: kit.Redis, Logger: kit.Logger, Clock: kit.Clock,
+	}); err != nil {
+		return err
+	}
+	if c.Audit, err = audit.New(audit.Config{
+		Store: c.Store, Pages: c.Pages, Logger: kit.Logger, Meter: kit.Meter, Clock: kit.Clock,
+	}); err != nil {
+		return err
+	}
+	c.Journal, err = change.NewJournal(change.Config{
+		Service: name, Store: c.Store, Feed: c.Feed, Audit: c.Audit, Logger: kit.Logger, Clock: kit.Clock,
+	})
+	return err
+}
+
+// openAccess opens what lets people in, and sees to it that there is somebody
+// to let in.
+func openAccess(ctx context.Context, c *api.Centres, cfg *Config, kit *serve.Kit, credentials *credential.Book) (err error) {
+	if c.Keys, err = keyring.Open(ctx, keyring.Config{
+		Store: c.Store, Issuer: kit.Issuer, Rotation: cfg.Tokens.Rotation, Renew: cfg.Tokens.Renew, Clock: kit.Clock, Logger: kit.Logger,
+	}); err != nil {
+		return err
+	}
+	passwords, err := credential.NewPool(credential.PoolConfig{
+		Params:  credential.Params{Time: cfg.Passwords.Time, Memory: cfg.Passwords.Memory, Threads: cfg.Passwords.Threads},
+		Workers: cfg.Passwords.Workers, Wait: cfg.Passwords.Wait, Meter: kit.Meter,
+	})
+	if err != nil {
+		return err
+	}
+	if c.Gate, err = access.New(access.Config{
+		Store: c.Store, Journal: c.Journal, Organizations: c.Organizations, Accounts: c.Accounts,
+		Credentials: credentials, Sessions: c.Sessions, Passwords: passwords, Keys: c.Keys,
+		TokenTTL: cfg.Tokens.TTL, Logger: kit.Logger, Meter: kit.Meter, Clock: kit.Clock,
+	}); err != nil {
+		return err
+	}
+	return bootstrap.Run(ctx, bootstrap.Config{
+		Store: c.Store, Journal: c.Journal, Organizations: c.Organizations, Accounts: c.Accounts,
+		Credentials: credentials, Sessions: c.Sessions, Passwords: passwords,
+		Organization: cfg.Bootstrap.Organization, Reissue: cfg.Bootstrap.Reissue, Console: kit.Console,
+	})
+}
+
+// Name implements serve.Service.
+func (s *service) Name() string { return name }
+
+// Register implements serve.Service.
+func (s *service) Register(r grpc.ServiceRegistrar) { api.Register(r, s.centres) }
+
+// Run implements serve.Service.
+func (s *service) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.centres.Journal.Run(ctx) })
+	g.Go(func() error { return s.centres.Keys.Run(ctx) })
+	g.Go(func() error { return s.sweeper.Run(ctx) })
+	return g.Wait()
+}
+
+// Ready implements serve.Service.
+func (s *service) Ready(ctx context.Context) error {
+	if err := s.centres.Store.Ping(ctx); err != nil {
+		return fmt.Errorf("the store: %w", err)
+	}
+	return nil
+}
+
+// Close implements serve.Service. The store is the process's to close.
+func (s *service) Close() error { return nil }
+
+// Keys implements serve.KeySource: this process verifies tokens with the keys
+// at hand.
+func (s *service) Keys(context.Context) (authn.JWKS, error) { return s.centres.Keys.Public(), nil }

@@ -1,0 +1,134 @@
+// Package access is the way into the suite: logging in, accepting an
+// invitation, staying logged in and leaving.
+//
+// It brings together what the other centres keep apart: accounts, their
+// passwords, their sessions and the keys that tokens are signed with. Its one
+// rule of its own is that nobody learns from a refusal, or from the time it
+// takes, whether an account exists.
+package access
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/noop"
+
+	"guildhall.dev/pkg/authn"
+	"guildhall.dev/pkg/change"
+	"guildhall.dev/pkg/kv"
+	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
+	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+	"guildhall.dev/services/identity/internal/account"
+	"guildhall.dev/services/identity/internal/credential"
+	"guildhall.dev/services/identity/internal/keyring"
+	"guildhall.dev/services/identity/internal/organization"
+	"guildhall.dev/services/identity/internal/session"
+)
+
+// DefaultTokenTTL is how long an access token lives.
+const DefaultTokenTTL = 5 * time.Minute
+
+// Config says what a Gate needs. TokenTTL, Logger, Meter and Clock have
+// defaults.
+type Config struct {
+	Store         kv.Store
+	Journal       *change.Journal
+	Organizations *organization.Book
+	Accounts      *account.Book
+	Credentials   *credential.Book
+	Sessions      *session.Book
+	Passwords     *credential.Pool
+	Keys          *keyring.Ring
+	// TokenTTL is how long an access token lives; zero is DefaultTokenTTL.
+	TokenTTL time.Duration
+	Logger   *slog.Logger
+	Meter    metric.Meter
+	Clock    func() time.Time
+}
+
+// Gate lets accounts in. It is safe for concurrent use.
+type Gate struct {
+	cfg    Config
+	logins metric.Int64Counter
+	reuses metric.Int64Counter
+}
+
+// New returns a gate.
+func New(cfg Config) (*Gate, error) {
+	if cfg.Store == nil || cfg.Journal == nil || cfg.Organizations == nil || cfg.Accounts == nil ||
+		cfg.Credentials == nil || cfg.Sessions == nil || cfg.Passwords == nil || cfg.Keys == nil {
+		return nil, errors.New("access: a gate needs a store, a journal and the centres it brings together")
+	}
+	if cfg.TokenTTL <= 0 {
+		cfg.TokenTTL = DefaultTokenTTL
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Meter == nil {
+		cfg.Meter = noop.NewMeterProvider().Meter("")
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	g := &Gate{cfg: cfg}
+	var err error
+	if g.logins, err = cfg.Meter.Int64Counter("guildhall.identity.logins",
+		metric.WithDescription("Logins by password, by outcome.")); err != nil {
+		return nil, err
+	}
+	g.reuses, err = cfg.Meter.Int64Counter("guildhall.identity.refresh.reused",
+		metric.WithDescription("Sessions ended because a void refresh token came back."))
+	return g, err
+}
+
+func (g *Gate) countLogin(ctx context.Context, outcome string) {
+	g.logins.Add(ctx, 1, metric.WithAttributes(attribute.String("outcome", outcome)))
+}
+
+// tokens returns the tokens of a session. A fault of the signer leaves the
+// client with a session it does not know of, which its limits end.
+func (g *Gate) tokens(s *storev1.Session) (*identityv1.TokenSet, error) {
+	now := g.cfg.Clock()
+	name := session.AccountOf(s.GetName())
+	access, err := g.cfg.Keys.Sign(authn.Claims{
+		Subject: name, Session: session.ID(s.GetName()), ID: rand.Text(), Factors: s.GetFactors(),
+		AuthTime: s.GetCreateTime().AsTime(), IssuedAt: now, Expires: now.Add(g.cfg.TokenTTL),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &identityv1.TokenSet{
+		AccessToken: access, RefreshToken: g.cfg.Sessions.Token(s), TokenType: "Bearer",
+		ExpiresIn: int64(g.cfg.TokenTTL / time.Second), Account: name, Session: s.GetName(),
+	}, nil
+}
+
+// words returns what an attacker knows of an account, for credential.Check.
+func (g *Gate) words(r kv.Reader, a *storev1.Account) ([]string, error) {
+	words := []string{a.GetName(), a.GetDisplayName(), a.GetEmail(), a.GetPhone(), a.GetExternalId()}
+	org, found, err := g.cfg.Organizations.Find(r, organizationOf(a.GetName()))
+	if err == nil && found {
+		words = append(words, org.GetDisplayName())
+	}
+	return words, err
+}
+
+func organizationOf(account string) string {
+	_, organization, _ := authn.ParseName(account)
+	return organization
+}
+
+// as returns a context in which the account acts, so that the audit log says
+// whose login it was: the call itself carries no token yet.
+func as(ctx context.Context, account, sessionID string) context.Context {
+	return authn.WithCaller(ctx, authn.Caller{Name: account, Session: sessionID})
+}
+
+// passwordOnly are the factors of a login by password (RFC 8176).
+func passwordOnly() []string { return []string{"pwd"} }

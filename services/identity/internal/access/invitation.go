@@ -1,0 +1,127 @@
+package access
+
+import (
+	"context"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"guildhall.dev/pkg/change"
+	"guildhall.dev/pkg/errs"
+	"guildhall.dev/pkg/kv"
+	"guildhall.dev/pkg/resource"
+	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
+	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+	"guildhall.dev/services/identity/internal/account"
+	"guildhall.dev/services/identity/internal/credential"
+	"guildhall.dev/services/identity/internal/session"
+)
+
+// CreateInvitation makes a code for an account, in place of one it may have.
+// Errors are Invalid for what is no account's name, NotFound
+// (ACCOUNT_NOT_FOUND) and Precondition (ILLEGAL_STATE): the account is
+// suspended or deleted.
+func (g *Gate) CreateInvitation(ctx context.Context, req *identityv1.CreateInvitationRequest) (*identityv1.Invitation, error) {
+	name := req.GetAccount()
+	if _, err := account.ParseName("account", name); err != nil {
+		return nil, err
+	}
+	code := credential.NewCode()
+	return change.Do(ctx, g.cfg.Journal, req, func(tx *change.Tx) (*identityv1.Invitation, error) {
+		rec, found, err := g.cfg.Accounts.Find(tx, name)
+		switch {
+		case err != nil:
+			return nil, err
+		case !found:
+			return nil, errs.NotFoundName("ACCOUNT_NOT_FOUND", name)
+		case !account.CanBeInvited(rec.Value):
+			return nil, errs.New(errs.Precondition, "ILLEGAL_STATE", "only an account that is pending or active can be invited")
+		}
+		changed := []string{"invitation"}
+		if req.GetResetPassword() {
+			changed = append(changed, "password")
+			if err := g.cfg.Credentials.VoidPassword(tx, name); err != nil {
+				return nil, err
+			}
+			if _, err := g.cfg.Sessions.EndAll(tx, name, ""); err != nil {
+				return nil, err
+			}
+		}
+		tx.Record(change.Change{Resource: name, ChangedFields: changed})
+		return g.Invite(tx, name, code)
+	})
+}
+
+// Invite opens an invitation of an account in a change that is under way. The
+// code comes from credential.NewCode.
+func (g *Gate) Invite(tx *change.Tx, name, code string) (*identityv1.Invitation, error) {
+	expire, err := g.cfg.Credentials.Invite(tx, name, code, tx.Time)
+	if err != nil {
+		return nil, err
+	}
+	return &identityv1.Invitation{Account: name, Code: code, ExpireTime: timestamppb.New(expire)}, nil
+}
+
+// AcceptInvitation sets the password of the invited account, ends the sessions
+// it may have, and logs it in from an address. Errors are Unauthenticated
+// (INVITATION_INVALID), those of credential.Check on password, and Exhausted
+// (HASHING_BUSY).
+func (g *Gate) AcceptInvitation(ctx context.Context, req *identityv1.AcceptInvitationRequest, address string) (*identityv1.TokenSet, error) {
+	name, words, err := g.invited(ctx, req.GetCode())
+	if err != nil {
+		return nil, err
+	}
+	if err := credential.Check("password", req.GetPassword(), words...); err != nil {
+		return nil, err
+	}
+	hash, err := g.cfg.Passwords.Hash(ctx, req.GetPassword())
+	if err != nil {
+		return nil, err
+	}
+	id := resource.NewID()
+	login := session.Login{Device: req.GetDeviceLabel(), Address: address, Factors: passwordOnly()}
+	s, err := change.Do(as(ctx, name, id), g.cfg.Journal, req, func(tx *change.Tx) (*storev1.Session, error) {
+		// Another call may have used the code, or an administrator voided it.
+		if _, _, err := g.findInvited(tx, req.GetCode()); err != nil {
+			return nil, err
+		}
+		if err := g.cfg.Accounts.Activate(tx, name); err != nil {
+			return nil, err
+		}
+		if err := g.setPassword(tx, name, hash, ""); err != nil {
+			return nil, err
+		}
+		return g.cfg.Sessions.Open(tx, name, id, login)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return g.tokens(s)
+}
+
+// invited returns whom the code invites and what not to use as a password.
+func (g *Gate) invited(ctx context.Context, code string) (name string, words []string, err error) {
+	err = g.cfg.Store.View(ctx, func(r kv.Reader) error {
+		var a *storev1.Account
+		if name, a, err = g.findInvited(r, code); err != nil {
+			return err
+		}
+		words, err = g.words(r, a)
+		return err
+	})
+	return name, words, err
+}
+
+func (g *Gate) findInvited(r kv.Reader, code string) (string, *storev1.Account, error) {
+	name, err := g.cfg.Credentials.Invited(r, code, g.cfg.Clock())
+	if err != nil {
+		return "", nil, err
+	}
+	rec, found, err := g.cfg.Accounts.Find(r, name)
+	if err != nil {
+		return "", nil, err
+	}
+	if !found || !account.CanBeInvited(rec.Value) {
+		return "", nil, credential.InvitationInvalid()
+	}
+	return name, rec.Value, nil
+}

@@ -1,0 +1,91 @@
+package access
+
+import (
+	"context"
+
+	"guildhall.dev/pkg/authn"
+	"guildhall.dev/pkg/change"
+	"guildhall.dev/pkg/kv"
+	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
+	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+	"guildhall.dev/services/identity/internal/account"
+	"guildhall.dev/services/identity/internal/session"
+)
+
+// Refresh gives a session new tokens. The error is Unauthenticated
+// (REFRESH_TOKEN_INVALID); when the token was a void one, the session has
+// ended.
+//
+// A refresh that succeeds leaves no audit entry: it says nothing that the
+// login did not, and there are hundreds for each login. The session's
+// last_seen_time tells of it.
+func (g *Gate) Refresh(ctx context.Context, req *identityv1.RefreshTokenRequest) (*identityv1.TokenSet, error) {
+	ended := false
+	s, err := change.Do(ctx, g.cfg.Journal, req, func(tx *change.Tx) (s *storev1.Session, err error) {
+		s, ended, err = g.cfg.Sessions.Refresh(tx, req.GetRefreshToken())
+		if err != nil || ended {
+			return s, err
+		}
+		rec, found, err := g.cfg.Accounts.Find(tx, session.AccountOf(s.GetName()))
+		if err != nil {
+			return nil, err
+		}
+		if !found || !account.CanLogIn(rec.Value) {
+			return nil, session.RefreshInvalid()
+		}
+		tx.Unchanged()
+		return s, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if ended {
+		g.reuses.Add(ctx, 1)
+		g.cfg.Logger.WarnContext(ctx, "a void refresh token came back, the session is ended", "session", s.GetName())
+		return nil, session.RefreshInvalid()
+	}
+	return g.tokens(s)
+}
+
+// Logout ends the session of the caller's token.
+func (g *Gate) Logout(ctx context.Context, caller authn.Caller, req *identityv1.LogoutRequest) (*identityv1.LogoutResponse, error) {
+	return change.Do(ctx, g.cfg.Journal, req, func(tx *change.Tx) (*identityv1.LogoutResponse, error) {
+		n, err := g.cfg.Sessions.End(tx, session.Name(caller.Name, caller.Session))
+		if n == 0 {
+			tx.Unchanged()
+		}
+		return &identityv1.LogoutResponse{}, err
+	})
+}
+
+// ChangePassword sets a new password for the caller and ends its other
+// sessions. Errors are Unauthenticated (LOGIN_FAILED) when the old one is not
+// right, those of credential.Check on new_password, and Exhausted
+// (HASHING_BUSY).
+func (g *Gate) ChangePassword(ctx context.Context, caller authn.Caller, req *identityv1.ChangePasswordRequest) (*identityv1.ChangePasswordResponse, error) {
+	var present candidate
+	err := g.cfg.Store.View(ctx, func(r kv.Reader) (err error) {
+		present, err = g.byName(r, caller.Organization(), caller.Name)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	i, err := g.cfg.Passwords.Match(ctx, req.GetOldPassword(), present.hash)
+	if err != nil {
+		return nil, err
+	}
+	if i < 0 {
+		return nil, loginFailed()
+	}
+	hash, err := g.newHash(ctx, req.GetNewPassword(), req.GetOldPassword(), present.words)
+	if err != nil {
+		return nil, err
+	}
+	return change.Do(ctx, g.cfg.Journal, req, func(tx *change.Tx) (*identityv1.ChangePasswordResponse, error) {
+		if err := g.stillRight(tx, caller.Name, present.hash); err != nil {
+			return nil, err
+		}
+		return &identityv1.ChangePasswordResponse{}, g.setPassword(tx, caller.Name, hash, session.Name(caller.Name, caller.Session))
+	})
+}

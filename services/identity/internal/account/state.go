@@ -1,0 +1,208 @@
+package account
+
+import (
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"guildhall.dev/pkg/change"
+	"guildhall.dev/pkg/errs"
+	"guildhall.dev/pkg/kv"
+	"guildhall.dev/pkg/resource"
+	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
+	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+)
+
+// The states of an account, for short.
+const (
+	pending   = identityv1.AccountState_ACCOUNT_STATE_PENDING
+	active    = identityv1.AccountState_ACCOUNT_STATE_ACTIVE
+	suspended = identityv1.AccountState_ACCOUNT_STATE_SUSPENDED
+	gone      = identityv1.AccountState_ACCOUNT_STATE_DELETED
+)
+
+// StateName returns a state as events and filters spell it: "ACTIVE".
+func StateName(s identityv1.AccountState) string {
+	return strings.TrimPrefix(s.String(), "ACCOUNT_STATE_")
+}
+
+// CanLogIn reports whether the account may have sessions.
+func CanLogIn(a *storev1.Account) bool { return a.GetState() == active }
+
+// CanBeInvited reports whether the account may be sent an invitation and
+// accept it.
+func CanBeInvited(a *storev1.Account) bool { return a.GetState() == pending || a.GetState() == active }
+
+// Activate makes a PENDING account ACTIVE, as accepting an invitation does; an
+// ACTIVE one stays as it is. The error is Precondition (ILLEGAL_STATE) in any
+// other state.
+func (b *Book) Activate(tx *change.Tx, name string) error {
+	_, err := b.move(tx, name, "", func(a *storev1.Account) error {
+		if !CanBeInvited(a) {
+			return illegalState("the account cannot be activated in its present state")
+		}
+		a.State, a.Activated = active, true
+		return nil
+	})
+	return err
+}
+
+// Disable suspends an account and ends its sessions. Errors are NotFound,
+// Conflict (ETAG_MISMATCH) and Precondition (ILLEGAL_STATE): it is suspended
+// or deleted.
+func (b *Book) Disable(tx *change.Tx, name, etag string) (kv.Record[*storev1.Account], error) {
+	rec, err := b.move(tx, name, etag, func(a *storev1.Account) error {
+		if a.GetState() != active && a.GetState() != pending {
+			return illegalState("only an account that is active or pending can be disabled")
+		}
+		a.State = suspended
+		return nil
+	})
+	if err != nil {
+		return rec, err
+	}
+	_, err = b.cfg.Sessions.EndAll(tx, name, "")
+	return rec, err
+}
+
+// Enable lifts a suspension: back to ACTIVE, or to PENDING when the account
+// never had a password. Errors are NotFound, Conflict (ETAG_MISMATCH) and
+// Precondition (ILLEGAL_STATE): it is not suspended.
+func (b *Book) Enable(tx *change.Tx, name, etag string) (kv.Record[*storev1.Account], error) {
+	return b.move(tx, name, etag, func(a *storev1.Account) error {
+		if a.GetState() != suspended {
+			return illegalState("only a suspended account can be enabled")
+		}
+		a.State = pending
+		if a.GetActivated() {
+			a.State = active
+		}
+		return nil
+	})
+}
+
+// Delete marks an account deleted and says when it is purged. It ends the
+// account's sessions and memberships and voids its invitation. Deleting a
+// deleted one changes nothing. Errors are NotFound and Conflict
+// (ETAG_MISMATCH).
+func (b *Book) Delete(tx *change.Tx, name, etag string) (kv.Record[*storev1.Account], error) {
+	rec, err := b.Get(tx, name)
+	if err != nil {
+		return rec, err
+	}
+	if deleted(rec.Value) {
+		tx.Unchanged()
+		return rec, nil
+	}
+	rec, err = b.move(tx, name, etag, func(a *storev1.Account) error {
+		a.StateBeforeDelete, a.State = a.GetState(), gone
+		a.DeleteTime = timestamppb.New(tx.Time)
+		a.PurgeTime = timestamppb.New(tx.Time.Add(b.cfg.PurgeAfter))
+		return nil
+	})
+	if err != nil {
+		return rec, err
+	}
+	if _, err := b.cfg.Sessions.EndAll(tx, name, ""); err != nil {
+		return rec, err
+	}
+	if err := b.cfg.Credentials.VoidInvitation(tx, name); err != nil {
+		return rec, err
+	}
+	return rec, b.cfg.Teams.RemoveAccount(tx, name)
+}
+
+// Undelete brings a deleted account back to the state it was in. Its sessions
+// and memberships stay ended. Errors are NotFound, also past its purge time,
+// Conflict (ETAG_MISMATCH), and Exists (NOT_DELETED, after AIP-164).
+func (b *Book) Undelete(tx *change.Tx, name, etag string) (kv.Record[*storev1.Account], error) {
+	return b.move(tx, name, etag, func(a *storev1.Account) error {
+		if !deleted(a) {
+			return errs.New(errs.Exists, "NOT_DELETED", "the account is not deleted")
+		}
+		if !tx.Time.Before(a.GetPurgeTime().AsTime()) {
+			return notFound(name)
+		}
+		a.State, a.StateBeforeDelete = a.GetStateBeforeDelete(), 0
+		a.DeleteTime, a.PurgeTime = nil, nil
+		return nil
+	})
+}
+
+// move makes one change of state and records it, unless the state stays what
+// it was.
+func (b *Book) move(tx *change.Tx, name, etag string, to func(*storev1.Account) error) (kv.Record[*storev1.Account], error) {
+	old, err := b.Get(tx, name)
+	if err != nil {
+		return old, err
+	}
+	if err := old.CheckEtag(etag); err != nil {
+		return old, err
+	}
+	now := proto.CloneOf(old.Value)
+	if err := to(now); err != nil {
+		return old, err
+	}
+	changed := change.ChangedFields(old.Value, now)
+	if len(changed) == 0 {
+		tx.Unchanged()
+		return old, nil
+	}
+	now.UpdateTime = timestamppb.New(tx.Time)
+	rec, err := b.tableOf(name).Update(tx, now, "")
+	if err != nil {
+		return rec, err
+	}
+	tx.Record(stateChanged(now, changed))
+	return rec, nil
+}
+
+func stateChanged(a *storev1.Account, fields []string) change.Change {
+	return change.Change{
+		Resource: a.GetName(), Type: StateChangedType, ChangedFields: fields,
+		Data: &identityv1.AccountStateChanged{State: StateName(a.GetState())},
+	}
+}
+
+// Purgeable returns the names of deleted accounts that are past their purge
+// time, at most limit of each kind.
+func (b *Book) Purgeable(r kv.Reader, now time.Time, limit int) ([]string, error) {
+	var names []string
+	for _, t := range []*kv.Table[*storev1.Account]{b.staff, b.customers} {
+		page, err := t.List(r, kv.Query{Index: byPurge, Until: kv.Key{kv.Time(now.Add(1))}, Limit: limit})
+		if err != nil {
+			return nil, err
+		}
+		for _, rec := range page.Records {
+			names = append(names, rec.Value.GetName())
+		}
+	}
+	return names, nil
+}
+
+// Purge removes a deleted account that is past its purge time, with its
+// password and its place in every index, and records it. An account that is
+// gone or was brought back meanwhile is left alone.
+func (b *Book) Purge(tx *change.Tx, name string) error {
+	rec, found, err := b.Find(tx, name)
+	if err != nil {
+		return err
+	}
+	if !found || !deleted(rec.Value) || tx.Time.Before(rec.Value.GetPurgeTime().AsTime()) {
+		tx.Unchanged()
+		return nil
+	}
+	if _, err := b.tableOf(name).Delete(tx, key(name), ""); err != nil {
+		return err
+	}
+	if err := b.cfg.Credentials.Purge(tx, name); err != nil {
+		return err
+	}
+	if err := b.cfg.Organizations.Forget(tx, resource.Parent(name), name); err != nil {
+		return err
+	}
+	tx.Record(change.Change{Resource: name, Type: PurgedType})
+	return nil
+}

@@ -1,0 +1,116 @@
+package account
+
+import (
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
+
+	"guildhall.dev/pkg/kv"
+	"guildhall.dev/pkg/resource"
+	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
+	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+)
+
+const (
+	staffNotFound    = "STAFF_MEMBER_NOT_FOUND"
+	customerNotFound = "CUSTOMER_NOT_FOUND"
+)
+
+// The indexes of an account table. All begin with the organisation, and what
+// is personal in them is hashed. A deleted account keeps its unique values
+// until it is purged, so that it can come back.
+const (
+	byEmail      = "email"       // unique
+	byPhone      = "phone"       // unique
+	byExternalID = "external_id" // unique
+	byState      = "state"
+	byCountry    = "country"
+	byLive       = "live"  // all but deleted ones
+	byPurge      = "purge" // deleted ones, by when they are purged
+)
+
+// staffTable is (organisation, name) -> Account.
+func staffTable(h kv.Hasher) *kv.Table[*storev1.Account] {
+	return kv.NewTable(kv.TableConfig[*storev1.Account]{
+		Name: "staff", NotFound: staffNotFound, Exists: "STAFF_MEMBER_EXISTS",
+		Key: primary, Hasher: h,
+		Indexes: append(common(), unique(byEmail, "EMAIL_TAKEN", "staff_member.email", func(a *storev1.Account) string {
+			return FoldEmail(a.GetEmail())
+		})),
+	})
+}
+
+// customerTable is (organisation, name) -> Account.
+func customerTable(h kv.Hasher) *kv.Table[*storev1.Account] {
+	return kv.NewTable(kv.TableConfig[*storev1.Account]{
+		Name: "customers", NotFound: customerNotFound, Exists: "CUSTOMER_EXISTS",
+		Key: primary, Hasher: h,
+		Indexes: append(common(),
+			unique(byEmail, "EMAIL_TAKEN", "customer.email", func(a *storev1.Account) string { return FoldEmail(a.GetEmail()) }),
+			unique(byPhone, "PHONE_TAKEN", "customer.phone", (*storev1.Account).GetPhone),
+			unique(byExternalID, "EXTERNAL_ID_TAKEN", "customer.external_id", (*storev1.Account).GetExternalId),
+			kv.Index[*storev1.Account]{Name: byCountry, Keys: func(a *storev1.Account) []kv.Key {
+				if a.GetCountry() == "" {
+					return nil
+				}
+				return []kv.Key{{organizationOf(a), kv.String(a.GetCountry())}}
+			}},
+		),
+	})
+}
+
+func primary(a *storev1.Account) kv.Key { return key(a.GetName()) }
+
+func key(name string) kv.Key { return kv.Key{kv.String(resource.Parent(name)), kv.String(name)} }
+
+func organizationOf(a *storev1.Account) kv.Part { return kv.String(resource.Parent(a.GetName())) }
+
+func deleted(a *storev1.Account) bool {
+	return a.GetState() == identityv1.AccountState_ACCOUNT_STATE_DELETED
+}
+
+// common are the indexes of both tables.
+func common() []kv.Index[*storev1.Account] {
+	return []kv.Index[*storev1.Account]{{
+		Name: byState,
+		Keys: func(a *storev1.Account) []kv.Key {
+			return []kv.Key{{organizationOf(a), kv.String(StateName(a.GetState()))}}
+		},
+	}, {
+		Name: byLive,
+		Keys: func(a *storev1.Account) []kv.Key {
+			if deleted(a) {
+				return nil
+			}
+			return []kv.Key{{organizationOf(a)}}
+		},
+	}, {
+		Name: byPurge,
+		Keys: func(a *storev1.Account) []kv.Key {
+			if !deleted(a) {
+				return nil
+			}
+			return []kv.Key{{kv.Time(a.GetPurgeTime().AsTime())}}
+		},
+	}}
+}
+
+// unique is an index that allows a value to one account of an organisation.
+func unique(name, reason, field string, value func(*storev1.Account) string) kv.Index[*storev1.Account] {
+	return kv.Index[*storev1.Account]{
+		Name: name, Unique: true, Reason: reason, Field: field,
+		Keys: func(a *storev1.Account) []kv.Key {
+			v := value(a)
+			if v == "" {
+				return nil
+			}
+			return []kv.Key{{organizationOf(a), kv.Personal(v)}}
+		},
+	}
+}
+
+// FoldEmail returns the form in which mail addresses are compared: without
+// regard to case, and in NFC. Providers fold the local part too, whatever
+// RFC 5321 section 2.4 allows them.
+func FoldEmail(address string) string {
+	return norm.NFC.String(cases.Fold().String(norm.NFC.String(address)))
+}

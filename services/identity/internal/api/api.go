@@ -1,0 +1,98 @@
+// Package api serves identity's RPCs: it turns requests into calls of the
+// centres and what they return into responses, and decides nothing.
+//
+// The interceptors of pkg/rpc have authenticated, authorised and validated a
+// call before it comes here. Every mutation goes through change.Do, which
+// makes it one transaction with its audit entry, its events and the answer to
+// a retry.
+package api
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"guildhall.dev/pkg/audit"
+	"guildhall.dev/pkg/authn"
+	"guildhall.dev/pkg/change"
+	"guildhall.dev/pkg/errs"
+	"guildhall.dev/pkg/feed"
+	"guildhall.dev/pkg/kv"
+	"guildhall.dev/pkg/page"
+	"guildhall.dev/pkg/resource"
+	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
+	"guildhall.dev/services/identity/internal/access"
+	"guildhall.dev/services/identity/internal/account"
+	"guildhall.dev/services/identity/internal/importer"
+	"guildhall.dev/services/identity/internal/keyring"
+	"guildhall.dev/services/identity/internal/organization"
+	"guildhall.dev/services/identity/internal/session"
+	"guildhall.dev/services/identity/internal/team"
+)
+
+// Centres are what the handlers call. All are required.
+type Centres struct {
+	Store         kv.Store
+	Journal       *change.Journal
+	Feed          *feed.Log
+	Audit         *audit.Log
+	Pages         *page.Codec
+	Organizations *organization.Book
+	Accounts      *account.Book
+	Teams         *team.Book
+	Sessions      *session.Book
+	Gate          *access.Gate
+	// Checks is permission, which knows who holds how much.
+	Checks   permissionv1.CheckServiceClient
+	Keys     *keyring.Ring
+	Importer *importer.Importer
+	Clock    func() time.Time
+}
+
+// Register registers all services of identity.
+func Register(r grpc.ServiceRegistrar, c *Centres) {
+	identityv1.RegisterOrganizationServiceServer(r, organizations{c})
+	identityv1.RegisterStaffServiceServer(r, staff{c})
+	identityv1.RegisterCustomerServiceServer(r, customers{c})
+	identityv1.RegisterTeamServiceServer(r, teams{c})
+	identityv1.RegisterAuthServiceServer(r, auth{c})
+	identityv1.RegisterIdentityEventServiceServer(r, feed.NewServer(c.Feed))
+	identityv1.RegisterIdentityAuditServiceServer(r, audit.NewServer(c.Audit))
+}
+
+// list serves one page of a List: start reads the request, next makes the
+// token behind the page.
+type list struct {
+	codec *page.Codec
+	query page.Query
+	after []byte
+	limit int
+}
+
+// start reads the page that a request wants. The parts are what decides which
+// resources come in which order.
+func (c *Centres) start(ctx context.Context, req page.Request, parts ...string) (list, error) {
+	caller, _ := authn.FromContext(ctx) // a token without a caller is bound to none
+	l := list{codec: c.Pages, query: page.Fingerprint(append(parts, caller.Name)...)}
+	var err error
+	l.after, l.limit, err = c.Pages.Start(req, l.query)
+	return l, err
+}
+
+func (l list) next(position []byte) string { return l.codec.Next(l.query, position) }
+
+// checkBelow refuses names of a batch that lie outside of its parent or are
+// none of the pattern.
+func checkBelow(parent string, names []string, pattern resource.Pattern) error {
+	for _, name := range names {
+		if _, err := pattern.Parse("names", name); err != nil {
+			return err
+		}
+		if resource.Parent(name) != parent {
+			return errs.InvalidField("names", "PARENT_MISMATCH", "name resources below the parent of the request")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,154 @@
+package api
+
+import (
+	"context"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"guildhall.dev/pkg/authn"
+	"guildhall.dev/pkg/change"
+	"guildhall.dev/pkg/errs"
+	"guildhall.dev/pkg/kv"
+	"guildhall.dev/pkg/page"
+	"guildhall.dev/pkg/resource"
+	"guildhall.dev/pkg/rpc"
+	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+	"guildhall.dev/services/identity/internal/account"
+	"guildhall.dev/services/identity/internal/session"
+)
+
+// auth implements AuthService.
+type auth struct{ *Centres }
+
+// CreateInvitation makes a code with which an account sets its password.
+func (s auth) CreateInvitation(ctx context.Context, req *identityv1.CreateInvitationRequest) (*identityv1.Invitation, error) {
+	if _, err := account.ParseName("account", req.GetAccount()); err != nil {
+		return nil, err
+	}
+	// Whoever has the code can be the account.
+	if err := s.covers(ctx, req.GetAccount()); err != nil {
+		return nil, err
+	}
+	return s.Gate.CreateInvitation(ctx, req)
+}
+
+// AcceptInvitation sets the invited account's password and logs it in.
+func (s auth) AcceptInvitation(ctx context.Context, req *identityv1.AcceptInvitationRequest) (*identityv1.TokenSet, error) {
+	return s.Gate.AcceptInvitation(ctx, req, remoteAddress(ctx))
+}
+
+// Login logs an account in.
+func (s auth) Login(ctx context.Context, req *identityv1.LoginRequest) (*identityv1.TokenSet, error) {
+	return s.Gate.Login(ctx, req, remoteAddress(ctx))
+}
+
+// RefreshToken trades a refresh token for new tokens.
+func (s auth) RefreshToken(ctx context.Context, req *identityv1.RefreshTokenRequest) (*identityv1.TokenSet, error) {
+	return s.Gate.Refresh(ctx, req)
+}
+
+// Logout ends the caller's session.
+func (s auth) Logout(ctx context.Context, req *identityv1.LogoutRequest) (*identityv1.LogoutResponse, error) {
+	caller, err := callerOf(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.Gate.Logout(ctx, caller, req)
+}
+
+// ChangePassword sets a new password for the caller.
+func (s auth) ChangePassword(ctx context.Context, req *identityv1.ChangePasswordRequest) (*identityv1.ChangePasswordResponse, error) {
+	caller, err := callerOf(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.Gate.ChangePassword(ctx, caller, req)
+}
+
+// WhoAmI says who the caller's token speaks for.
+func (s auth) WhoAmI(ctx context.Context, _ *identityv1.WhoAmIRequest) (*identityv1.WhoAmIResponse, error) {
+	caller, err := callerOf(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &identityv1.WhoAmIResponse{
+		Account: caller.Name, Organization: caller.Organization(), Session: sessionOf(caller),
+		ExpireTime: timestamppb.New(caller.Expires),
+	}, nil
+}
+
+// ListSessions returns a page of an account's live sessions.
+func (s auth) ListSessions(ctx context.Context, req *identityv1.ListSessionsRequest) (*identityv1.ListSessionsResponse, error) {
+	if _, err := account.ParseName("parent", req.GetParent()); err != nil {
+		return nil, err
+	}
+	l, err := s.start(ctx, page.Request{Size: req.GetPageSize(), Token: req.GetPageToken()}, "ListSessions", req.GetParent())
+	if err != nil {
+		return nil, err
+	}
+	caller, _ := authn.FromContext(ctx) // without one, no session is current
+	resp := &identityv1.ListSessionsResponse{}
+	err = s.Store.View(ctx, func(r kv.Reader) error {
+		found, next, err := s.Sessions.List(r, req.GetParent(), l.after, l.limit, s.Clock())
+		resp.Sessions, resp.NextPageToken = nil, l.next(next)
+		for _, each := range found {
+			resp.Sessions = append(resp.Sessions, sessionView(each, sessionOf(caller)))
+		}
+		return err
+	})
+	return resp, err
+}
+
+// RevokeSession ends one session of an account, or all.
+func (s auth) RevokeSession(ctx context.Context, req *identityv1.RevokeSessionRequest) (*identityv1.RevokeSessionResponse, error) {
+	name, id, ok := session.Split(req.GetName())
+	if _, err := account.ParseName("name", name); err != nil || !ok || id != "-" && !resource.ValidID(id) {
+		return nil, errs.InvalidField("name", resource.Reason, "send the name of a session, or one that ends in /sessions/- for all")
+	}
+	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.RevokeSessionResponse, error) {
+		end := func() (int, error) { return s.Sessions.End(tx, req.GetName()) }
+		if id == "-" {
+			end = func() (int, error) { return s.Sessions.EndAll(tx, name, "") }
+		}
+		n, err := end()
+		if n == 0 {
+			tx.Unchanged()
+		}
+		return &identityv1.RevokeSessionResponse{RevokedCount: int32(n)}, err
+	})
+}
+
+// GetJwks returns the keys that access tokens verify with.
+func (s auth) GetJwks(context.Context, *identityv1.GetJwksRequest) (*identityv1.GetJwksResponse, error) {
+	resp := &identityv1.GetJwksResponse{}
+	for _, k := range s.Keys.Public().Keys {
+		resp.Keys = append(resp.Keys, jwk(k))
+	}
+	return resp, nil
+}
+
+// callerOf returns the caller of an RPC that is open to any, and so must have
+// one: without, the interceptors are not there.
+func callerOf(ctx context.Context) (authn.Caller, error) {
+	caller, ok := authn.FromContext(ctx)
+	if !ok {
+		return caller, errs.New(errs.Unauthenticated, "TOKEN_MISSING", "the call needs an access token")
+	}
+	return caller, nil
+}
+
+// sessionOf returns the name of the caller's session, "" when it has none.
+func sessionOf(caller authn.Caller) string {
+	if caller.Session == "" {
+		return ""
+	}
+	return session.Name(caller.Name, caller.Session)
+}
+
+// remoteAddress returns where a call comes from, "" within the process.
+func remoteAddress(ctx context.Context) string {
+	if a := rpc.RemoteAddress(ctx); a.IsValid() {
+		return a.String()
+	}
+	return ""
+}

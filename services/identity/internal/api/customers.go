@@ -1,0 +1,154 @@
+package api
+
+import (
+	"context"
+
+	"guildhall.dev/pkg/authn"
+	"guildhall.dev/pkg/change"
+	"guildhall.dev/pkg/fieldmask"
+	"guildhall.dev/pkg/kv"
+	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+	"guildhall.dev/services/identity/internal/account"
+	"guildhall.dev/services/identity/internal/organization"
+)
+
+// customers implements CustomerService.
+type customers struct{ *Centres }
+
+// CreateCustomer makes an account in state PENDING.
+func (s customers) CreateCustomer(ctx context.Context, req *identityv1.CreateCustomerRequest) (*identityv1.Customer, error) {
+	ids, err := organization.Pattern.Parse("parent", req.GetParent())
+	if err != nil {
+		return nil, err
+	}
+	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.Customer, error) {
+		id, err := tx.IDOr("customer_id", req.GetCustomerId())
+		if err != nil {
+			return nil, err
+		}
+		rec, err := s.Accounts.Create(tx, customerAccount(account.CustomerPattern.Format(ids[0], id), req.GetCustomer()))
+		if err != nil {
+			return nil, err
+		}
+		return customer(rec), nil
+	})
+}
+
+// GetCustomer returns an account, also a deleted one.
+func (s customers) GetCustomer(ctx context.Context, req *identityv1.GetCustomerRequest) (out *identityv1.Customer, err error) {
+	if _, err := account.CustomerPattern.Parse("name", req.GetName()); err != nil {
+		return nil, err
+	}
+	err = s.Store.View(ctx, func(r kv.Reader) error {
+		rec, err := s.Accounts.Get(r, req.GetName())
+		if err == nil {
+			out = customer(rec)
+		}
+		return err
+	})
+	return out, err
+}
+
+// BatchGetCustomers returns accounts in the order asked, all or none.
+func (s customers) BatchGetCustomers(ctx context.Context, req *identityv1.BatchGetCustomersRequest) (*identityv1.BatchGetCustomersResponse, error) {
+	if err := checkBelow(req.GetParent(), req.GetNames(), account.CustomerPattern); err != nil {
+		return nil, err
+	}
+	resp := &identityv1.BatchGetCustomersResponse{}
+	err := s.Store.View(ctx, func(r kv.Reader) error {
+		records, err := s.Accounts.GetMany(r, authn.Customer, req.GetNames())
+		resp.Customers = all(records, customer)
+		return err
+	})
+	return resp, err
+}
+
+// ListCustomers returns a page of accounts, by name.
+func (s customers) ListCustomers(ctx context.Context, req *identityv1.ListCustomersRequest) (*identityv1.ListCustomersResponse, error) {
+	records, next, err := s.accounts(ctx, authn.Customer, req)
+	if err != nil {
+		return nil, err
+	}
+	return &identityv1.ListCustomersResponse{Customers: all(records, customer), NextPageToken: next}, nil
+}
+
+// UpdateCustomer changes the masked fields.
+func (s customers) UpdateCustomer(ctx context.Context, req *identityv1.UpdateCustomerRequest) (*identityv1.Customer, error) {
+	c := req.GetCustomer()
+	if _, err := account.CustomerPattern.Parse("customer.name", c.GetName()); err != nil {
+		return nil, err
+	}
+	fields, err := fieldmask.Paths(req.GetUpdateMask(), c, "display_name", "email", "phone", "external_id", "country", "language")
+	if err != nil {
+		return nil, err
+	}
+	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.Customer, error) {
+		rec, err := s.Accounts.Update(tx, customerAccount(c.GetName(), c), fields, c.GetEtag())
+		if err != nil {
+			return nil, err
+		}
+		return customer(rec), nil
+	})
+}
+
+// DeleteCustomer deletes the account softly.
+func (s customers) DeleteCustomer(ctx context.Context, req *identityv1.DeleteCustomerRequest) (*identityv1.Customer, error) {
+	if _, err := account.CustomerPattern.Parse("name", req.GetName()); err != nil {
+		return nil, err
+	}
+	if err := notOneself(ctx, req.GetName()); err != nil {
+		return nil, err
+	}
+	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.Customer, error) {
+		rec, err := s.Accounts.Delete(tx, req.GetName(), req.GetEtag())
+		if err != nil {
+			return nil, err
+		}
+		return customer(rec), nil
+	})
+}
+
+// UndeleteCustomer brings a deleted account back.
+func (s customers) UndeleteCustomer(ctx context.Context, req *identityv1.UndeleteCustomerRequest) (*identityv1.Customer, error) {
+	if _, err := account.CustomerPattern.Parse("name", req.GetName()); err != nil {
+		return nil, err
+	}
+	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.Customer, error) {
+		rec, err := s.Accounts.Undelete(tx, req.GetName(), req.GetEtag())
+		if err != nil {
+			return nil, err
+		}
+		return customer(rec), nil
+	})
+}
+
+// DisableCustomer suspends the account.
+func (s customers) DisableCustomer(ctx context.Context, req *identityv1.DisableCustomerRequest) (*identityv1.Customer, error) {
+	if _, err := account.CustomerPattern.Parse("name", req.GetName()); err != nil {
+		return nil, err
+	}
+	if err := notOneself(ctx, req.GetName()); err != nil {
+		return nil, err
+	}
+	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.Customer, error) {
+		rec, err := s.Accounts.Disable(tx, req.GetName(), req.GetEtag())
+		if err != nil {
+			return nil, err
+		}
+		return customer(rec), nil
+	})
+}
+
+// EnableCustomer lifts a suspension.
+func (s customers) EnableCustomer(ctx context.Context, req *identityv1.EnableCustomerRequest) (*identityv1.Customer, error) {
+	if _, err := account.CustomerPattern.Parse("name", req.GetName()); err != nil {
+		return nil, err
+	}
+	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.Customer, error) {
+		rec, err := s.Accounts.Enable(tx, req.GetName(), req.GetEtag())
+		if err != nil {
+			return nil, err
+		}
+		return customer(rec), nil
+	})
+}

@@ -1,0 +1,63 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"guildhall.dev/pkg/authn"
+	"guildhall.dev/pkg/errs"
+	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
+)
+
+// reasonExceeds is the reason of a refusal to put the caller in the place of
+// somebody who holds more.
+const reasonExceeds = "TARGET_EXCEEDS_CALLER"
+
+// patience bounds a question to permission within the call that needs it.
+const patience = 3 * time.Second
+
+// covers refuses a call that would give the caller more than it has, and keeps
+// the attempt in the audit log. Who invites an account can be that account, and
+// who is added to a team holds what the team does: without the question, the
+// right to invite would be the right to everything.
+//
+// The target, an account or a team, needs not ask about itself, nor do the
+// suite's own services. It asks another service, so it is for before a
+// transaction. Errors are Denied (TARGET_EXCEEDS_CALLER, with the first
+// permission that the caller lacks), Unavailable (PERMISSION_UNAVAILABLE) when
+// there is no answer, and Unauthenticated without a caller.
+func (c *Centres) covers(ctx context.Context, target string) error {
+	caller, err := callerOf(ctx)
+	if err != nil {
+		return err
+	}
+	if caller.Kind() == authn.System || caller.Name == target {
+		return nil
+	}
+	bounded, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	answer, err := c.Checks.CheckCover(bounded, &permissionv1.CheckCoverRequest{
+		Parent: caller.Organization(), Actor: caller.Name, Subject: target,
+	})
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		return errs.New(errs.Unavailable, "PERMISSION_UNAVAILABLE", "permissions cannot be checked at the moment; try again",
+			errs.Cause(err), errs.RetryAfter(time.Second))
+	case answer.GetCovered():
+		return nil
+	}
+	c.Audit.Denied(ctx, target, reasonExceeds)
+	return errs.New(errs.Denied, reasonExceeds, "you can do this only to those who hold nothing that you do not hold yourself",
+		errs.Meta("permission", answer.GetPermission()))
+}
+
+// notOneself refuses what would lock the caller out: an organisation could
+// lose its last administrator by it.
+func notOneself(ctx context.Context, name string) error {
+	if caller, ok := authn.FromContext(ctx); ok && caller.Name == name {
+		return errs.New(errs.Precondition, "SELF_FORBIDDEN", "nobody can disable or delete the own account; ask another to do it")
+	}
+	return nil
+}

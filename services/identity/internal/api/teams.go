@@ -1,0 +1,145 @@
+package api
+
+import (
+	"context"
+
+	"google.golang.org/protobuf/proto"
+
+	"guildhall.dev/pkg/change"
+	"guildhall.dev/pkg/errs"
+	"guildhall.dev/pkg/kv"
+	"guildhall.dev/pkg/page"
+	"guildhall.dev/pkg/resource"
+	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+	"guildhall.dev/services/identity/internal/account"
+	"guildhall.dev/services/identity/internal/organization"
+	"guildhall.dev/services/identity/internal/team"
+)
+
+// teams implements TeamService.
+type teams struct{ *Centres }
+
+// CreateTeam makes a team.
+func (s teams) CreateTeam(ctx context.Context, req *identityv1.CreateTeamRequest) (*identityv1.Team, error) {
+	ids, err := organization.Pattern.Parse("parent", req.GetParent())
+	if err != nil {
+		return nil, err
+	}
+	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.Team, error) {
+		id, err := tx.IDOr("team_id", req.GetTeamId())
+		if err != nil {
+			return nil, err
+		}
+		if _, err := s.Organizations.Get(tx, req.GetParent()); err != nil {
+			return nil, err
+		}
+		made := proto.CloneOf(req.GetTeam())
+		made.Name = team.Pattern.Format(ids[0], id)
+		return s.Teams.Create(tx, made)
+	})
+}
+
+// GetTeam returns a team.
+func (s teams) GetTeam(ctx context.Context, req *identityv1.GetTeamRequest) (out *identityv1.Team, err error) {
+	if _, err := team.Pattern.Parse("name", req.GetName()); err != nil {
+		return nil, err
+	}
+	err = s.Store.View(ctx, func(r kv.Reader) error {
+		out, err = s.Teams.Get(r, req.GetName())
+		return err
+	})
+	return out, err
+}
+
+// ListTeams returns a page of teams, by name.
+func (s teams) ListTeams(ctx context.Context, req *identityv1.ListTeamsRequest) (*identityv1.ListTeamsResponse, error) {
+	if _, err := organization.Pattern.Parse("parent", req.GetParent()); err != nil {
+		return nil, err
+	}
+	l, err := s.start(ctx, page.Request{Size: req.GetPageSize(), Token: req.GetPageToken()}, "ListTeams", req.GetParent())
+	if err != nil {
+		return nil, err
+	}
+	resp := &identityv1.ListTeamsResponse{}
+	err = s.Store.View(ctx, func(r kv.Reader) error {
+		found, next, err := s.Teams.List(r, req.GetParent(), l.after, l.limit)
+		resp.Teams, resp.NextPageToken = found, l.next(next)
+		return err
+	})
+	return resp, err
+}
+
+// UpdateTeam changes the masked fields.
+func (s teams) UpdateTeam(ctx context.Context, req *identityv1.UpdateTeamRequest) (*identityv1.Team, error) {
+	if _, err := team.Pattern.Parse("team.name", req.GetTeam().GetName()); err != nil {
+		return nil, err
+	}
+	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.Team, error) {
+		return s.Teams.Update(tx, req.GetTeam(), req.GetUpdateMask())
+	})
+}
+
+// DeleteTeam deletes a team and its memberships.
+func (s teams) DeleteTeam(ctx context.Context, req *identityv1.DeleteTeamRequest) (*identityv1.Team, error) {
+	if _, err := team.Pattern.Parse("name", req.GetName()); err != nil {
+		return nil, err
+	}
+	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.Team, error) {
+		return s.Teams.Delete(tx, req.GetName(), req.GetEtag())
+	})
+}
+
+// CreateTeamMember adds a member of staff to a team of its organisation.
+func (s teams) CreateTeamMember(ctx context.Context, req *identityv1.CreateTeamMemberRequest) (*identityv1.TeamMember, error) {
+	if _, err := team.Pattern.Parse("parent", req.GetParent()); err != nil {
+		return nil, err
+	}
+	name := req.GetTeamMember().GetAccount()
+	if _, err := account.StaffPattern.Parse("team_member.account", name); err != nil {
+		return nil, err
+	}
+	if resource.Parent(name) != resource.Parent(req.GetParent()) {
+		return nil, errs.NotFoundName("STAFF_MEMBER_NOT_FOUND", name)
+	}
+	// A member holds what the team does.
+	if err := s.covers(ctx, req.GetParent()); err != nil {
+		return nil, err
+	}
+	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.TeamMember, error) {
+		if _, err := s.Teams.Get(tx, req.GetParent()); err != nil {
+			return nil, err
+		}
+		if err := s.Accounts.CheckStaff(tx, name); err != nil {
+			return nil, err
+		}
+		return s.Teams.AddMember(tx, req.GetParent(), name)
+	})
+}
+
+// ListTeamMembers returns a page of members, by account.
+func (s teams) ListTeamMembers(ctx context.Context, req *identityv1.ListTeamMembersRequest) (*identityv1.ListTeamMembersResponse, error) {
+	if _, err := team.Pattern.Parse("parent", req.GetParent()); err != nil {
+		return nil, err
+	}
+	l, err := s.start(ctx, page.Request{Size: req.GetPageSize(), Token: req.GetPageToken()}, "ListTeamMembers", req.GetParent())
+	if err != nil {
+		return nil, err
+	}
+	resp := &identityv1.ListTeamMembersResponse{}
+	err = s.Store.View(ctx, func(r kv.Reader) error {
+		found, next, err := s.Teams.ListMembers(r, req.GetParent(), l.after, l.limit)
+		resp.TeamMembers, resp.NextPageToken = found, l.next(next)
+		return err
+	})
+	return resp, err
+}
+
+// DeleteTeamMember removes a member.
+func (s teams) DeleteTeamMember(ctx context.Context, req *identityv1.DeleteTeamMemberRequest) (*identityv1.TeamMember, error) {
+	if _, err := team.MemberPattern.Parse("name", req.GetName()); err != nil {
+		return nil, err
+	}
+	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.TeamMember, error) {
+		return s.Teams.RemoveMember(tx, req.GetName())
+	})
+}

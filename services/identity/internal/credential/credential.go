@@ -1,0 +1,81 @@
+// Package credential is how accounts prove who they are: passwords and the
+// invitations by which they are first set.
+//
+// Passwords are hashed with argon2id in a bounded pool, checked against what
+// is easily guessed, and kept apart from the accounts they belong to, so that
+// nothing that lists or exports accounts ever holds a hash. The package knows
+// neither accounts nor sessions: who may log in is decided elsewhere.
+package credential
+
+import (
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"guildhall.dev/pkg/kv"
+	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
+)
+
+// Book keeps the passwords and invitations of accounts, by the account's name.
+// It is safe for concurrent use.
+type Book struct {
+	passwords   *kv.Table[*storev1.Credential]
+	invitations *kv.Table[*storev1.Invitation]
+}
+
+// New returns a book.
+func New() *Book { return &Book{passwords: passwords(), invitations: invitations()} }
+
+// Tables returns the raw tables of a book.
+func (b *Book) Tables() []string { return append(b.passwords.Tables(), b.invitations.Tables()...) }
+
+// passwords is the table (account) -> Credential.
+func passwords() *kv.Table[*storev1.Credential] {
+	return kv.NewTable(kv.TableConfig[*storev1.Credential]{
+		Name: "credentials",
+		Key:  func(c *storev1.Credential) kv.Key { return kv.Key{kv.String(c.GetAccount())} },
+	})
+}
+
+// Password returns an account's password and whether it has one.
+func (b *Book) Password(r kv.Reader, account string) (*storev1.Credential, bool, error) {
+	rec, ok, err := b.passwords.Find(r, kv.Key{kv.String(account)})
+	if err != nil || !ok {
+		return nil, false, err
+	}
+	return rec.Value, true, nil
+}
+
+// SetPassword stores the hash of an account's new password and voids its
+// invitation. A password that must change is for one login.
+func (b *Book) SetPassword(tx kv.Tx, account, hash string, mustChange bool, now time.Time) error {
+	_, err := b.passwords.Put(tx, &storev1.Credential{
+		Account: account, PasswordHash: hash, MustChange: mustChange, UpdateTime: timestamppb.New(now),
+	}, "")
+	if err != nil {
+		return err
+	}
+	return b.VoidInvitation(tx, account)
+}
+
+// Rehash replaces the hash of a password that stays the same.
+func (b *Book) Rehash(tx kv.Tx, account, hash string) error {
+	_, err := b.passwords.Modify(tx, kv.Key{kv.String(account)}, "", func(c *storev1.Credential) error {
+		c.PasswordHash = hash
+		return nil
+	})
+	return err
+}
+
+// VoidPassword removes an account's password, if it has one.
+func (b *Book) VoidPassword(tx kv.Tx, account string) error {
+	return remove(b.passwords, tx, account)
+}
+
+// Purge removes all that the book holds of an account.
+func (b *Book) Purge(tx kv.Tx, account string) error {
+	if err := b.VoidPassword(tx, account); err != nil {
+		return err
+	}
+	return b.VoidInvitation(tx, account)
+}

@@ -1,0 +1,190 @@
+package session
+
+import (
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"guildhall.dev/pkg/change"
+	"guildhall.dev/pkg/kv"
+	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
+	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+)
+
+// EndedType is the type of the event of a session's end.
+const EndedType = "guildhall.identity.session.ended.v1"
+
+// Login is what a session remembers of its beginning.
+type Login struct {
+	// Device is what the client called its device, Address where the login
+	// came from. Either may be empty.
+	Device, Address string
+	// Factors are how the login was proven, in the words of RFC 8176.
+	Factors []string
+}
+
+// Open begins a session of the account under the id, which is a new one, and
+// records it. When the account has too many, the oldest end.
+func (b *Book) Open(tx *change.Tx, account, id string, l Login) (*storev1.Session, error) {
+	if err := b.makeRoom(tx, account); err != nil {
+		return nil, err
+	}
+	now := timestamppb.New(tx.Time)
+	s := &storev1.Session{
+		Name: Name(account, id), DeviceLabel: l.Device, RemoteAddress: l.Address, Factors: l.Factors,
+		CreateTime: now, LastSeenTime: now, ExpireTime: timestamppb.New(tx.Time.Add(b.cfg.Absolute)),
+		Issued: 1,
+	}
+	if _, err := b.table.Create(tx, s); err != nil {
+		return nil, err
+	}
+	tx.Record(change.Change{Resource: s.GetName()})
+	return s, nil
+}
+
+// makeRoom ends the oldest sessions of an account until one more fits.
+func (b *Book) makeRoom(tx *change.Tx, account string) error {
+	var all []*storev1.Session
+	for rec, err := range b.table.Scan(tx, kv.Query{Prefix: kv.Key{kv.String(account)}}) {
+		if err != nil {
+			return err
+		}
+		all = append(all, rec.Value)
+	}
+	// The dead go first: they may be younger than a live one.
+	slices.SortStableFunc(all, func(x, y *storev1.Session) int {
+		return rank(b.live(x, tx.Time)) - rank(b.live(y, tx.Time))
+	})
+	for i := range max(0, len(all)-b.cfg.Most+1) {
+		if err := b.end(tx, all[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func rank(live bool) int {
+	if live {
+		return 1
+	}
+	return 0
+}
+
+// Refresh takes a refresh token of a session and returns the session with a
+// new one issued; see Book.Token. When it returns ended, the token was void:
+// the session it belonged to is over, and that has to be committed.
+//
+// Two numbers decide. The newest token that was issued is always taken. The
+// newest that came back is taken again, since its answer may have been lost;
+// what was issued in that answer is void from then. So whoever holds a copy of
+// a token and the session's owner cannot both go on: the second of them to
+// come sends a token that is older than the last that came back, or a void
+// one, and the session ends (RFC 9700 section 4.14).
+//
+// Taking the same token again must give a new one, not the same answer: with
+// that, a thief and the owner would walk side by side for ever.
+//
+// The error is Unauthenticated (REFRESH_TOKEN_INVALID) for a token of no live
+// session.
+func (b *Book) Refresh(tx *change.Tx, token string) (s *storev1.Session, ended bool, err error) {
+	id, number, err := b.parseToken(token)
+	if err != nil {
+		return nil, false, err
+	}
+	rec, found, err := b.table.FindBy(tx, byID, kv.Key{kv.String(id)})
+	if err != nil {
+		return nil, false, err
+	}
+	if !found || !b.live(rec.Value, tx.Time) {
+		return nil, false, RefreshInvalid()
+	}
+	s = rec.Value
+	switch number {
+	case s.GetIssued(), s.GetPresented():
+		s.Presented = number
+		s.Issued++
+		s.LastSeenTime = timestamppb.New(tx.Time)
+		_, err := b.table.Update(tx, s, "")
+		return s, false, err
+	default:
+		return s, true, b.end(tx, s)
+	}
+}
+
+// End ends one session, live or not, and records it. Ending one that is not
+// there does nothing. It returns how many ended.
+func (b *Book) End(tx *change.Tx, name string) (int, error) {
+	rec, found, err := b.table.Find(tx, key(AccountOf(name), ID(name)))
+	if err != nil || !found {
+		return 0, err
+	}
+	return 1, b.end(tx, rec.Value)
+}
+
+// EndAll ends all sessions of an account but the one named except, which may
+// be empty, and records each. It returns how many ended.
+func (b *Book) EndAll(tx *change.Tx, account, except string) (int, error) {
+	n := 0
+	for rec, err := range b.table.Scan(tx, kv.Query{Prefix: kv.Key{kv.String(account)}}) {
+		if err != nil {
+			return n, err
+		}
+		if rec.Value.GetName() == except {
+			continue
+		}
+		if err := b.end(tx, rec.Value); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+}
+
+func (b *Book) end(tx *change.Tx, s *storev1.Session) error {
+	tx.Record(ended(s))
+	return b.remove(tx, s)
+}
+
+func (b *Book) remove(tx *change.Tx, s *storev1.Session) error {
+	_, err := b.table.Delete(tx, key(AccountOf(s.GetName()), ID(s.GetName())), "")
+	return err
+}
+
+func ended(s *storev1.Session) change.Change {
+	return change.Change{
+		Resource: s.GetName(), Type: EndedType,
+		Data: &identityv1.SessionEnded{Account: AccountOf(s.GetName())},
+	}
+}
+
+// Expired returns the names of sessions that are past their absolute limit, at
+// most limit of them.
+func (b *Book) Expired(r kv.Reader, now time.Time, limit int) ([]string, error) {
+	page, err := b.table.List(r, kv.Query{Index: byExpiry, Until: kv.Key{kv.Time(now.Add(1))}, Limit: limit})
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, len(page.Records))
+	for i, rec := range page.Records {
+		names[i] = rec.Value.GetName()
+	}
+	return names, nil
+}
+
+// Expire ends a session that is past its limits. Nobody did it, so there is an
+// event and no audit entry. One that is gone is left alone.
+func (b *Book) Expire(tx *change.Tx, name string) error {
+	rec, found, err := b.table.Find(tx, key(AccountOf(name), ID(name)))
+	if err != nil {
+		return err
+	}
+	if !found || b.live(rec.Value, tx.Time) {
+		tx.Unchanged()
+		return nil
+	}
+	c := ended(rec.Value)
+	c.Covered = true
+	tx.Record(c)
+	return b.remove(tx, rec.Value)
+}

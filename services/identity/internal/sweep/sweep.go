@@ -1,0 +1,87 @@
+// Package sweep removes what is past its time: deleted accounts behind their
+// purge time, and sessions behind their last.
+//
+// Replicas sweep at once and do not mind: each removal looks again, in its own
+// transaction, whether there is still something to remove.
+package sweep
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"guildhall.dev/pkg/change"
+	"guildhall.dev/pkg/kv"
+	"guildhall.dev/services/identity/internal/account"
+	"guildhall.dev/services/identity/internal/session"
+)
+
+const (
+	every = time.Minute
+	batch = 100
+)
+
+// Sweeper sweeps. All fields are required.
+type Sweeper struct {
+	Store    kv.Store
+	Journal  *change.Journal
+	Accounts *account.Book
+	Sessions *session.Book
+	Logger   *slog.Logger
+	Clock    func() time.Time
+}
+
+// Run sweeps every minute until ctx ends.
+func (s *Sweeper) Run(ctx context.Context) error {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		purged, ended, err := s.Once(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			s.Logger.WarnContext(ctx, "sweep: cannot remove what is past its time", "error", err)
+		case purged+ended > 0:
+			s.Logger.InfoContext(ctx, "sweep: removed what is past its time", "accounts", purged, "sessions", ended)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// Once removes all that is past its time, and returns how many accounts and
+// sessions that were.
+func (s *Sweeper) Once(ctx context.Context) (purged, ended int, err error) {
+	if purged, err = s.drain(ctx, "identity.accounts.purge", s.Accounts.Purgeable, s.Accounts.Purge); err != nil {
+		return purged, 0, err
+	}
+	ended, err = s.drain(ctx, "identity.sessions.expire", s.Sessions.Expired, s.Sessions.Expire)
+	return purged, ended, err
+}
+
+// drain finds and removes until there is nothing to find. Each is removed in a
+// transaction of its own: a large one would lose against live traffic.
+func (s *Sweeper) drain(ctx context.Context, action string,
+	find func(kv.Reader, time.Time, int) ([]string, error), remove func(*change.Tx, string) error,
+) (n int, err error) {
+	for {
+		var due []string
+		err := s.Store.View(ctx, func(r kv.Reader) (err error) {
+			due, err = find(r, s.Clock(), batch)
+			return err
+		})
+		if err != nil || len(due) == 0 {
+			return n, err
+		}
+		for _, name := range due {
+			if err := change.DoSystem(ctx, s.Journal, action, func(tx *change.Tx) error { return remove(tx, name) }); err != nil {
+				return n, err
+			}
+			n++
+		}
+	}
+}

@@ -1,0 +1,46 @@
+package team
+
+import (
+	"fmt"
+
+	"guildhall.dev/pkg/errs"
+	"guildhall.dev/pkg/kv"
+	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
+)
+
+// sizes is (team) -> TeamSize. It is apart from teams, so that a new member
+// does not make the etag of somebody who renames the team stale.
+func sizes() *kv.Table[*storev1.TeamSize] {
+	return kv.NewTable(kv.TableConfig[*storev1.TeamSize]{
+		Name: "team_sizes", Key: func(s *storev1.TeamSize) kv.Key { return sizeKey(s.GetTeam()) },
+	})
+}
+
+func sizeKey(team string) kv.Key { return kv.Key{kv.String(team)} }
+
+// resize counts members that come or go. The error is Exhausted (TEAM_FULL).
+func (b *Book) resize(tx kv.Tx, team string, by int32) error {
+	rec, found, err := b.sizes.Find(tx, sizeKey(team))
+	if err != nil {
+		return err
+	}
+	size := &storev1.TeamSize{Team: team, Members: by}
+	if found {
+		size.Members += rec.Value.GetMembers()
+	}
+	if by > 0 && size.Members > b.most {
+		return errs.New(errs.Exhausted, "TEAM_FULL", fmt.Sprintf("a team has at most %d members", b.most))
+	}
+	_, err = b.sizes.Put(tx, size, "")
+	return err
+}
+
+// forgetSize is for a team that is deleted with all its members.
+func (b *Book) forgetSize(tx kv.Tx, team string) error {
+	_, found, err := b.sizes.Find(tx, sizeKey(team))
+	if err != nil || !found {
+		return err
+	}
+	_, err = b.sizes.Delete(tx, sizeKey(team), "")
+	return err
+}

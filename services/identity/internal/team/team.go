@@ -1,0 +1,180 @@
+// Package team keeps teams of staff and who is in them. Grants name teams, so
+// that who may do what follows from who works where.
+//
+// Whether an account may be a member is not decided here: see
+// account.Book.CheckStaff.
+package team
+
+import (
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"guildhall.dev/pkg/change"
+	"guildhall.dev/pkg/errs"
+	"guildhall.dev/pkg/fieldmask"
+	"guildhall.dev/pkg/kv"
+	"guildhall.dev/pkg/resource"
+	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
+	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+)
+
+// Pattern is the form of a team's name, MemberPattern that of a member's.
+const (
+	Pattern       = resource.Pattern("organizations/{organization}/teams/{team}")
+	MemberPattern = resource.Pattern("organizations/{organization}/teams/{team}/members/{staff_member}")
+)
+
+// Types of events about teams.
+const (
+	CreatedType       = "guildhall.identity.team.created.v1"
+	UpdatedType       = "guildhall.identity.team.updated.v1"
+	DeletedType       = "guildhall.identity.team.deleted.v1"
+	MemberCreatedType = "guildhall.identity.team_member.created.v1"
+	MemberDeletedType = "guildhall.identity.team_member.deleted.v1"
+)
+
+// MaxMembers is the most members of a team: as many as can leave it, here and
+// where others follow, in the one transaction in which it is deleted.
+const MaxMembers = 5000
+
+// Book keeps teams and members. It is safe for concurrent use.
+type Book struct {
+	most    int32
+	teams   *kv.Table[*identityv1.Team]
+	members *kv.Table[*identityv1.TeamMember]
+	sizes   *kv.Table[*storev1.TeamSize]
+}
+
+// New returns a book whose teams have at most so many members.
+func New(most int32) *Book {
+	return &Book{most: most, teams: teams(), members: members(), sizes: sizes()}
+}
+
+// Tables returns the raw tables of a book.
+func (b *Book) Tables() []string {
+	return slices.Concat(b.teams.Tables(), b.members.Tables(), b.sizes.Tables())
+}
+
+// teams is (organisation, name) -> Team.
+func teams() *kv.Table[*identityv1.Team] {
+	return kv.NewTable(kv.TableConfig[*identityv1.Team]{
+		Name: "teams", NotFound: "TEAM_NOT_FOUND", Exists: "TEAM_EXISTS",
+		Key: func(t *identityv1.Team) kv.Key { return key(t.GetName()) },
+	})
+}
+
+func key(name string) kv.Key { return kv.Key{kv.String(resource.Parent(name)), kv.String(name)} }
+
+// Get returns a team. The error is NotFound (TEAM_NOT_FOUND).
+func (b *Book) Get(r kv.Reader, name string) (*identityv1.Team, error) {
+	rec, found, err := b.teams.Find(r, key(name))
+	if err == nil && !found {
+		err = errs.NotFoundName("TEAM_NOT_FOUND", name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return view(rec), nil
+}
+
+// List returns a page of an organisation's teams, by name, and where to go on
+// behind it, nil at the end.
+func (b *Book) List(r kv.Reader, organization string, after []byte, limit int) ([]*identityv1.Team, []byte, error) {
+	page, err := b.teams.List(r, kv.Query{Prefix: kv.Key{kv.String(organization)}, After: after, Limit: limit})
+	if err != nil {
+		return nil, nil, err
+	}
+	out := make([]*identityv1.Team, len(page.Records))
+	for i, rec := range page.Records {
+		out[i] = view(rec)
+	}
+	return out, page.Next, nil
+}
+
+// Create makes a team with the name and the caller's fields of t. The error is
+// Exists (TEAM_EXISTS).
+func (b *Book) Create(tx *change.Tx, t *identityv1.Team) (*identityv1.Team, error) {
+	made := &identityv1.Team{
+		Name: t.GetName(), DisplayName: t.GetDisplayName(), Description: t.GetDescription(),
+		CreateTime: timestamppb.New(tx.Time), UpdateTime: timestamppb.New(tx.Time),
+	}
+	rec, err := b.teams.Create(tx, made)
+	if err != nil {
+		return nil, err
+	}
+	tx.Record(change.Change{
+		Resource: made.GetName(), Type: CreatedType,
+		ChangedFields: change.ChangedFields(nil, made),
+	})
+	return view(rec), nil
+}
+
+// Update changes the masked fields to those of t. Its errors are NotFound,
+// Conflict (ETAG_MISMATCH), and Invalid for a mask of other fields.
+func (b *Book) Update(tx *change.Tx, t *identityv1.Team, mask *fieldmaskpb.FieldMask) (*identityv1.Team, error) {
+	paths, err := fieldmask.Paths(mask, t, "display_name", "description")
+	if err != nil {
+		return nil, err
+	}
+	old, err := b.teams.Get(tx, key(t.GetName()))
+	if err != nil {
+		return nil, err
+	}
+	if err := old.CheckEtag(t.GetEtag()); err != nil {
+		return nil, err
+	}
+	now := proto.CloneOf(old.Value)
+	for _, path := range paths {
+		switch path {
+		case "display_name":
+			now.DisplayName = t.GetDisplayName()
+		case "description":
+			now.Description = t.GetDescription()
+		}
+	}
+	changed := change.ChangedFields(old.Value, now)
+	if len(changed) == 0 {
+		tx.Unchanged()
+		return view(old), nil
+	}
+	now.UpdateTime = timestamppb.New(tx.Time)
+	rec, err := b.teams.Update(tx, now, "")
+	if err != nil {
+		return nil, err
+	}
+	tx.Record(change.Change{Resource: now.GetName(), Type: UpdatedType, ChangedFields: changed})
+	return view(rec), nil
+}
+
+// Delete removes a team and its members, and returns what it was. One event
+// tells of the team; that its members are none any more follows. Its errors
+// are NotFound and Conflict (ETAG_MISMATCH).
+func (b *Book) Delete(tx *change.Tx, name, etag string) (*identityv1.Team, error) {
+	rec, err := b.teams.Delete(tx, key(name), etag)
+	if err != nil {
+		return nil, err
+	}
+	for member, err := range b.members.Scan(tx, kv.Query{Prefix: kv.Key{kv.String(name)}}) {
+		if err != nil {
+			return nil, err
+		}
+		if _, err := b.members.Delete(tx, memberKey(member.Value.GetName()), ""); err != nil {
+			return nil, err
+		}
+	}
+	if err := b.forgetSize(tx, name); err != nil {
+		return nil, err
+	}
+	tx.Record(change.Change{Resource: name, Type: DeletedType})
+	return view(rec), nil
+}
+
+// view returns the resource of a record.
+func view(rec kv.Record[*identityv1.Team]) *identityv1.Team {
+	t := proto.CloneOf(rec.Value)
+	t.Etag = rec.Etag
+	return t
+}
