@@ -1,0 +1,79 @@
+package api
+
+import (
+	"context"
+
+	"guildhall.dev/pkg/errs"
+	"guildhall.dev/pkg/kv"
+	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
+	"guildhall.dev/services/permission/internal/decide"
+	"guildhall.dev/services/permission/internal/revision"
+	"guildhall.dev/services/permission/internal/subject"
+)
+
+type checks struct{ Config }
+
+// Check implements permissionv1.CheckServiceServer.
+func (s *checks) Check(ctx context.Context, req *permissionv1.CheckRequest) (*permissionv1.CheckResponse, error) {
+	if _, err := organization.Parse("parent", req.GetParent()); err != nil {
+		return nil, err
+	}
+	answers, v, err := s.Checker.Answer(ctx, req.GetParent(), []decide.Question{question(req.GetQuery())})
+	if err != nil {
+		return nil, err
+	}
+	return &permissionv1.CheckResponse{Result: result(answers[0], v)}, nil
+}
+
+// BatchCheck implements permissionv1.CheckServiceServer.
+func (s *checks) BatchCheck(ctx context.Context, req *permissionv1.BatchCheckRequest) (*permissionv1.BatchCheckResponse, error) {
+	if _, err := organization.Parse("parent", req.GetParent()); err != nil {
+		return nil, err
+	}
+	questions := make([]decide.Question, len(req.GetQueries()))
+	for i, q := range req.GetQueries() {
+		questions[i] = question(q)
+	}
+	answers, v, err := s.Checker.Answer(ctx, req.GetParent(), questions)
+	if err != nil {
+		return nil, err
+	}
+	resp := &permissionv1.BatchCheckResponse{Results: make([]*permissionv1.CheckResult, len(answers))}
+	for i, a := range answers {
+		resp.Results[i] = result(a, v)
+	}
+	return resp, nil
+}
+
+// CheckCover implements permissionv1.CheckServiceServer.
+func (s *checks) CheckCover(ctx context.Context, req *permissionv1.CheckCoverRequest) (*permissionv1.CheckCoverResponse, error) {
+	home := req.GetParent()
+	if _, err := organization.Parse("parent", home); err != nil {
+		return nil, err
+	}
+	// One of another organisation would hold nothing here, and so be covered.
+	if a := req.GetActor(); !subject.IsAccount(a) || subject.OrganizationOf(a) != home {
+		return nil, errs.InvalidField("actor", "SUBJECT_INVALID", "name an account of the organisation")
+	}
+	if t := req.GetSubject(); !subject.IsAccount(t) && !subject.IsTeam(t) || subject.OrganizationOf(t) != home {
+		return nil, errs.InvalidField("subject", "SUBJECT_INVALID", "name an account or a team of the organisation")
+	}
+	now := s.Clock()
+	var gap decide.Gap
+	err := s.Journal.Store.View(ctx, func(r kv.Reader) (err error) {
+		gap, err = s.Rules.Cover(s.Loader.Snapshot(r), home, req.GetActor(), req.GetSubject(), now)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &permissionv1.CheckCoverResponse{Covered: gap == decide.Gap{}, Permission: gap.Permission, Resource: gap.Resource}, nil
+}
+
+func question(q *permissionv1.CheckQuery) decide.Question {
+	return decide.Question{Subject: q.GetSubject(), Permission: q.GetPermission(), Resource: q.GetResource()}
+}
+
+func result(a decide.Answer, v revision.Revision) *permissionv1.CheckResult {
+	return &permissionv1.CheckResult{Allowed: a.Allowed, Grant: a.Grant, Role: a.Role, Revision: v.Number}
+}

@@ -1,0 +1,46 @@
+package api
+
+import (
+	"context"
+
+	"guildhall.dev/pkg/authn"
+	"guildhall.dev/pkg/change"
+	"guildhall.dev/pkg/errs"
+	"guildhall.dev/services/permission/internal/decide"
+)
+
+// reasonExceeds is the reason of a refusal to give what the caller lacks.
+const reasonExceeds = "GRANT_EXCEEDS_CALLER"
+
+// mayGive returns Denied (GRANT_EXCEEDS_CALLER) unless the caller holds each
+// of the permissions on the resource, now and until the Unix second at which
+// what is given expires; 0 is never. Else a right for a day would be one for
+// ever. It asks inside the transaction of the change, so that nobody gives away
+// what is taken from him at the same moment. The suite's own services give on
+// behalf of nobody.
+func (cfg Config) mayGive(tx *change.Tx, by authn.Caller, resource string, permissions []string, expires int64) error {
+	if by.Kind() == authn.System {
+		return nil
+	}
+	facts := cfg.Loader.Snapshot(tx)
+	home := by.Organization()
+	for _, p := range permissions {
+		q := decide.Question{Subject: by.Name, Permission: p, Resource: resource}
+		a, err := cfg.Rules.Lasting(facts, home, q, tx.Time, expires)
+		if err != nil {
+			return err
+		}
+		if !a.Allowed {
+			return errs.New(errs.Denied, reasonExceeds, "you can give only what you hold yourself, and for as long as you hold it",
+				errs.Meta("permission", p), errs.Meta("resource", resource))
+		}
+	}
+	return nil
+}
+
+// keepRefusal writes an attempt to give too much into the audit log.
+func (cfg Config) keepRefusal(ctx context.Context, name string, err error) {
+	if errs.ReasonOf(err) == reasonExceeds {
+		cfg.Journal.Audit.Denied(ctx, name, reasonExceeds)
+	}
+}

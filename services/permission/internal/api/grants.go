@@ -1,0 +1,179 @@
+package api
+
+import (
+	"context"
+
+	"google.golang.org/protobuf/proto"
+
+	"guildhall.dev/pkg/change"
+	"guildhall.dev/pkg/errs"
+	"guildhall.dev/pkg/filter"
+	"guildhall.dev/pkg/kv"
+	"guildhall.dev/pkg/resource"
+	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
+	"guildhall.dev/services/permission/internal/grant"
+)
+
+// Types of the events of grants.
+const (
+	grantCreated = "guildhall.permission.grant.created.v1"
+	grantUpdated = "guildhall.permission.grant.updated.v1"
+	grantDeleted = "guildhall.permission.grant.deleted.v1"
+)
+
+// createGrants is the permission of CreateGrant. The interceptors ask for it
+// on the organisation, the handler on the resource too.
+const createGrants = "permission.grants.create"
+
+type grants struct{ Config }
+
+// CreateGrant implements permissionv1.GrantServiceServer.
+func (s *grants) CreateGrant(ctx context.Context, req *permissionv1.CreateGrantRequest) (*permissionv1.Grant, error) {
+	if _, err := organization.Parse("parent", req.GetParent()); err != nil {
+		return nil, err
+	}
+	if id := req.GetGrantId(); id != "" {
+		if err := resource.CheckID("grant_id", id); err != nil {
+			return nil, err
+		}
+	}
+	by := caller(ctx)
+	created, err := change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.Grant, error) {
+		g := proto.CloneOf(req.GetGrant())
+		g.Name = req.GetParent() + "/grants/" + idOr(req.GetGrantId(), tx)
+		g.Creator, g.ManagedBy = by.Name, ""
+		if err := s.Grants.Check(tx, tx.Time, g); err != nil {
+			return nil, err
+		}
+		given, err := s.Roles.Get(tx, g.GetRole())
+		if err != nil {
+			return nil, err
+		}
+		// To give away power over "installation" takes more than to be in
+		// charge of grants of one's organisation.
+		needed := append(given.GetPermissions(), createGrants)
+		if err := s.mayGive(tx, by, g.GetResource(), needed, g.GetExpireTime().GetSeconds()); err != nil {
+			return nil, err
+		}
+		stored, v, err := s.Grants.Create(tx, tx.Time, g)
+		if err != nil {
+			return nil, err
+		}
+		tx.Record(change.Change{
+			Resource: stored.GetName(), Type: grantCreated, Data: grant.Event(stored, v),
+			ChangedFields: change.ChangedFields(nil, stored),
+		})
+		return stored, nil
+	})
+	s.keepRefusal(ctx, req.GetParent(), err)
+	return created, err
+}
+
+// GetGrant implements permissionv1.GrantServiceServer.
+func (s *grants) GetGrant(ctx context.Context, req *permissionv1.GetGrantRequest) (found *permissionv1.Grant, err error) {
+	if _, err := grant.Pattern.Parse("name", req.GetName()); err != nil {
+		return nil, err
+	}
+	err = s.Journal.Store.View(ctx, func(r kv.Reader) error {
+		found, err = s.Grants.Get(r, req.GetName())
+		return err
+	})
+	return found, err
+}
+
+// ListGrants implements permissionv1.GrantServiceServer.
+func (s *grants) ListGrants(ctx context.Context, req *permissionv1.ListGrantsRequest) (*permissionv1.ListGrantsResponse, error) {
+	if _, err := organization.Parse("parent", req.GetParent()); err != nil {
+		return nil, err
+	}
+	f, err := parseFilter(req.GetFilter())
+	if err != nil {
+		return nil, err
+	}
+	l, err := s.list(ctx, req.GetPageSize(), req.GetPageToken(), "ListGrants", req.GetParent(), req.GetFilter())
+	if err != nil {
+		return nil, err
+	}
+	resp := &permissionv1.ListGrantsResponse{}
+	err = s.Journal.Store.View(ctx, func(r kv.Reader) error {
+		found, next, err := s.Grants.List(r, req.GetParent(), f, l.after, l.size)
+		resp.Grants, resp.NextPageToken = found, s.next(l, next)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// parseFilter reads the one condition that an index serves.
+func parseFilter(text string) (grant.Filter, error) {
+	terms, err := filter.Parse(text,
+		filter.Field{Name: "subject", Type: filter.String},
+		filter.Field{Name: "resource", Type: filter.String},
+		filter.Field{Name: "role", Type: filter.String})
+	if err != nil || len(terms) == 0 {
+		return grant.Filter{}, err
+	}
+	if len(terms) > 1 || terms[0].Text == "" {
+		return grant.Filter{}, errs.InvalidField("filter", "FILTER_INVALID", `send one of subject = "…", resource = "…" or role = "…"`)
+	}
+	switch t := terms[0]; t.Field {
+	case "subject":
+		return grant.Filter{Subject: t.Text}, nil
+	case "resource":
+		return grant.Filter{Resource: t.Text}, nil
+	default:
+		return grant.Filter{Role: t.Text}, nil
+	}
+}
+
+// DeleteGrant implements permissionv1.GrantServiceServer.
+func (s *grants) DeleteGrant(ctx context.Context, req *permissionv1.DeleteGrantRequest) (*permissionv1.Grant, error) {
+	if _, err := grant.Pattern.Parse("name", req.GetName()); err != nil {
+		return nil, err
+	}
+	return change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.Grant, error) {
+		deleted, v, err := s.Grants.Delete(tx, tx.Time, req.GetName(), req.GetEtag())
+		if err != nil {
+			return nil, err
+		}
+		tx.Record(change.Change{Resource: deleted.GetName(), Type: grantDeleted, Data: grant.Event(deleted, v)})
+		return deleted, nil
+	})
+}
+
+// SetManagedGrant implements permissionv1.GrantServiceServer.
+func (s *grants) SetManagedGrant(ctx context.Context, req *permissionv1.SetManagedGrantRequest) (*permissionv1.SetManagedGrantResponse, error) {
+	w := grant.Word{
+		Service: caller(ctx).Service(), Subject: req.GetSubject(), Resource: req.GetResource(),
+		Role: req.GetRole(), Version: req.GetVersion(),
+	}
+	return change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.SetManagedGrantResponse, error) {
+		e, err := s.Grants.SetManaged(tx, tx.Time, w, tx.NewID())
+		if err != nil {
+			return nil, err
+		}
+		recordManaged(tx, e)
+		return &permissionv1.SetManagedGrantResponse{Version: e.Version}, nil
+	})
+}
+
+func recordManaged(tx *change.Tx, e grant.Effect) {
+	switch {
+	case e.Before == nil && e.After == nil:
+		tx.Unchanged()
+	case e.Before == nil:
+		tx.Record(change.Change{
+			Resource: e.After.GetName(), Type: grantCreated, Data: grant.Event(e.After, e.Revision),
+			ChangedFields: change.ChangedFields(nil, e.After),
+		})
+	case e.After == nil:
+		tx.Record(change.Change{Resource: e.Before.GetName(), Type: grantDeleted, Data: grant.Event(e.Before, e.Revision)})
+	default:
+		tx.Record(change.Change{
+			Resource: e.After.GetName(), Type: grantUpdated, Data: grant.Event(e.After, e.Revision),
+			ChangedFields: change.ChangedFields(e.Before, e.After),
+		})
+	}
+}

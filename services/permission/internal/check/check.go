@@ -1,0 +1,135 @@
+// Package check answers checks: it puts the rules of package decide before
+// what package cache knows, and counts the answers.
+//
+// It is one place for the two ways by which questions come: the CheckService,
+// and the interceptors of a process that holds this service.
+package check
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	"guildhall.dev/pkg/authz"
+	"guildhall.dev/pkg/errs"
+	"guildhall.dev/services/permission/internal/cache"
+	"guildhall.dev/services/permission/internal/decide"
+	"guildhall.dev/services/permission/internal/revision"
+)
+
+// Config says what a Checker needs. Cache and Rules are required.
+type Config struct {
+	Cache *cache.Cache
+	Rules *decide.Rules
+	// Clock decides what has expired; nil is time.Now.
+	Clock func() time.Time
+	// Meter counts checks by result; nil counts none.
+	Meter metric.Meter
+}
+
+// Checker answers checks. It is an authz.Checker, and safe for concurrent use.
+type Checker struct {
+	cfg                     Config
+	allowed, denied, failed atomic.Int64
+}
+
+var _ authz.Checker = (*Checker)(nil)
+
+// New returns a checker.
+func New(cfg Config) (*Checker, error) {
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	c := &Checker{cfg: cfg}
+	return c, c.register(cfg.Meter)
+}
+
+// Answer answers questions about one organisation, in their order, all on one
+// state of its grants that is no older than the call, and returns the revision
+// of that state. An error is that of the store or the context, and no answer.
+func (c *Checker) Answer(ctx context.Context, organization string, questions []decide.Question) ([]decide.Answer, revision.Revision, error) {
+	now := c.cfg.Clock()
+	answers := make([]decide.Answer, len(questions))
+	v, err := c.cfg.Cache.View(ctx, organization, func(facts decide.Facts) error {
+		for i, q := range questions {
+			var err error
+			if answers[i], err = c.cfg.Rules.Answer(facts, organization, q, now); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		c.failed.Add(int64(len(questions)))
+		return nil, revision.Revision{}, err
+	}
+	c.count(answers)
+	return answers, v, nil
+}
+
+func (c *Checker) count(answers []decide.Answer) {
+	var allowed int64
+	for _, a := range answers {
+		if a.Allowed {
+			allowed++
+		}
+	}
+	if allowed > 0 {
+		c.allowed.Add(allowed)
+	}
+	if denied := int64(len(answers)) - allowed; denied > 0 {
+		c.denied.Add(denied)
+	}
+}
+
+// Check implements authz.Checker, for the interceptors of this process.
+func (c *Checker) Check(ctx context.Context, r authz.Request) error {
+	if len(r.Resources) == 0 {
+		return authz.NewDenied(r.Permission, "")
+	}
+	questions := make([]decide.Question, len(r.Resources))
+	for i, resource := range r.Resources {
+		questions[i] = decide.Question{Subject: r.Caller.Name, Permission: r.Permission, Resource: resource}
+	}
+	answers, _, err := c.Answer(ctx, r.Caller.Organization(), questions)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return err
+	case err != nil:
+		return errs.New(errs.Unavailable, "PERMISSION_UNAVAILABLE", "permissions cannot be checked at the moment; try again",
+			errs.Cause(err), errs.RetryAfter(time.Second))
+	}
+	for i, a := range answers {
+		if !a.Allowed {
+			return authz.NewDenied(r.Permission, r.Resources[i])
+		}
+	}
+	return nil
+}
+
+// register makes the metric. It reads plain counters, because a check costs
+// less than adding to a metric with attributes.
+func (c *Checker) register(meter metric.Meter) error {
+	if meter == nil {
+		return nil
+	}
+	result := func(r string) metric.MeasurementOption {
+		return metric.WithAttributeSet(attribute.NewSet(attribute.String("result", r)))
+	}
+	allowed, denied, failed := result("allowed"), result("denied"), result("error")
+	_, err := meter.Int64ObservableCounter("guildhall.permission.checks", metric.WithDescription("Checks by result."),
+		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
+			o.Observe(c.allowed.Load(), allowed)
+			o.Observe(c.denied.Load(), denied)
+			o.Observe(c.failed.Load(), failed)
+			return nil
+		}))
+	if err != nil {
+		return fmt.Errorf("metric of checks: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,159 @@
+package mirror
+
+import (
+	"context"
+	"strings"
+
+	"guildhall.dev/pkg/errs"
+	"guildhall.dev/pkg/resource"
+	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+)
+
+const (
+	pageSize = 1000
+	// batchSize keeps an answer with whole accounts below the size limit of a
+	// message.
+	batchSize = 500
+)
+
+// Directory reads what identity has, with clients of its services. Its methods
+// call page between RPCs.
+type Directory struct {
+	Organizations identityv1.OrganizationServiceClient
+	Staff         identityv1.StaffServiceClient
+	Customers     identityv1.CustomerServiceClient
+	Teams         identityv1.TeamServiceClient
+}
+
+// all reads the pages of a list.
+func all[R interface{ GetNextPageToken() string }](read func(token string) (R, error), each func(R), page func() error) error {
+	for token := ""; ; {
+		resp, err := read(token)
+		if err != nil {
+			return err
+		}
+		each(resp)
+		if err := page(); err != nil {
+			return err
+		}
+		if token = resp.GetNextPageToken(); token == "" {
+			return nil
+		}
+	}
+}
+
+func (d Directory) allOrganizations(ctx context.Context, page func() error) (out []*identityv1.Organization, err error) {
+	err = all(func(token string) (*identityv1.ListOrganizationsResponse, error) {
+		return d.Organizations.ListOrganizations(ctx, &identityv1.ListOrganizationsRequest{PageSize: pageSize, PageToken: token})
+	}, func(resp *identityv1.ListOrganizationsResponse) { out = append(out, resp.GetOrganizations()...) }, page)
+	return out, err
+}
+
+// denied returns the accounts of an organisation that may do nothing, with
+// their states. It does not read the others: they are many.
+func (d Directory) denied(ctx context.Context, organization string, page func() error) (map[string]string, error) {
+	out := make(map[string]string)
+	for number, name := range identityv1.AccountState_name {
+		state := strings.TrimPrefix(name, "ACCOUNT_STATE_")
+		switch identityv1.AccountState(number) {
+		case identityv1.AccountState_ACCOUNT_STATE_UNSPECIFIED, identityv1.AccountState_ACCOUNT_STATE_ACTIVE, identityv1.AccountState_ACCOUNT_STATE_PENDING:
+			continue
+		}
+		filter := `state = "` + state + `"`
+		err := all(func(token string) (*identityv1.ListStaffMembersResponse, error) {
+			return d.Staff.ListStaffMembers(ctx, &identityv1.ListStaffMembersRequest{
+				Parent: organization, Filter: filter, ShowDeleted: true, PageSize: batchSize, PageToken: token,
+			})
+		}, func(resp *identityv1.ListStaffMembersResponse) {
+			for _, m := range resp.GetStaffMembers() {
+				out[m.GetName()] = state
+			}
+		}, page)
+		if err != nil {
+			return nil, err
+		}
+		err = all(func(token string) (*identityv1.ListCustomersResponse, error) {
+			return d.Customers.ListCustomers(ctx, &identityv1.ListCustomersRequest{
+				Parent: organization, Filter: filter, ShowDeleted: true, PageSize: batchSize, PageToken: token,
+			})
+		}, func(resp *identityv1.ListCustomersResponse) {
+			for _, c := range resp.GetCustomers() {
+				out[c.GetName()] = state
+			}
+		}, page)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// members returns the teams of an organisation and who is in them.
+func (d Directory) members(ctx context.Context, organization string, page func() error) (map[string]map[string]bool, error) {
+	out := make(map[string]map[string]bool)
+	err := all(func(token string) (*identityv1.ListTeamsResponse, error) {
+		return d.Teams.ListTeams(ctx, &identityv1.ListTeamsRequest{Parent: organization, PageSize: pageSize, PageToken: token})
+	}, func(resp *identityv1.ListTeamsResponse) {
+		for _, t := range resp.GetTeams() {
+			out[t.GetName()] = make(map[string]bool)
+		}
+	}, page)
+	if err != nil {
+		return nil, err
+	}
+	for team, accounts := range out {
+		err := all(func(token string) (*identityv1.ListTeamMembersResponse, error) {
+			return d.Teams.ListTeamMembers(ctx, &identityv1.ListTeamMembersRequest{Parent: team, PageSize: pageSize, PageToken: token})
+		}, func(resp *identityv1.ListTeamMembersResponse) {
+			for _, m := range resp.GetTeamMembers() {
+				accounts[m.GetAccount()] = true
+			}
+		}, page)
+		if errs.Is(err, errs.NotFound) {
+			delete(out, team) // deleted meanwhile
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// gone returns those of the accounts that identity does not have. They are all
+// of one organisation and one kind.
+func (d Directory) gone(ctx context.Context, names []string, page func() error) ([]string, error) {
+	if len(names) == 0 {
+		return nil, nil
+	}
+	if err := page(); err != nil {
+		return nil, err
+	}
+	var err error
+	if len(names) <= batchSize {
+		err = d.get(ctx, names)
+		if !errs.Is(err, errs.NotFound) {
+			return nil, err
+		}
+		if len(names) == 1 {
+			return names, nil
+		}
+	}
+	// A batch fails as a whole, so halves of it are asked for until it is
+	// known which account is missing.
+	first, err := d.gone(ctx, names[:len(names)/2], page)
+	if err != nil {
+		return nil, err
+	}
+	second, err := d.gone(ctx, names[len(names)/2:], page)
+	return append(first, second...), err
+}
+
+func (d Directory) get(ctx context.Context, names []string) (err error) {
+	ids, _ := resource.Organization(names[0])
+	parent := "organizations/" + ids
+	if strings.HasPrefix(names[0], parent+"/staff/") {
+		_, err = d.Staff.BatchGetStaffMembers(ctx, &identityv1.BatchGetStaffMembersRequest{Parent: parent, Names: names})
+	} else {
+		_, err = d.Customers.BatchGetCustomers(ctx, &identityv1.BatchGetCustomersRequest{Parent: parent, Names: names})
+	}
+	return err
+}

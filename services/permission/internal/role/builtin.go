@@ -1,0 +1,126 @@
+package role
+
+import (
+	"slices"
+	"strings"
+
+	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
+)
+
+// Names of the built-in roles that rules speak of.
+const (
+	// Admin may do everything within an organisation.
+	Admin = "roles/organization.admin"
+	// Operator may create and list organisations and grant the like to others;
+	// it is granted on authz.Installation.
+	Operator = "roles/operator"
+	// Staff and Customer are what every member of staff and every customer
+	// holds from the start.
+	Staff    = "roles/staff"
+	Customer = "roles/customer"
+	// Self is what every account holds on its own name. It is never granted.
+	Self = "roles/self"
+)
+
+const builtInPrefix = "roles/"
+
+// builtIn describes one built-in role by patterns of permissions (see
+// Catalogue.match), so that a new RPC of a service is in the roles that speak
+// of all of it.
+type builtIn struct {
+	name, title, purpose string
+	allow, except        []string
+	// manager is the service that gives the role to members of its resources.
+	manager string
+}
+
+// long: a table, one role after the other.
+func builtIns() []builtIn {
+	member := []string{
+		"groupchat.groups.get", "groupchat.members.get", "groupchat.members.list", "groupchat.members.delete",
+		"groupchat.messages.create", "groupchat.messages.get", "groupchat.messages.list",
+		"groupchat.messages.stream", "groupchat.messages.recall",
+	}
+	admin := slices.Concat(member, []string{"groupchat.groups.update", "groupchat.members.create", "groupchat.members.update"})
+	owner := slices.Concat(admin, []string{"groupchat.groups.delete", "groupchat.groups.undelete"})
+	return []builtIn{{
+		name: "roles/auditor", title: "Auditor",
+		purpose: "Reads and verifies audit logs, and sees who holds which role.",
+		allow:   []string{"*.auditEntries.*", "permission.grants.get", "permission.grants.list", "permission.roles.get", "permission.roles.list"},
+	}, {
+		name: Customer, title: "Customer",
+		purpose: "What every customer may do: answer surveys.",
+		allow:   []string{"identity.organizations.get", "feedback.surveys.get", "feedback.responses.create"},
+	}, {
+		name: "roles/customer.service", title: "Customer service",
+		purpose: "Looks after customers: their records, groups, surveys and complaints.",
+		allow: []string{
+			"identity.customers.get", "identity.customers.list", "identity.customers.create", "identity.customers.update",
+			"groupchat.groups.create", "groupchat.groups.get", "groupchat.groups.update",
+			"groupchat.members.*", "groupchat.messages.*", "feedback.complaints.*",
+			"feedback.surveys.get", "feedback.surveys.list", "feedback.surveys.summarize",
+			"feedback.responses.get", "feedback.responses.list",
+		},
+		// These are for the customer whose complaint it is.
+		except: []string{"feedback.complaints.accept", "feedback.complaints.dispute"},
+	}, {
+		name: "roles/group.admin", title: "Group administrator", manager: "groupchat",
+		purpose: "Runs a group: its settings and its members.",
+		allow:   admin,
+	}, {
+		name: "roles/group.member", title: "Group member", manager: "groupchat",
+		purpose: "Reads and writes in a group.",
+		allow:   member,
+	}, {
+		name: "roles/group.owner", title: "Group owner", manager: "groupchat",
+		purpose: "Runs a group, and may close it.",
+		allow:   owner,
+	}, {
+		name: Operator, title: "Operator",
+		purpose: "Runs the installation: creates and lists organisations, and makes others operators. Granted on \"installation\".",
+		allow:   []string{"identity.organizations.create", "identity.organizations.list", "permission.grants.create"},
+	}, {
+		name: Admin, title: "Organisation administrator",
+		purpose: "Does everything within an organisation.",
+		allow:   []string{"identity.*", "permission.*", "groupchat.*", "feedback.*"},
+		except:  []string{"identity.organizations.create", "identity.organizations.list"},
+	}, {
+		name: Self, title: "Self",
+		purpose: "What every account may do with what is its own. Held by all and never granted.",
+		allow: []string{
+			"identity.customers.get", "identity.staff.get", "identity.sessions.list", "identity.sessions.revoke",
+			"feedback.complaints.create", "feedback.complaints.get", "feedback.complaints.list",
+			"feedback.complaints.accept", "feedback.complaints.dispute", "feedback.complaints.withdraw",
+		},
+	}, {
+		name: Staff, title: "Staff",
+		purpose: "What every member of staff may do: see colleagues, teams and roles.",
+		allow: []string{
+			"identity.organizations.get", "identity.staff.get", "identity.staff.list", "identity.teams.get",
+			"identity.teams.list", "identity.teamMembers.list", "permission.roles.get", "permission.roles.list",
+		},
+	}, {
+		name: "roles/viewer", title: "Viewer",
+		purpose: "Sees everything but messages.",
+		allow:   []string{"*.*.get", "*.*.list"},
+		except:  []string{"groupchat.messages.*", "identity.organizations.list"},
+	}}
+}
+
+// expand returns the role as the API shows it.
+func (b builtIn) expand(c *Catalogue) *permissionv1.Role {
+	var names []string
+	for _, p := range b.allow {
+		names = append(names, c.match(p)...)
+	}
+	slices.Sort(names)
+	names = slices.DeleteFunc(slices.Compact(names), func(name string) bool {
+		return slices.ContainsFunc(b.except, func(p string) bool { return slices.Contains(c.match(p), name) })
+	})
+	return &permissionv1.Role{
+		Name: b.name, DisplayName: b.title, Description: b.purpose, Permissions: names, BuiltIn: true,
+	}
+}
+
+// IsBuiltIn reports whether the name is that of a built-in role, known or not.
+func IsBuiltIn(name string) bool { return strings.HasPrefix(name, builtInPrefix) }

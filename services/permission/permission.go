@@ -1,0 +1,179 @@
+// Package permission is the permission service: roles, grants, and the answer
+// to "may this subject do that?".
+//
+// It is a module of its own that other services reach by RPC only. What it
+// exports is what a process needs to run it: its configuration and its
+// builder.
+package permission
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+
+	"guildhall.dev/pkg/authz"
+	"guildhall.dev/pkg/change"
+	"guildhall.dev/pkg/conf"
+	"guildhall.dev/pkg/feed"
+	"guildhall.dev/pkg/journal"
+	"guildhall.dev/pkg/kv"
+	"guildhall.dev/pkg/serve"
+	"guildhall.dev/services/permission/internal/api"
+	"guildhall.dev/services/permission/internal/cache"
+	"guildhall.dev/services/permission/internal/check"
+	"guildhall.dev/services/permission/internal/decide"
+	"guildhall.dev/services/permission/internal/grant"
+	"guildhall.dev/services/permission/internal/mirror"
+	"guildhall.dev/services/permission/internal/revision"
+	"guildhall.dev/services/permission/internal/role"
+	"guildhall.dev/services/permission/internal/subject"
+
+	// The catalogue of permissions is made of the protos of all services.
+	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+
+	_ "guildhall.dev/proto/gen/guildhall/feedback/v1"
+	_ "guildhall.dev/proto/gen/guildhall/groupchat/v1"
+	_ "guildhall.dev/proto/gen/guildhall/permission/v1"
+)
+
+// Name is the service's name.
+const Name = "permission"
+
+// Config is the service's section of the configuration. The zero Config is
+// its defaults.
+type Config struct {
+	CacheSize conf.Size     `yaml:"cache_size" min:"0" doc:"About how much memory compiled grants and roles may take; 0 is 256MiB."`
+	RedisTTL  time.Duration `yaml:"redis_ttl" min:"0s" doc:"How long Redis keeps the compiled grants of a subject; 0 is 1h."`
+}
+
+// Defaults of Config.
+const (
+	DefaultCacheSize = 256 * conf.MiB
+	DefaultRedisTTL  = time.Hour
+)
+
+// Builder describes the service to a process.
+func Builder() serve.Builder {
+	cfg := &Config{CacheSize: DefaultCacheSize, RedisTTL: DefaultRedisTTL}
+	return serve.Builder{Name: Name, Config: cfg, Build: func(ctx context.Context, kit *serve.Kit) (serve.Service, error) {
+		return New(ctx, *cfg, kit)
+	}}
+}
+
+// Service is the running service.
+type Service struct {
+	journal  *journal.Journal
+	cache    *cache.Cache
+	checker  *check.Checker
+	mirror   *mirror.Mirror
+	identity *feed.Consumer
+	api      api.Config
+}
+
+var (
+	_ serve.Service      = (*Service)(nil)
+	_ serve.CheckSource  = (*Service)(nil)
+	_ serve.DenialKeeper = (*Service)(nil)
+)
+
+// New builds the service; it is Build of Builder.
+func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error) {
+	if cfg.CacheSize == 0 {
+		cfg.CacheSize = DefaultCacheSize
+	}
+	if cfg.RedisTTL == 0 {
+		cfg.RedisTTL = DefaultRedisTTL
+	}
+	roles := role.New(role.NewCatalogue(authz.Catalogue()))
+	subjects := subject.New()
+	grants := grant.New(roles, subjects)
+	tables := slices.Concat(kv.RawTables(roles, subjects, grants), change.Tables(), revision.Tables(), mirror.Tables())
+	store, err := kit.OpenStore(ctx, tables, nil)
+	if err != nil {
+		return nil, err
+	}
+	loader := &decide.Loader{Grants: grants, Subjects: subjects, Roles: roles}
+	s := &Service{}
+	if s.cache, err = cache.New(cache.Config{
+		Store: store, Loader: loader, MemoryBytes: uint64(cfg.CacheSize),
+		Redis: kit.Redis, Ring: kit.Ring, RedisTTL: cfg.RedisTTL, Meter: kit.Meter, Logger: kit.Logger,
+	}); err != nil {
+		return nil, err
+	}
+	// From here on all writes pass the cache, which has to know of them.
+	if s.journal, err = journal.New(ctx, kit, s.cache.Writes()); err != nil {
+		return nil, err
+	}
+	rules := decide.New(roles)
+	if s.checker, err = check.New(check.Config{Cache: s.cache, Rules: rules, Clock: kit.Clock, Meter: kit.Meter}); err != nil {
+		return nil, err
+	}
+	s.api = api.Config{Roles: roles, Grants: grants, Rules: rules, Loader: loader, Checker: s.checker, Journal: s.journal, Clock: kit.Clock}
+	identity := kit.Dial("identity")
+	s.mirror = mirror.New(mirror.Config{
+		Store: s.journal.Store, Grants: grants, Subjects: subjects, Journal: s.journal.Changes,
+		Logger: kit.Logger, Clock: kit.Clock,
+		Identity: mirror.Directory{
+			Organizations: identityv1.NewOrganizationServiceClient(identity),
+			Staff:         identityv1.NewStaffServiceClient(identity),
+			Customers:     identityv1.NewCustomerServiceClient(identity),
+			Teams:         identityv1.NewTeamServiceClient(identity),
+		},
+	})
+	return s, s.follow(kit, identity)
+}
+
+// follow makes the consumer of identity's feed.
+func (s *Service) follow(kit *serve.Kit, identity grpc.ClientConnInterface) error {
+	source := identityv1.NewIdentityEventServiceClient(identity)
+	var err error
+	s.identity, err = feed.NewConsumer(feed.ConsumerConfig{
+		Name: "identity", Store: s.journal.Store, Source: source.StreamEvents, TypePrefixes: mirror.TypePrefixes(),
+		Handle: s.mirror.Apply, Resync: s.mirror.Resync, Applied: s.journal.Feed.Notify, Logger: kit.Logger, Meter: kit.Meter, Clock: kit.Clock,
+	})
+	if err != nil {
+		return fmt.Errorf("follow identity: %w", err)
+	}
+	return nil
+}
+
+// Name implements serve.Service.
+func (s *Service) Name() string { return Name }
+
+// Register implements serve.Service.
+func (s *Service) Register(r grpc.ServiceRegistrar) { api.Register(r, s.api) }
+
+// Checker implements serve.CheckSource: this process asks itself.
+func (s *Service) Checker() authz.Checker { return s.checker }
+
+// OnDenied implements serve.DenialKeeper.
+func (s *Service) OnDenied(ctx context.Context, r authz.Request, method string) {
+	s.journal.OnDenied(ctx, r, method)
+}
+
+// Run implements serve.Service.
+func (s *Service) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.journal.Run(ctx) })
+	g.Go(func() error { return s.identity.Run(ctx) })
+	g.Go(func() error { return s.mirror.Run(ctx) })
+	g.Go(func() error { s.cache.Run(ctx); return nil })
+	return g.Wait()
+}
+
+// Ready implements serve.Service. Redis is no part of it: without Redis the
+// service is slower and as right.
+func (s *Service) Ready(ctx context.Context) error {
+	return errors.Join(s.journal.Ready(ctx), s.identity.Ready())
+}
+
+// Close implements serve.Service.
+func (s *Service) Close() error {
+	s.cache.Close()
+	return nil
+}
