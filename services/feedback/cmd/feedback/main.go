@@ -1,0 +1,9 @@
+// Command feedback runs service feedback alone.
+package main
+
+import (
+	"guildhall.dev/pkg/serve"
+	"guildhall.dev/services/feedback"
+)
+
+func main() { serve.Main("feedback", feedback.Builder()) }
