@@ -1,0 +1,34 @@
+package e2e
+
+import "testing"
+
+// bodies are the tests that run on every topology, side by side.
+var bodies = map[string]func(t *testing.T, s *suite){
+	"tour":        tour,
+	"tenants":     tenants,
+	"strangers":   strangers,
+	"newcomers":   newcomers,
+	"escalation":  escalation,
+	"revocations": revocations,
+	"bad-input":   badInput,
+	"conditions":  conditions,
+	"journals":    journals,
+}
+
+func TestSuite(t *testing.T) {
+	for name, start := range topologies {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t)
+			t.Run("bodies", func(t *testing.T) {
+				for name, body := range bodies {
+					t.Run(name, func(t *testing.T) {
+						t.Parallel()
+						body(t, s)
+					})
+				}
+			})
+			t.Run("faults", func(t *testing.T) { faults(t, s) })
+		})
+	}
+}
