@@ -16,6 +16,7 @@ var bodies = map[string]func(t *testing.T, s *suite){
 }
 
 func TestSuite(t *testing.T) {
+	t.Parallel()
 	for name, start := range topologies {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
