@@ -55,6 +55,7 @@ type process struct {
 	shell  *exec.Cmd
 	input  io.Closer
 	ended  chan struct{} // closed when the program has ended
+	wanted bool          // that it ends
 	status error         // of the program, once ended is closed
 }
 
@@ -124,6 +125,9 @@ func spawn(t testing.TB, s spec) *process {
 
 // close ends the process without grace and shows its log when the test failed.
 func (p *process) close() {
+	if !p.wanted {
+		p.alive()
+	}
 	p.kill()
 	if p.t.Failed() {
 		p.t.Logf("log of %s (%s):\n%s", p.name, p.log, p.tail(tailLines))
@@ -135,6 +139,7 @@ func (p *process) close() {
 
 // kill is kill -9.
 func (p *process) kill() {
+	p.wanted = true
 	_ = p.input.Close() // may be closed: the shell ends its program then, and itself
 	<-p.ended
 }
@@ -142,6 +147,7 @@ func (p *process) kill() {
 // stop is SIGTERM; it returns how the program ended.
 func (p *process) stop() error {
 	p.t.Helper()
+	p.wanted = true
 	if err := syscall.Kill(p.pid, syscall.SIGTERM); err != nil {
 		p.t.Fatalf("stopping %s: %v", p.name, err)
 	}

@@ -6,4 +6,4 @@ import (
 	"guildhall.dev/services/feedback"
 )
 
-func main() { serve.Main("feedback", feedback.Builder()) }
+func main() { serve.Main("guildhall-feedback", feedback.Builder()) }

@@ -6,4 +6,4 @@ import (
 	"guildhall.dev/services/groupchat"
 )
 
-func main() { serve.Main("groupchat", groupchat.Builder()) }
+func main() { serve.Main("guildhall-groupchat", groupchat.Builder()) }
