@@ -13,6 +13,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	structpb "google.golang.org/protobuf/types/known/structpb"
 	_ "guildhall.dev/proto/gen/guildhall/options/v1"
 	reflect "reflect"
 	sync "sync"
@@ -26,13 +27,93 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Why a check says no.
+type Denial int32
+
+const (
+	// It says yes.
+	Denial_DENIAL_UNSPECIFIED Denial = 0
+	// No grant gives it. Default deny.
+	Denial_DENIAL_NO_GRANT Denial = 1
+	// A grant that denies takes it away; CheckResult.grant names it.
+	Denial_DENIAL_DENIED_BY_GRANT Denial = 2
+	// A grant would give it if its condition held; CheckResult.grant names it.
+	Denial_DENIAL_CONDITION_NOT_MET Denial = 3
+	// The account is suspended or deleted.
+	Denial_DENIAL_SUBJECT_SUSPENDED Denial = 4
+	// The session has ended.
+	Denial_DENIAL_SESSION_ENDED Denial = 5
+	// No account of the organisation has that form of a name.
+	Denial_DENIAL_SUBJECT_UNKNOWN Denial = 6
+	// No RPC of the suite, and no resource type of the organisation, declares
+	// the permission.
+	Denial_DENIAL_PERMISSION_UNKNOWN Denial = 7
+	// The resource is not of the organisation, or malformed.
+	Denial_DENIAL_RESOURCE_FOREIGN Denial = 8
+)
+
+// Enum value maps for Denial.
+var (
+	Denial_name = map[int32]string{
+		0: "DENIAL_UNSPECIFIED",
+		1: "DENIAL_NO_GRANT",
+		2: "DENIAL_DENIED_BY_GRANT",
+		3: "DENIAL_CONDITION_NOT_MET",
+		4: "DENIAL_SUBJECT_SUSPENDED",
+		5: "DENIAL_SESSION_ENDED",
+		6: "DENIAL_SUBJECT_UNKNOWN",
+		7: "DENIAL_PERMISSION_UNKNOWN",
+		8: "DENIAL_RESOURCE_FOREIGN",
+	}
+	Denial_value = map[string]int32{
+		"DENIAL_UNSPECIFIED":        0,
+		"DENIAL_NO_GRANT":           1,
+		"DENIAL_DENIED_BY_GRANT":    2,
+		"DENIAL_CONDITION_NOT_MET":  3,
+		"DENIAL_SUBJECT_SUSPENDED":  4,
+		"DENIAL_SESSION_ENDED":      5,
+		"DENIAL_SUBJECT_UNKNOWN":    6,
+		"DENIAL_PERMISSION_UNKNOWN": 7,
+		"DENIAL_RESOURCE_FOREIGN":   8,
+	}
+)
+
+func (x Denial) Enum() *Denial {
+	p := new(Denial)
+	*p = x
+	return p
+}
+
+func (x Denial) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Denial) Descriptor() protoreflect.EnumDescriptor {
+	return file_guildhall_permission_v1_check_proto_enumTypes[0].Descriptor()
+}
+
+func (Denial) Type() protoreflect.EnumType {
+	return &file_guildhall_permission_v1_check_proto_enumTypes[0]
+}
+
+func (x Denial) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Denial.Descriptor instead.
+func (Denial) EnumDescriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_check_proto_rawDescGZIP(), []int{0}
+}
+
 // See Check.
 type CheckRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The organisation whose grants decide: "organizations/acme".
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
 	// What is asked.
-	Query         *CheckQuery `protobuf:"bytes,2,opt,name=query,proto3" json:"query,omitempty"`
+	Query *CheckQuery `protobuf:"bytes,2,opt,name=query,proto3" json:"query,omitempty"`
+	// How fresh the answer has to be; see Consistency.
+	Consistency   *Consistency `protobuf:"bytes,3,opt,name=consistency,proto3" json:"consistency,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -81,6 +162,101 @@ func (x *CheckRequest) GetQuery() *CheckQuery {
 	return nil
 }
 
+func (x *CheckRequest) GetConsistency() *Consistency {
+	if x != nil {
+		return x.Consistency
+	}
+	return nil
+}
+
+// How fresh an answer has to be. Without one: as quick as can be, which is
+// never older than a revocation that has returned.
+type Consistency struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Exactly one, or none.
+	//
+	// Types that are valid to be assigned to Requirement:
+	//
+	//	*Consistency_AtLeastAsFresh
+	//	*Consistency_FullyConsistent
+	Requirement   isConsistency_Requirement `protobuf_oneof:"requirement"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Consistency) Reset() {
+	*x = Consistency{}
+	mi := &file_guildhall_permission_v1_check_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Consistency) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Consistency) ProtoMessage() {}
+
+func (x *Consistency) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_check_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Consistency.ProtoReflect.Descriptor instead.
+func (*Consistency) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_check_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Consistency) GetRequirement() isConsistency_Requirement {
+	if x != nil {
+		return x.Requirement
+	}
+	return nil
+}
+
+func (x *Consistency) GetAtLeastAsFresh() string {
+	if x != nil {
+		if x, ok := x.Requirement.(*Consistency_AtLeastAsFresh); ok {
+			return x.AtLeastAsFresh
+		}
+	}
+	return ""
+}
+
+func (x *Consistency) GetFullyConsistent() bool {
+	if x != nil {
+		if x, ok := x.Requirement.(*Consistency_FullyConsistent); ok {
+			return x.FullyConsistent
+		}
+	}
+	return false
+}
+
+type isConsistency_Requirement interface {
+	isConsistency_Requirement()
+}
+
+type Consistency_AtLeastAsFresh struct {
+	// At least as fresh as the change, or the check, that returned this token.
+	AtLeastAsFresh string `protobuf:"bytes,1,opt,name=at_least_as_fresh,json=atLeastAsFresh,proto3,oneof"`
+}
+
+type Consistency_FullyConsistent struct {
+	// Read from the store now, whatever memory holds.
+	FullyConsistent bool `protobuf:"varint,2,opt,name=fully_consistent,json=fullyConsistent,proto3,oneof"`
+}
+
+func (*Consistency_AtLeastAsFresh) isConsistency_Requirement() {}
+
+func (*Consistency_FullyConsistent) isConsistency_Requirement() {}
+
 // One question.
 type CheckQuery struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -89,14 +265,19 @@ type CheckQuery struct {
 	// "groupchat.messages.create".
 	Permission string `protobuf:"bytes,2,opt,name=permission,proto3" json:"permission,omitempty"`
 	// On what. "-" as its last segment asks about the collection's parent.
-	Resource      string `protobuf:"bytes,3,opt,name=resource,proto3" json:"resource,omitempty"`
+	Resource string `protobuf:"bytes,3,opt,name=resource,proto3" json:"resource,omitempty"`
+	// The session that the subject acts in; one that has ended may do nothing.
+	// Empty asks about the subject alone.
+	Session string `protobuf:"bytes,4,opt,name=session,proto3" json:"session,omitempty"`
+	// What conditions may look at.
+	Attributes    *Attributes `protobuf:"bytes,5,opt,name=attributes,proto3" json:"attributes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CheckQuery) Reset() {
 	*x = CheckQuery{}
-	mi := &file_guildhall_permission_v1_check_proto_msgTypes[1]
+	mi := &file_guildhall_permission_v1_check_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -108,7 +289,7 @@ func (x *CheckQuery) String() string {
 func (*CheckQuery) ProtoMessage() {}
 
 func (x *CheckQuery) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_check_proto_msgTypes[1]
+	mi := &file_guildhall_permission_v1_check_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -121,7 +302,7 @@ func (x *CheckQuery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckQuery.ProtoReflect.Descriptor instead.
 func (*CheckQuery) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_check_proto_rawDescGZIP(), []int{1}
+	return file_guildhall_permission_v1_check_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *CheckQuery) GetSubject() string {
@@ -145,18 +326,137 @@ func (x *CheckQuery) GetResource() string {
 	return ""
 }
 
-// See Check.
-type CheckResponse struct {
+func (x *CheckQuery) GetSession() string {
+	if x != nil {
+		return x.Session
+	}
+	return ""
+}
+
+func (x *CheckQuery) GetAttributes() *Attributes {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
+// What is known of a request beside who does what on what: the variables of
+// conditions. A condition that needs one that is absent does not hold, and one
+// of a grant that denies then does: what is not known is never a yes.
+type Attributes struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The answer.
-	Result        *CheckResult `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
+	// Address that the request came from, IPv4 or IPv6.
+	Address string `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
+	// Type of the message that is read or written: "news", "complaint".
+	MessageType string `protobuf:"bytes,2,opt,name=message_type,json=messageType,proto3" json:"message_type,omitempty"`
+	// Level of the customer that it is about: "gold".
+	CustomerLevel string `protobuf:"bytes,3,opt,name=customer_level,json=customerLevel,proto3" json:"customer_level,omitempty"`
+	// Further properties of the subject, as its caller vouches for them. They
+	// stand before those that are stored for its name.
+	Subject *structpb.Struct `protobuf:"bytes,4,opt,name=subject,proto3" json:"subject,omitempty"`
+	// Further properties of the resource.
+	Resource *structpb.Struct `protobuf:"bytes,5,opt,name=resource,proto3" json:"resource,omitempty"`
+	// Further properties of what is done: {"soft": true}.
+	Action *structpb.Struct `protobuf:"bytes,6,opt,name=action,proto3" json:"action,omitempty"`
+	// Anything else.
+	Context       *structpb.Struct `protobuf:"bytes,7,opt,name=context,proto3" json:"context,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
+func (x *Attributes) Reset() {
+	*x = Attributes{}
+	mi := &file_guildhall_permission_v1_check_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Attributes) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Attributes) ProtoMessage() {}
+
+func (x *Attributes) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_check_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Attributes.ProtoReflect.Descriptor instead.
+func (*Attributes) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_check_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Attributes) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *Attributes) GetMessageType() string {
+	if x != nil {
+		return x.MessageType
+	}
+	return ""
+}
+
+func (x *Attributes) GetCustomerLevel() string {
+	if x != nil {
+		return x.CustomerLevel
+	}
+	return ""
+}
+
+func (x *Attributes) GetSubject() *structpb.Struct {
+	if x != nil {
+		return x.Subject
+	}
+	return nil
+}
+
+func (x *Attributes) GetResource() *structpb.Struct {
+	if x != nil {
+		return x.Resource
+	}
+	return nil
+}
+
+func (x *Attributes) GetAction() *structpb.Struct {
+	if x != nil {
+		return x.Action
+	}
+	return nil
+}
+
+func (x *Attributes) GetContext() *structpb.Struct {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+// See Check.
+type CheckResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The answer.
+	Result *CheckResult `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
+	// Names the state that the answer was taken from; see Consistency.
+	ConsistencyToken string `protobuf:"bytes,2,opt,name=consistency_token,json=consistencyToken,proto3" json:"consistency_token,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
 func (x *CheckResponse) Reset() {
 	*x = CheckResponse{}
-	mi := &file_guildhall_permission_v1_check_proto_msgTypes[2]
+	mi := &file_guildhall_permission_v1_check_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -168,7 +468,7 @@ func (x *CheckResponse) String() string {
 func (*CheckResponse) ProtoMessage() {}
 
 func (x *CheckResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_check_proto_msgTypes[2]
+	mi := &file_guildhall_permission_v1_check_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -181,7 +481,7 @@ func (x *CheckResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckResponse.ProtoReflect.Descriptor instead.
 func (*CheckResponse) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_check_proto_rawDescGZIP(), []int{2}
+	return file_guildhall_permission_v1_check_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *CheckResponse) GetResult() *CheckResult {
@@ -189,6 +489,13 @@ func (x *CheckResponse) GetResult() *CheckResult {
 		return x.Result
 	}
 	return nil
+}
+
+func (x *CheckResponse) GetConsistencyToken() string {
+	if x != nil {
+		return x.ConsistencyToken
+	}
+	return ""
 }
 
 // One answer.
@@ -201,14 +508,16 @@ type CheckResult struct {
 	// The role that allowed it.
 	Role string `protobuf:"bytes,3,opt,name=role,proto3" json:"role,omitempty"`
 	// Revision of the organisation's grants that the answer was computed at.
-	Revision      int64 `protobuf:"varint,4,opt,name=revision,proto3" json:"revision,omitempty"`
+	Revision int64 `protobuf:"varint,4,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Why not; unspecified for yes.
+	Denial        Denial `protobuf:"varint,5,opt,name=denial,proto3,enum=guildhall.permission.v1.Denial" json:"denial,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CheckResult) Reset() {
 	*x = CheckResult{}
-	mi := &file_guildhall_permission_v1_check_proto_msgTypes[3]
+	mi := &file_guildhall_permission_v1_check_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -220,7 +529,7 @@ func (x *CheckResult) String() string {
 func (*CheckResult) ProtoMessage() {}
 
 func (x *CheckResult) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_check_proto_msgTypes[3]
+	mi := &file_guildhall_permission_v1_check_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -233,7 +542,7 @@ func (x *CheckResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckResult.ProtoReflect.Descriptor instead.
 func (*CheckResult) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_check_proto_rawDescGZIP(), []int{3}
+	return file_guildhall_permission_v1_check_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *CheckResult) GetAllowed() bool {
@@ -264,20 +573,29 @@ func (x *CheckResult) GetRevision() int64 {
 	return 0
 }
 
+func (x *CheckResult) GetDenial() Denial {
+	if x != nil {
+		return x.Denial
+	}
+	return Denial_DENIAL_UNSPECIFIED
+}
+
 // See BatchCheck.
 type BatchCheckRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The organisation whose grants decide: "organizations/acme".
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
 	// What is asked.
-	Queries       []*CheckQuery `protobuf:"bytes,2,rep,name=queries,proto3" json:"queries,omitempty"`
+	Queries []*CheckQuery `protobuf:"bytes,2,rep,name=queries,proto3" json:"queries,omitempty"`
+	// How fresh the answers have to be; see Consistency.
+	Consistency   *Consistency `protobuf:"bytes,3,opt,name=consistency,proto3" json:"consistency,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *BatchCheckRequest) Reset() {
 	*x = BatchCheckRequest{}
-	mi := &file_guildhall_permission_v1_check_proto_msgTypes[4]
+	mi := &file_guildhall_permission_v1_check_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -289,7 +607,7 @@ func (x *BatchCheckRequest) String() string {
 func (*BatchCheckRequest) ProtoMessage() {}
 
 func (x *BatchCheckRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_check_proto_msgTypes[4]
+	mi := &file_guildhall_permission_v1_check_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -302,7 +620,7 @@ func (x *BatchCheckRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchCheckRequest.ProtoReflect.Descriptor instead.
 func (*BatchCheckRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_check_proto_rawDescGZIP(), []int{4}
+	return file_guildhall_permission_v1_check_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *BatchCheckRequest) GetParent() string {
@@ -319,18 +637,27 @@ func (x *BatchCheckRequest) GetQueries() []*CheckQuery {
 	return nil
 }
 
+func (x *BatchCheckRequest) GetConsistency() *Consistency {
+	if x != nil {
+		return x.Consistency
+	}
+	return nil
+}
+
 // See BatchCheck.
 type BatchCheckResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// In the order of the queries.
-	Results       []*CheckResult `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Results []*CheckResult `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
+	// Names the state that all answers were taken from; see Consistency.
+	ConsistencyToken string `protobuf:"bytes,2,opt,name=consistency_token,json=consistencyToken,proto3" json:"consistency_token,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *BatchCheckResponse) Reset() {
 	*x = BatchCheckResponse{}
-	mi := &file_guildhall_permission_v1_check_proto_msgTypes[5]
+	mi := &file_guildhall_permission_v1_check_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -342,7 +669,7 @@ func (x *BatchCheckResponse) String() string {
 func (*BatchCheckResponse) ProtoMessage() {}
 
 func (x *BatchCheckResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_check_proto_msgTypes[5]
+	mi := &file_guildhall_permission_v1_check_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -355,7 +682,7 @@ func (x *BatchCheckResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchCheckResponse.ProtoReflect.Descriptor instead.
 func (*BatchCheckResponse) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_check_proto_rawDescGZIP(), []int{5}
+	return file_guildhall_permission_v1_check_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *BatchCheckResponse) GetResults() []*CheckResult {
@@ -363,6 +690,13 @@ func (x *BatchCheckResponse) GetResults() []*CheckResult {
 		return x.Results
 	}
 	return nil
+}
+
+func (x *BatchCheckResponse) GetConsistencyToken() string {
+	if x != nil {
+		return x.ConsistencyToken
+	}
+	return ""
 }
 
 // See CheckCover.
@@ -381,7 +715,7 @@ type CheckCoverRequest struct {
 
 func (x *CheckCoverRequest) Reset() {
 	*x = CheckCoverRequest{}
-	mi := &file_guildhall_permission_v1_check_proto_msgTypes[6]
+	mi := &file_guildhall_permission_v1_check_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -393,7 +727,7 @@ func (x *CheckCoverRequest) String() string {
 func (*CheckCoverRequest) ProtoMessage() {}
 
 func (x *CheckCoverRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_check_proto_msgTypes[6]
+	mi := &file_guildhall_permission_v1_check_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -406,7 +740,7 @@ func (x *CheckCoverRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckCoverRequest.ProtoReflect.Descriptor instead.
 func (*CheckCoverRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_check_proto_rawDescGZIP(), []int{6}
+	return file_guildhall_permission_v1_check_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *CheckCoverRequest) GetParent() string {
@@ -445,7 +779,7 @@ type CheckCoverResponse struct {
 
 func (x *CheckCoverResponse) Reset() {
 	*x = CheckCoverResponse{}
-	mi := &file_guildhall_permission_v1_check_proto_msgTypes[7]
+	mi := &file_guildhall_permission_v1_check_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -457,7 +791,7 @@ func (x *CheckCoverResponse) String() string {
 func (*CheckCoverResponse) ProtoMessage() {}
 
 func (x *CheckCoverResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_check_proto_msgTypes[7]
+	mi := &file_guildhall_permission_v1_check_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -470,7 +804,7 @@ func (x *CheckCoverResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckCoverResponse.ProtoReflect.Descriptor instead.
 func (*CheckCoverResponse) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_check_proto_rawDescGZIP(), []int{7}
+	return file_guildhall_permission_v1_check_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CheckCoverResponse) GetCovered() bool {
@@ -498,10 +832,16 @@ var File_guildhall_permission_v1_check_proto protoreflect.FileDescriptor
 
 const file_guildhall_permission_v1_check_proto_rawDesc = "" +
 	"\n" +
-	"#guildhall/permission/v1/check.proto\x12\x17guildhall.permission.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\"guildhall/options/v1/options.proto\"r\n" +
+	"#guildhall/permission/v1/check.proto\x12\x17guildhall.permission.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\"guildhall/options/v1/options.proto\"\xba\x01\n" +
 	"\fCheckRequest\x12\x1f\n" +
 	"\x06parent\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06parent\x12A\n" +
-	"\x05query\x18\x02 \x01(\v2#.guildhall.permission.v1.CheckQueryB\x06\xbaH\x03\xc8\x01\x01R\x05query\"\x85\x01\n" +
+	"\x05query\x18\x02 \x01(\v2#.guildhall.permission.v1.CheckQueryB\x06\xbaH\x03\xc8\x01\x01R\x05query\x12F\n" +
+	"\vconsistency\x18\x03 \x01(\v2$.guildhall.permission.v1.ConsistencyR\vconsistency\"\x82\x01\n" +
+	"\vConsistency\x127\n" +
+	"\x11at_least_as_fresh\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x90\x03H\x00R\x0eatLeastAsFresh\x12+\n" +
+	"\x10fully_consistent\x18\x02 \x01(\bH\x00R\x0ffullyConsistentB\r\n" +
+	"\vrequirement\"\xee\x01\n" +
 	"\n" +
 	"CheckQuery\x12$\n" +
 	"\asubject\x18\x01 \x01(\tB\n" +
@@ -510,19 +850,36 @@ const file_guildhall_permission_v1_check_proto_rawDesc = "" +
 	"permission\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\n" +
 	"permission\x12&\n" +
 	"\bresource\x18\x03 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x90\x03R\bresource\"M\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x90\x03R\bresource\x12\"\n" +
+	"\asession\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\asession\x12C\n" +
+	"\n" +
+	"attributes\x18\x05 \x01(\v2#.guildhall.permission.v1.AttributesR\n" +
+	"attributes\"\xd7\x02\n" +
+	"\n" +
+	"Attributes\x12!\n" +
+	"\aaddress\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\aaddress\x12*\n" +
+	"\fmessage_type\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18?R\vmessageType\x12.\n" +
+	"\x0ecustomer_level\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18?R\rcustomerLevel\x121\n" +
+	"\asubject\x18\x04 \x01(\v2\x17.google.protobuf.StructR\asubject\x123\n" +
+	"\bresource\x18\x05 \x01(\v2\x17.google.protobuf.StructR\bresource\x12/\n" +
+	"\x06action\x18\x06 \x01(\v2\x17.google.protobuf.StructR\x06action\x121\n" +
+	"\acontext\x18\a \x01(\v2\x17.google.protobuf.StructR\acontext\"z\n" +
 	"\rCheckResponse\x12<\n" +
-	"\x06result\x18\x01 \x01(\v2$.guildhall.permission.v1.CheckResultR\x06result\"m\n" +
+	"\x06result\x18\x01 \x01(\v2$.guildhall.permission.v1.CheckResultR\x06result\x12+\n" +
+	"\x11consistency_token\x18\x02 \x01(\tR\x10consistencyToken\"\xa6\x01\n" +
 	"\vCheckResult\x12\x18\n" +
 	"\aallowed\x18\x01 \x01(\bR\aallowed\x12\x14\n" +
 	"\x05grant\x18\x02 \x01(\tR\x05grant\x12\x12\n" +
 	"\x04role\x18\x03 \x01(\tR\x04role\x12\x1a\n" +
-	"\brevision\x18\x04 \x01(\x03R\brevision\"\x80\x01\n" +
+	"\brevision\x18\x04 \x01(\x03R\brevision\x127\n" +
+	"\x06denial\x18\x05 \x01(\x0e2\x1f.guildhall.permission.v1.DenialR\x06denial\"\xc8\x01\n" +
 	"\x11BatchCheckRequest\x12\x1f\n" +
 	"\x06parent\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06parent\x12J\n" +
-	"\aqueries\x18\x02 \x03(\v2#.guildhall.permission.v1.CheckQueryB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\aqueries\"T\n" +
+	"\aqueries\x18\x02 \x03(\v2#.guildhall.permission.v1.CheckQueryB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\aqueries\x12F\n" +
+	"\vconsistency\x18\x03 \x01(\v2$.guildhall.permission.v1.ConsistencyR\vconsistency\"\x81\x01\n" +
 	"\x12BatchCheckResponse\x12>\n" +
-	"\aresults\x18\x01 \x03(\v2$.guildhall.permission.v1.CheckResultR\aresults\"|\n" +
+	"\aresults\x18\x01 \x03(\v2$.guildhall.permission.v1.CheckResultR\aresults\x12+\n" +
+	"\x11consistency_token\x18\x02 \x01(\tR\x10consistencyToken\"|\n" +
 	"\x11CheckCoverRequest\x12\x1f\n" +
 	"\x06parent\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06parent\x12 \n" +
 	"\x05actor\x18\x02 \x01(\tB\n" +
@@ -534,7 +891,17 @@ const file_guildhall_permission_v1_check_proto_rawDesc = "" +
 	"\n" +
 	"permission\x18\x02 \x01(\tR\n" +
 	"permission\x12\x1a\n" +
-	"\bresource\x18\x03 \x01(\tR\bresource2\xfb\x04\n" +
+	"\bresource\x18\x03 \x01(\tR\bresource*\xff\x01\n" +
+	"\x06Denial\x12\x16\n" +
+	"\x12DENIAL_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fDENIAL_NO_GRANT\x10\x01\x12\x1a\n" +
+	"\x16DENIAL_DENIED_BY_GRANT\x10\x02\x12\x1c\n" +
+	"\x18DENIAL_CONDITION_NOT_MET\x10\x03\x12\x1c\n" +
+	"\x18DENIAL_SUBJECT_SUSPENDED\x10\x04\x12\x18\n" +
+	"\x14DENIAL_SESSION_ENDED\x10\x05\x12\x1a\n" +
+	"\x16DENIAL_SUBJECT_UNKNOWN\x10\x06\x12\x1d\n" +
+	"\x19DENIAL_PERMISSION_UNKNOWN\x10\a\x12\x1b\n" +
+	"\x17DENIAL_RESOURCE_FOREIGN\x10\b2\xfb\x04\n" +
 	"\fCheckService\x12\xed\x01\n" +
 	"\x05Check\x12%.guildhall.permission.v1.CheckRequest\x1a&.guildhall.permission.v1.CheckResponse\"\x94\x01\xea\xe0\x18X*\x06parent2\bidentity2\n" +
 	"permission2\tgroupchat2\bfeedback2\agateway\n" +
@@ -558,33 +925,46 @@ func file_guildhall_permission_v1_check_proto_rawDescGZIP() []byte {
 	return file_guildhall_permission_v1_check_proto_rawDescData
 }
 
-var file_guildhall_permission_v1_check_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_guildhall_permission_v1_check_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_guildhall_permission_v1_check_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_guildhall_permission_v1_check_proto_goTypes = []any{
-	(*CheckRequest)(nil),       // 0: guildhall.permission.v1.CheckRequest
-	(*CheckQuery)(nil),         // 1: guildhall.permission.v1.CheckQuery
-	(*CheckResponse)(nil),      // 2: guildhall.permission.v1.CheckResponse
-	(*CheckResult)(nil),        // 3: guildhall.permission.v1.CheckResult
-	(*BatchCheckRequest)(nil),  // 4: guildhall.permission.v1.BatchCheckRequest
-	(*BatchCheckResponse)(nil), // 5: guildhall.permission.v1.BatchCheckResponse
-	(*CheckCoverRequest)(nil),  // 6: guildhall.permission.v1.CheckCoverRequest
-	(*CheckCoverResponse)(nil), // 7: guildhall.permission.v1.CheckCoverResponse
+	(Denial)(0),                // 0: guildhall.permission.v1.Denial
+	(*CheckRequest)(nil),       // 1: guildhall.permission.v1.CheckRequest
+	(*Consistency)(nil),        // 2: guildhall.permission.v1.Consistency
+	(*CheckQuery)(nil),         // 3: guildhall.permission.v1.CheckQuery
+	(*Attributes)(nil),         // 4: guildhall.permission.v1.Attributes
+	(*CheckResponse)(nil),      // 5: guildhall.permission.v1.CheckResponse
+	(*CheckResult)(nil),        // 6: guildhall.permission.v1.CheckResult
+	(*BatchCheckRequest)(nil),  // 7: guildhall.permission.v1.BatchCheckRequest
+	(*BatchCheckResponse)(nil), // 8: guildhall.permission.v1.BatchCheckResponse
+	(*CheckCoverRequest)(nil),  // 9: guildhall.permission.v1.CheckCoverRequest
+	(*CheckCoverResponse)(nil), // 10: guildhall.permission.v1.CheckCoverResponse
+	(*structpb.Struct)(nil),    // 11: google.protobuf.Struct
 }
 var file_guildhall_permission_v1_check_proto_depIdxs = []int32{
-	1, // 0: guildhall.permission.v1.CheckRequest.query:type_name -> guildhall.permission.v1.CheckQuery
-	3, // 1: guildhall.permission.v1.CheckResponse.result:type_name -> guildhall.permission.v1.CheckResult
-	1, // 2: guildhall.permission.v1.BatchCheckRequest.queries:type_name -> guildhall.permission.v1.CheckQuery
-	3, // 3: guildhall.permission.v1.BatchCheckResponse.results:type_name -> guildhall.permission.v1.CheckResult
-	0, // 4: guildhall.permission.v1.CheckService.Check:input_type -> guildhall.permission.v1.CheckRequest
-	4, // 5: guildhall.permission.v1.CheckService.BatchCheck:input_type -> guildhall.permission.v1.BatchCheckRequest
-	6, // 6: guildhall.permission.v1.CheckService.CheckCover:input_type -> guildhall.permission.v1.CheckCoverRequest
-	2, // 7: guildhall.permission.v1.CheckService.Check:output_type -> guildhall.permission.v1.CheckResponse
-	5, // 8: guildhall.permission.v1.CheckService.BatchCheck:output_type -> guildhall.permission.v1.BatchCheckResponse
-	7, // 9: guildhall.permission.v1.CheckService.CheckCover:output_type -> guildhall.permission.v1.CheckCoverResponse
-	7, // [7:10] is the sub-list for method output_type
-	4, // [4:7] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	3,  // 0: guildhall.permission.v1.CheckRequest.query:type_name -> guildhall.permission.v1.CheckQuery
+	2,  // 1: guildhall.permission.v1.CheckRequest.consistency:type_name -> guildhall.permission.v1.Consistency
+	4,  // 2: guildhall.permission.v1.CheckQuery.attributes:type_name -> guildhall.permission.v1.Attributes
+	11, // 3: guildhall.permission.v1.Attributes.subject:type_name -> google.protobuf.Struct
+	11, // 4: guildhall.permission.v1.Attributes.resource:type_name -> google.protobuf.Struct
+	11, // 5: guildhall.permission.v1.Attributes.action:type_name -> google.protobuf.Struct
+	11, // 6: guildhall.permission.v1.Attributes.context:type_name -> google.protobuf.Struct
+	6,  // 7: guildhall.permission.v1.CheckResponse.result:type_name -> guildhall.permission.v1.CheckResult
+	0,  // 8: guildhall.permission.v1.CheckResult.denial:type_name -> guildhall.permission.v1.Denial
+	3,  // 9: guildhall.permission.v1.BatchCheckRequest.queries:type_name -> guildhall.permission.v1.CheckQuery
+	2,  // 10: guildhall.permission.v1.BatchCheckRequest.consistency:type_name -> guildhall.permission.v1.Consistency
+	6,  // 11: guildhall.permission.v1.BatchCheckResponse.results:type_name -> guildhall.permission.v1.CheckResult
+	1,  // 12: guildhall.permission.v1.CheckService.Check:input_type -> guildhall.permission.v1.CheckRequest
+	7,  // 13: guildhall.permission.v1.CheckService.BatchCheck:input_type -> guildhall.permission.v1.BatchCheckRequest
+	9,  // 14: guildhall.permission.v1.CheckService.CheckCover:input_type -> guildhall.permission.v1.CheckCoverRequest
+	5,  // 15: guildhall.permission.v1.CheckService.Check:output_type -> guildhall.permission.v1.CheckResponse
+	8,  // 16: guildhall.permission.v1.CheckService.BatchCheck:output_type -> guildhall.permission.v1.BatchCheckResponse
+	10, // 17: guildhall.permission.v1.CheckService.CheckCover:output_type -> guildhall.permission.v1.CheckCoverResponse
+	15, // [15:18] is the sub-list for method output_type
+	12, // [12:15] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_guildhall_permission_v1_check_proto_init() }
@@ -592,18 +972,23 @@ func file_guildhall_permission_v1_check_proto_init() {
 	if File_guildhall_permission_v1_check_proto != nil {
 		return
 	}
+	file_guildhall_permission_v1_check_proto_msgTypes[1].OneofWrappers = []any{
+		(*Consistency_AtLeastAsFresh)(nil),
+		(*Consistency_FullyConsistent)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_permission_v1_check_proto_rawDesc), len(file_guildhall_permission_v1_check_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   8,
+			NumEnums:      1,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_guildhall_permission_v1_check_proto_goTypes,
 		DependencyIndexes: file_guildhall_permission_v1_check_proto_depIdxs,
+		EnumInfos:         file_guildhall_permission_v1_check_proto_enumTypes,
 		MessageInfos:      file_guildhall_permission_v1_check_proto_msgTypes,
 	}.Build()
 	File_guildhall_permission_v1_check_proto = out.File

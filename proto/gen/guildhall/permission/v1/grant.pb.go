@@ -27,14 +27,74 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Whether a grant gives or takes away.
+type Effect int32
+
+const (
+	// Gives.
+	Effect_EFFECT_UNSPECIFIED Effect = 0
+	// Gives the role's permissions.
+	Effect_EFFECT_ALLOW Effect = 1
+	// Takes the role's permissions away, whatever other grants give, on the
+	// resource and all below it.
+	Effect_EFFECT_DENY Effect = 2
+)
+
+// Enum value maps for Effect.
+var (
+	Effect_name = map[int32]string{
+		0: "EFFECT_UNSPECIFIED",
+		1: "EFFECT_ALLOW",
+		2: "EFFECT_DENY",
+	}
+	Effect_value = map[string]int32{
+		"EFFECT_UNSPECIFIED": 0,
+		"EFFECT_ALLOW":       1,
+		"EFFECT_DENY":        2,
+	}
+)
+
+func (x Effect) Enum() *Effect {
+	p := new(Effect)
+	*p = x
+	return p
+}
+
+func (x Effect) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Effect) Descriptor() protoreflect.EnumDescriptor {
+	return file_guildhall_permission_v1_grant_proto_enumTypes[0].Descriptor()
+}
+
+func (Effect) Type() protoreflect.EnumType {
+	return &file_guildhall_permission_v1_grant_proto_enumTypes[0]
+}
+
+func (x Effect) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Effect.Descriptor instead.
+func (Effect) EnumDescriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_grant_proto_rawDescGZIP(), []int{0}
+}
+
 // A subject holds a role on a resource.
 type Grant struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "organizations/{organization}/grants/{grant}".
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// Who: an account ("organizations/acme/staff/s1"), a team
-	// ("organizations/acme/teams/t1"), or one of
-	// "organizations/acme/allStaff" and "organizations/acme/allCustomers".
+	// Who:
+	//
+	//   - an account: "organizations/acme/staff/s1"
+	//   - a team, and all teams below it: "organizations/acme/teams/t1"
+	//   - a segment of customers: "organizations/acme/segments/gold"
+	//   - whoever holds a role on a resource by a grant on that very resource:
+	//     "organizations/acme/groups/g1#roles/group.admin"
+	//   - everyone of a kind, or at all: "organizations/acme/allStaff",
+	//     "organizations/acme/allCustomers", "organizations/acme/everyone"
 	Subject string `protobuf:"bytes,2,opt,name=subject,proto3" json:"subject,omitempty"`
 	// "organizations/acme/roles/clerk" or "roles/auditor".
 	Role string `protobuf:"bytes,3,opt,name=role,proto3" json:"role,omitempty"`
@@ -53,9 +113,16 @@ type Grant struct {
 	// When it was made.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// Changes with each change (AIP-154).
-	Etag          string `protobuf:"bytes,10,opt,name=etag,proto3" json:"etag,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Etag string `protobuf:"bytes,10,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Whether it gives or takes away; unspecified gives.
+	Effect Effect `protobuf:"varint,11,opt,name=effect,proto3,enum=guildhall.permission.v1.Effect" json:"effect,omitempty"`
+	// When it counts; none is always.
+	Condition *Condition `protobuf:"bytes,12,opt,name=condition,proto3" json:"condition,omitempty"`
+	// Names the state that the change which this answers has made (see
+	// Consistency); empty from Get and List.
+	ConsistencyToken string `protobuf:"bytes,13,opt,name=consistency_token,json=consistencyToken,proto3" json:"consistency_token,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Grant) Reset() {
@@ -158,6 +225,96 @@ func (x *Grant) GetEtag() string {
 	return ""
 }
 
+func (x *Grant) GetEffect() Effect {
+	if x != nil {
+		return x.Effect
+	}
+	return Effect_EFFECT_UNSPECIFIED
+}
+
+func (x *Grant) GetCondition() *Condition {
+	if x != nil {
+		return x.Condition
+	}
+	return nil
+}
+
+func (x *Grant) GetConsistencyToken() string {
+	if x != nil {
+		return x.ConsistencyToken
+	}
+	return ""
+}
+
+// An expression of the Common Expression Language (cel.dev) over
+// CheckQuery.attributes:
+//
+//   - request.time: when the check is made, a timestamp:
+//     request.time.getHours("Asia/Shanghai") >= 9
+//   - request.address: inNetwork(request.address, "10.0.0.0/8")
+//   - request.message_type, request.customer_level: strings
+//   - subject.name, resource.name, action.name: strings
+//   - subject.properties, resource.properties, action.properties, context: maps
+//     of what the caller sent, over what is stored for the names
+//
+// It is type-checked, and its cost bounded, when the grant is made
+// (CONDITION_INVALID, CONDITION_TOO_COSTLY). One that fails when it is run,
+// because something it needs is absent or of another type, does not hold; that
+// of a grant that denies then does.
+type Condition struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The expression, of type bool.
+	Expression string `protobuf:"bytes,1,opt,name=expression,proto3" json:"expression,omitempty"`
+	// What it is for, in a few words: "working hours only".
+	Title         string `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Condition) Reset() {
+	*x = Condition{}
+	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Condition) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Condition) ProtoMessage() {}
+
+func (x *Condition) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Condition.ProtoReflect.Descriptor instead.
+func (*Condition) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_grant_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Condition) GetExpression() string {
+	if x != nil {
+		return x.Expression
+	}
+	return ""
+}
+
+func (x *Condition) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
 // See CreateGrant.
 type CreateGrantRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -175,7 +332,7 @@ type CreateGrantRequest struct {
 
 func (x *CreateGrantRequest) Reset() {
 	*x = CreateGrantRequest{}
-	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[1]
+	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -187,7 +344,7 @@ func (x *CreateGrantRequest) String() string {
 func (*CreateGrantRequest) ProtoMessage() {}
 
 func (x *CreateGrantRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[1]
+	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -200,7 +357,7 @@ func (x *CreateGrantRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateGrantRequest.ProtoReflect.Descriptor instead.
 func (*CreateGrantRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_grant_proto_rawDescGZIP(), []int{1}
+	return file_guildhall_permission_v1_grant_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *CreateGrantRequest) GetParent() string {
@@ -242,7 +399,7 @@ type GetGrantRequest struct {
 
 func (x *GetGrantRequest) Reset() {
 	*x = GetGrantRequest{}
-	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[2]
+	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -254,7 +411,7 @@ func (x *GetGrantRequest) String() string {
 func (*GetGrantRequest) ProtoMessage() {}
 
 func (x *GetGrantRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[2]
+	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -267,7 +424,7 @@ func (x *GetGrantRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetGrantRequest.ProtoReflect.Descriptor instead.
 func (*GetGrantRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_grant_proto_rawDescGZIP(), []int{2}
+	return file_guildhall_permission_v1_grant_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *GetGrantRequest) GetName() string {
@@ -294,7 +451,7 @@ type ListGrantsRequest struct {
 
 func (x *ListGrantsRequest) Reset() {
 	*x = ListGrantsRequest{}
-	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[3]
+	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -306,7 +463,7 @@ func (x *ListGrantsRequest) String() string {
 func (*ListGrantsRequest) ProtoMessage() {}
 
 func (x *ListGrantsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[3]
+	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -319,7 +476,7 @@ func (x *ListGrantsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGrantsRequest.ProtoReflect.Descriptor instead.
 func (*ListGrantsRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_grant_proto_rawDescGZIP(), []int{3}
+	return file_guildhall_permission_v1_grant_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ListGrantsRequest) GetParent() string {
@@ -363,7 +520,7 @@ type ListGrantsResponse struct {
 
 func (x *ListGrantsResponse) Reset() {
 	*x = ListGrantsResponse{}
-	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[4]
+	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -375,7 +532,7 @@ func (x *ListGrantsResponse) String() string {
 func (*ListGrantsResponse) ProtoMessage() {}
 
 func (x *ListGrantsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[4]
+	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -388,7 +545,7 @@ func (x *ListGrantsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGrantsResponse.ProtoReflect.Descriptor instead.
 func (*ListGrantsResponse) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_grant_proto_rawDescGZIP(), []int{4}
+	return file_guildhall_permission_v1_grant_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListGrantsResponse) GetGrants() []*Grant {
@@ -420,7 +577,7 @@ type DeleteGrantRequest struct {
 
 func (x *DeleteGrantRequest) Reset() {
 	*x = DeleteGrantRequest{}
-	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[5]
+	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -432,7 +589,7 @@ func (x *DeleteGrantRequest) String() string {
 func (*DeleteGrantRequest) ProtoMessage() {}
 
 func (x *DeleteGrantRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[5]
+	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -445,7 +602,7 @@ func (x *DeleteGrantRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteGrantRequest.ProtoReflect.Descriptor instead.
 func (*DeleteGrantRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_grant_proto_rawDescGZIP(), []int{5}
+	return file_guildhall_permission_v1_grant_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *DeleteGrantRequest) GetName() string {
@@ -486,7 +643,7 @@ type SetManagedGrantRequest struct {
 
 func (x *SetManagedGrantRequest) Reset() {
 	*x = SetManagedGrantRequest{}
-	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[6]
+	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -498,7 +655,7 @@ func (x *SetManagedGrantRequest) String() string {
 func (*SetManagedGrantRequest) ProtoMessage() {}
 
 func (x *SetManagedGrantRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[6]
+	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -511,7 +668,7 @@ func (x *SetManagedGrantRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetManagedGrantRequest.ProtoReflect.Descriptor instead.
 func (*SetManagedGrantRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_grant_proto_rawDescGZIP(), []int{6}
+	return file_guildhall_permission_v1_grant_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *SetManagedGrantRequest) GetSubject() string {
@@ -553,7 +710,7 @@ type SetManagedGrantResponse struct {
 
 func (x *SetManagedGrantResponse) Reset() {
 	*x = SetManagedGrantResponse{}
-	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[7]
+	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -565,7 +722,7 @@ func (x *SetManagedGrantResponse) String() string {
 func (*SetManagedGrantResponse) ProtoMessage() {}
 
 func (x *SetManagedGrantResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[7]
+	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -578,7 +735,7 @@ func (x *SetManagedGrantResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetManagedGrantResponse.ProtoReflect.Descriptor instead.
 func (*SetManagedGrantResponse) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_grant_proto_rawDescGZIP(), []int{7}
+	return file_guildhall_permission_v1_grant_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *SetManagedGrantResponse) GetVersion() int64 {
@@ -592,7 +749,7 @@ var File_guildhall_permission_v1_grant_proto protoreflect.FileDescriptor
 
 const file_guildhall_permission_v1_grant_proto_rawDesc = "" +
 	"\n" +
-	"#guildhall/permission/v1/grant.proto\x12\x17guildhall.permission.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\"\x86\x03\n" +
+	"#guildhall/permission/v1/grant.proto\x12\x17guildhall.permission.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\"\xbd\x04\n" +
 	"\x05Grant\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12$\n" +
 	"\asubject\x18\x02 \x01(\tB\n" +
@@ -610,7 +767,16 @@ const file_guildhall_permission_v1_grant_proto_rawDesc = "" +
 	"\vcreate_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"createTime\x12\x12\n" +
 	"\x04etag\x18\n" +
-	" \x01(\tR\x04etag\"\xbf\x01\n" +
+	" \x01(\tR\x04etag\x12A\n" +
+	"\x06effect\x18\v \x01(\x0e2\x1f.guildhall.permission.v1.EffectB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06effect\x12@\n" +
+	"\tcondition\x18\f \x01(\v2\".guildhall.permission.v1.ConditionR\tcondition\x120\n" +
+	"\x11consistency_token\x18\r \x01(\tB\x03\xe0A\x03R\x10consistencyToken\"W\n" +
+	"\tCondition\x12*\n" +
+	"\n" +
+	"expression\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xd0\x0fR\n" +
+	"expression\x12\x1e\n" +
+	"\x05title\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x05title\"\xbf\x01\n" +
 	"\x12CreateGrantRequest\x12\x1f\n" +
 	"\x06parent\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06parent\x12\"\n" +
 	"\bgrant_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18?R\agrantId\x12<\n" +
@@ -639,7 +805,11 @@ const file_guildhall_permission_v1_grant_proto_rawDesc = "" +
 	"\x04role\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18dR\x04role\x12!\n" +
 	"\aversion\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02 \x00R\aversion\"3\n" +
 	"\x17SetManagedGrantResponse\x12\x18\n" +
-	"\aversion\x18\x01 \x01(\x03R\aversion2\x8d\a\n" +
+	"\aversion\x18\x01 \x01(\x03R\aversion*C\n" +
+	"\x06Effect\x12\x16\n" +
+	"\x12EFFECT_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fEFFECT_ALLOW\x10\x01\x12\x0f\n" +
+	"\vEFFECT_DENY\x10\x022\x8d\a\n" +
 	"\fGrantService\x12\xc1\x01\n" +
 	"\vCreateGrant\x12+.guildhall.permission.v1.CreateGrantRequest\x1a\x1e.guildhall.permission.v1.Grant\"e\xea\xe0\x18$*\x06parent8\x01\n" +
 	"\x18permission.grants.create\x82\xd3\xe4\x93\x027:\x05grant\"./permission/v1/{parent=organizations/*}/grants\x12\xad\x01\n" +
@@ -664,38 +834,43 @@ func file_guildhall_permission_v1_grant_proto_rawDescGZIP() []byte {
 	return file_guildhall_permission_v1_grant_proto_rawDescData
 }
 
-var file_guildhall_permission_v1_grant_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_guildhall_permission_v1_grant_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_guildhall_permission_v1_grant_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_guildhall_permission_v1_grant_proto_goTypes = []any{
-	(*Grant)(nil),                   // 0: guildhall.permission.v1.Grant
-	(*CreateGrantRequest)(nil),      // 1: guildhall.permission.v1.CreateGrantRequest
-	(*GetGrantRequest)(nil),         // 2: guildhall.permission.v1.GetGrantRequest
-	(*ListGrantsRequest)(nil),       // 3: guildhall.permission.v1.ListGrantsRequest
-	(*ListGrantsResponse)(nil),      // 4: guildhall.permission.v1.ListGrantsResponse
-	(*DeleteGrantRequest)(nil),      // 5: guildhall.permission.v1.DeleteGrantRequest
-	(*SetManagedGrantRequest)(nil),  // 6: guildhall.permission.v1.SetManagedGrantRequest
-	(*SetManagedGrantResponse)(nil), // 7: guildhall.permission.v1.SetManagedGrantResponse
-	(*timestamppb.Timestamp)(nil),   // 8: google.protobuf.Timestamp
+	(Effect)(0),                     // 0: guildhall.permission.v1.Effect
+	(*Grant)(nil),                   // 1: guildhall.permission.v1.Grant
+	(*Condition)(nil),               // 2: guildhall.permission.v1.Condition
+	(*CreateGrantRequest)(nil),      // 3: guildhall.permission.v1.CreateGrantRequest
+	(*GetGrantRequest)(nil),         // 4: guildhall.permission.v1.GetGrantRequest
+	(*ListGrantsRequest)(nil),       // 5: guildhall.permission.v1.ListGrantsRequest
+	(*ListGrantsResponse)(nil),      // 6: guildhall.permission.v1.ListGrantsResponse
+	(*DeleteGrantRequest)(nil),      // 7: guildhall.permission.v1.DeleteGrantRequest
+	(*SetManagedGrantRequest)(nil),  // 8: guildhall.permission.v1.SetManagedGrantRequest
+	(*SetManagedGrantResponse)(nil), // 9: guildhall.permission.v1.SetManagedGrantResponse
+	(*timestamppb.Timestamp)(nil),   // 10: google.protobuf.Timestamp
 }
 var file_guildhall_permission_v1_grant_proto_depIdxs = []int32{
-	8, // 0: guildhall.permission.v1.Grant.expire_time:type_name -> google.protobuf.Timestamp
-	8, // 1: guildhall.permission.v1.Grant.create_time:type_name -> google.protobuf.Timestamp
-	0, // 2: guildhall.permission.v1.CreateGrantRequest.grant:type_name -> guildhall.permission.v1.Grant
-	0, // 3: guildhall.permission.v1.ListGrantsResponse.grants:type_name -> guildhall.permission.v1.Grant
-	1, // 4: guildhall.permission.v1.GrantService.CreateGrant:input_type -> guildhall.permission.v1.CreateGrantRequest
-	2, // 5: guildhall.permission.v1.GrantService.GetGrant:input_type -> guildhall.permission.v1.GetGrantRequest
-	3, // 6: guildhall.permission.v1.GrantService.ListGrants:input_type -> guildhall.permission.v1.ListGrantsRequest
-	5, // 7: guildhall.permission.v1.GrantService.DeleteGrant:input_type -> guildhall.permission.v1.DeleteGrantRequest
-	6, // 8: guildhall.permission.v1.GrantService.SetManagedGrant:input_type -> guildhall.permission.v1.SetManagedGrantRequest
-	0, // 9: guildhall.permission.v1.GrantService.CreateGrant:output_type -> guildhall.permission.v1.Grant
-	0, // 10: guildhall.permission.v1.GrantService.GetGrant:output_type -> guildhall.permission.v1.Grant
-	4, // 11: guildhall.permission.v1.GrantService.ListGrants:output_type -> guildhall.permission.v1.ListGrantsResponse
-	0, // 12: guildhall.permission.v1.GrantService.DeleteGrant:output_type -> guildhall.permission.v1.Grant
-	7, // 13: guildhall.permission.v1.GrantService.SetManagedGrant:output_type -> guildhall.permission.v1.SetManagedGrantResponse
-	9, // [9:14] is the sub-list for method output_type
-	4, // [4:9] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	10, // 0: guildhall.permission.v1.Grant.expire_time:type_name -> google.protobuf.Timestamp
+	10, // 1: guildhall.permission.v1.Grant.create_time:type_name -> google.protobuf.Timestamp
+	0,  // 2: guildhall.permission.v1.Grant.effect:type_name -> guildhall.permission.v1.Effect
+	2,  // 3: guildhall.permission.v1.Grant.condition:type_name -> guildhall.permission.v1.Condition
+	1,  // 4: guildhall.permission.v1.CreateGrantRequest.grant:type_name -> guildhall.permission.v1.Grant
+	1,  // 5: guildhall.permission.v1.ListGrantsResponse.grants:type_name -> guildhall.permission.v1.Grant
+	3,  // 6: guildhall.permission.v1.GrantService.CreateGrant:input_type -> guildhall.permission.v1.CreateGrantRequest
+	4,  // 7: guildhall.permission.v1.GrantService.GetGrant:input_type -> guildhall.permission.v1.GetGrantRequest
+	5,  // 8: guildhall.permission.v1.GrantService.ListGrants:input_type -> guildhall.permission.v1.ListGrantsRequest
+	7,  // 9: guildhall.permission.v1.GrantService.DeleteGrant:input_type -> guildhall.permission.v1.DeleteGrantRequest
+	8,  // 10: guildhall.permission.v1.GrantService.SetManagedGrant:input_type -> guildhall.permission.v1.SetManagedGrantRequest
+	1,  // 11: guildhall.permission.v1.GrantService.CreateGrant:output_type -> guildhall.permission.v1.Grant
+	1,  // 12: guildhall.permission.v1.GrantService.GetGrant:output_type -> guildhall.permission.v1.Grant
+	6,  // 13: guildhall.permission.v1.GrantService.ListGrants:output_type -> guildhall.permission.v1.ListGrantsResponse
+	1,  // 14: guildhall.permission.v1.GrantService.DeleteGrant:output_type -> guildhall.permission.v1.Grant
+	9,  // 15: guildhall.permission.v1.GrantService.SetManagedGrant:output_type -> guildhall.permission.v1.SetManagedGrantResponse
+	11, // [11:16] is the sub-list for method output_type
+	6,  // [6:11] is the sub-list for method input_type
+	6,  // [6:6] is the sub-list for extension type_name
+	6,  // [6:6] is the sub-list for extension extendee
+	0,  // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_guildhall_permission_v1_grant_proto_init() }
@@ -708,13 +883,14 @@ func file_guildhall_permission_v1_grant_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_permission_v1_grant_proto_rawDesc), len(file_guildhall_permission_v1_grant_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   8,
+			NumEnums:      1,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_guildhall_permission_v1_grant_proto_goTypes,
 		DependencyIndexes: file_guildhall_permission_v1_grant_proto_depIdxs,
+		EnumInfos:         file_guildhall_permission_v1_grant_proto_enumTypes,
 		MessageInfos:      file_guildhall_permission_v1_grant_proto_msgTypes,
 	}.Build()
 	File_guildhall_permission_v1_grant_proto = out.File
