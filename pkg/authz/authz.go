@@ -13,6 +13,8 @@ import (
 	"context"
 	"slices"
 
+	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
+
 	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/errs"
 )
@@ -26,6 +28,9 @@ type Request struct {
 	// Resources are the names it is needed on: at least one, without
 	// duplicates.
 	Resources []string
+	// Attributes are what conditions of grants may look at; nil when nothing
+	// is known.
+	Attributes *permissionv1.Attributes
 }
 
 // Checker answers from grants. It is safe for concurrent use.

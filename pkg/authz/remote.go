@@ -54,6 +54,7 @@ func (r *remote) ask(ctx context.Context, req Request) ([]*permissionv1.CheckRes
 	for _, resource := range req.Resources {
 		queries = append(queries, &permissionv1.CheckQuery{
 			Subject: req.Caller.Name, Permission: req.Permission, Resource: resource,
+			Session: req.Caller.Session, Attributes: req.Attributes,
 		})
 	}
 	if len(queries) == 1 {

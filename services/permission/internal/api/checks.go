@@ -71,7 +71,10 @@ func (s *checks) CheckCover(ctx context.Context, req *permissionv1.CheckCoverReq
 }
 
 func question(q *permissionv1.CheckQuery) decide.Question {
-	return decide.Question{Subject: q.GetSubject(), Permission: q.GetPermission(), Resource: q.GetResource()}
+	return decide.Question{
+		Subject: q.GetSubject(), Permission: q.GetPermission(), Resource: q.GetResource(),
+		Session: q.GetSession(), Attributes: q.GetAttributes(),
+	}
 }
 
 func result(a decide.Answer, v revision.Revision) *permissionv1.CheckResult {

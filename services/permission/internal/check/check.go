@@ -93,7 +93,10 @@ func (c *Checker) Check(ctx context.Context, r authz.Request) error {
 	}
 	questions := make([]decide.Question, len(r.Resources))
 	for i, resource := range r.Resources {
-		questions[i] = decide.Question{Subject: r.Caller.Name, Permission: r.Permission, Resource: resource}
+		questions[i] = decide.Question{
+			Subject: r.Caller.Name, Permission: r.Permission, Resource: resource,
+			Session: r.Caller.Session, Attributes: r.Attributes,
+		}
 	}
 	answers, _, err := c.Answer(ctx, r.Caller.Organization(), questions)
 	switch {

@@ -23,12 +23,18 @@ import (
 
 	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/authz"
+	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/role"
 )
 
 // Question is one question about one organisation.
 type Question struct {
 	Subject, Permission, Resource string
+	// Session is the id of the session that the subject acts in; "" asks about
+	// the subject alone.
+	Session string
+	// Attributes are what conditions look at; nil when nothing is known.
+	Attributes *permissionv1.Attributes
 }
 
 // Answer is the answer to a Question; the zero Answer is no.

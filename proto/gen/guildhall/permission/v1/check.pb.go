@@ -266,8 +266,8 @@ type CheckQuery struct {
 	Permission string `protobuf:"bytes,2,opt,name=permission,proto3" json:"permission,omitempty"`
 	// On what. "-" as its last segment asks about the collection's parent.
 	Resource string `protobuf:"bytes,3,opt,name=resource,proto3" json:"resource,omitempty"`
-	// The session that the subject acts in; one that has ended may do nothing.
-	// Empty asks about the subject alone.
+	// Id of the session that the subject acts in, the last segment of its name;
+	// one that has ended may do nothing. Empty asks about the subject alone.
 	Session string `protobuf:"bytes,4,opt,name=session,proto3" json:"session,omitempty"`
 	// What conditions may look at.
 	Attributes    *Attributes `protobuf:"bytes,5,opt,name=attributes,proto3" json:"attributes,omitempty"`
@@ -841,7 +841,7 @@ const file_guildhall_permission_v1_check_proto_rawDesc = "" +
 	"\x11at_least_as_fresh\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x90\x03H\x00R\x0eatLeastAsFresh\x12+\n" +
 	"\x10fully_consistent\x18\x02 \x01(\bH\x00R\x0ffullyConsistentB\r\n" +
-	"\vrequirement\"\xee\x01\n" +
+	"\vrequirement\"\xed\x01\n" +
 	"\n" +
 	"CheckQuery\x12$\n" +
 	"\asubject\x18\x01 \x01(\tB\n" +
@@ -850,8 +850,8 @@ const file_guildhall_permission_v1_check_proto_rawDesc = "" +
 	"permission\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\n" +
 	"permission\x12&\n" +
 	"\bresource\x18\x03 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x90\x03R\bresource\x12\"\n" +
-	"\asession\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\asession\x12C\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x90\x03R\bresource\x12!\n" +
+	"\asession\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\asession\x12C\n" +
 	"\n" +
 	"attributes\x18\x05 \x01(\v2#.guildhall.permission.v1.AttributesR\n" +
 	"attributes\"\xd7\x02\n" +
