@@ -22,7 +22,10 @@ const forever = 253402300799
 // nor does what is denied under one, which speaks of the circumstances in
 // which something is done and not of what somebody holds.
 func (d *Rules) Lasting(facts Facts, organization string, q Question, now time.Time, expires int64) (Answer, error) {
-	return d.answer(facts, organization, q, query{now: now, until: lastSecond(now, expires), lasting: true})
+	ask := d.newQuery(facts, organization, now)
+	defer d.free(ask)
+	ask.until, ask.lasting = lastSecond(now, expires), true
+	return ask.answer(q)
 }
 
 // lastSecond returns the last Unix second of a grant that expires at the one
