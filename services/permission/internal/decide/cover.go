@@ -81,7 +81,11 @@ func (d *Rules) gap(facts Facts, organization, actor string, h Hold, now time.Ti
 	if err != nil {
 		return Gap{}, err
 	}
-	for permission := range d.catalogue.Names(set) {
+	names, err := d.names(facts, organization, set)
+	if err != nil {
+		return Gap{}, err
+	}
+	for _, permission := range names {
 		q := Question{Subject: actor, Permission: permission, Resource: h.Resource}
 		a, err := d.Lasting(facts, organization, q, now, h.Expires)
 		if err != nil {

@@ -84,6 +84,9 @@ func (d *Rules) Answer(facts Facts, organization string, q Question, now time.Ti
 	if !within(ask.resource, ask.root) {
 		return Answer{}, nil
 	}
+	if declared, err := declares(facts, organization, permission); err != nil || !declared {
+		return Answer{}, err
+	}
 	own, err := facts.Subject(q.Subject)
 	if err != nil || own.denied {
 		return Answer{}, err

@@ -574,13 +574,14 @@ var File_guildhall_permission_v1_resource_type_proto protoreflect.FileDescriptor
 
 const file_guildhall_permission_v1_resource_type_proto_rawDesc = "" +
 	"\n" +
-	"+guildhall/permission/v1/resource_type.proto\x12\x17guildhall.permission.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\x1a\"guildhall/permission/v1/role.proto\"\x80\x03\n" +
+	"+guildhall/permission/v1/resource_type.proto\x12\x17guildhall.permission.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\x1a\"guildhall/permission/v1/role.proto\"\xff\x02\n" +
 	"\fResourceType\x12\x17\n" +
-	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12E\n" +
+	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12B\n" +
 	"\n" +
-	"collection\x18\x02 \x01(\tB%\xe0A\x05\xbaH\x1f\xd8\x01\x01r\x1a2\x18^[a-z][a-zA-Z0-9]{0,39}$R\n" +
-	"collection\x12+\n" +
-	"\fdisplay_name\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\vdisplayName\x12K\n" +
+	"collection\x18\x02 \x01(\tB\"\xe0A\x05\xbaH\x1cr\x1a2\x18^[a-z][a-zA-Z0-9]{0,39}$R\n" +
+	"collection\x12-\n" +
+	"\fdisplay_name\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\vdisplayName\x12K\n" +
 	"\aactions\x18\x04 \x03(\v2'.guildhall.permission.v1.ResourceActionB\b\xbaH\x05\x92\x01\x02\x102R\aactions\x12@\n" +
 	"\vcreate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"createTime\x12@\n" +
