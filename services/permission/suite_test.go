@@ -244,7 +244,7 @@ func (r *replica) client(cfg rpc.DialConfig, more ...grpc.DialOption) *client {
 	return &client{
 		RoleServiceClient: permissionv1.NewRoleServiceClient(conn), GrantServiceClient: permissionv1.NewGrantServiceClient(conn),
 		CheckServiceClient: permissionv1.NewCheckServiceClient(conn), events: permissionv1.NewPermissionEventServiceClient(conn),
-		audit: permissionv1.NewPermissionAuditServiceClient(conn),
+		audit: permissionv1.NewPermissionAuditServiceClient(conn), ResourceTypeServiceClient: permissionv1.NewResourceTypeServiceClient(conn),
 	}
 }
 
@@ -253,6 +253,7 @@ type client struct {
 	permissionv1.RoleServiceClient
 	permissionv1.GrantServiceClient
 	permissionv1.CheckServiceClient
+	permissionv1.ResourceTypeServiceClient
 	events permissionv1.PermissionEventServiceClient
 	audit  permissionv1.PermissionAuditServiceClient
 }
