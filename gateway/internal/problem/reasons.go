@@ -7,6 +7,7 @@ import "maps"
 var chineseReasons = merge(
 	chineseGeneral,
 	chineseRoles,
+	chineseBulk,
 )
 
 // merge returns the texts of all parts. A reason is in one of them.
