@@ -109,6 +109,23 @@ func TestSettle_deadReplicaIsWaitedForOnce(t *testing.T) {
 	})
 }
 
+// TestSettle_whatIsNotAppliedIsNotAcknowledged: a replica that reads of a change
+// and cannot bring its memory up to date loses its lease over it.
+func TestSettle_whatIsNotAppliedIsNotAcknowledged(t *testing.T) {
+	bubble(t, func(w *world) {
+		a, b, _ := w.joinThree()
+		b.forgetful.Store(true)
+		n, _ := a.change()
+		b.wantAtLeast(n)
+		if b.keeper.Holds() {
+			t.Error("it holds a lease on memory that is old")
+		}
+		b.forgetful.Store(false)
+		w.await(b.keeper.Holds)
+		b.wantAtLeast(n)
+	})
+}
+
 func TestSettle_lengthIsThatOfTheRow(t *testing.T) {
 	bubble(t, func(w *world) {
 		short, long := w.join(Config{Length: time.Second}, 0), w.join(Config{Length: 10 * time.Second}, 0)

@@ -56,6 +56,8 @@ type replica struct {
 	store  *faulty
 	stop   func() // ends Run, gracefully
 
+	forgetful atomic.Bool // what has changed cannot be applied
+
 	mu     sync.Mutex
 	memory map[string]uint64
 }
@@ -93,6 +95,9 @@ func (w *world) idle(cfg Config, rate float64) *replica {
 
 // apply implements Config.Apply: it reads what has changed anew.
 func (r *replica) apply(ctx context.Context, changes sequence.Changes) error {
+	if r.forgetful.Load() {
+		return errGone
+	}
 	organizations := changes.Organizations
 	if changes.AnyLost() {
 		organizations = []string{acme}
