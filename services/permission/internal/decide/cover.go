@@ -159,13 +159,17 @@ func (q *query) gap(s *Subject, r row) (Gap, error) {
 	if err != nil {
 		return Gap{}, err
 	}
+	names, err := q.rules.names(q.facts, q.organization, set)
+	if err != nil {
+		return Gap{}, err
+	}
 	root := q.organization
 	if h.Resource == authz.Installation {
 		root = authz.Installation
 	}
 	q.question.Resource, q.until = h.Resource, lastSecond(q.now, h.Expires)
 	q.levels = appendLevels(q.levels[:0], q.organization, h.Resource, root)
-	for permission := range q.rules.catalogue.Names(set) {
+	for _, permission := range names {
 		q.permission, _ = q.rules.catalogue.Lookup(permission)
 		a, err := q.decide()
 		if err != nil {

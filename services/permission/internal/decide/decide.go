@@ -119,6 +119,9 @@ func (q *query) answer(question Question) (Answer, error) {
 	if q.permission, known = q.rules.catalogue.Lookup(question.Permission); !known {
 		return no(permissionv1.Denial_DENIAL_PERMISSION_UNKNOWN)
 	}
+	if declared, err := declares(q.facts, q.organization, q.permission); err != nil || !declared {
+		return Answer{Denial: permissionv1.Denial_DENIAL_PERMISSION_UNKNOWN}, err
+	}
 	question.Resource = subjectMatter(question.Resource)
 	root := q.organization
 	if question.Resource == authz.Installation {
