@@ -56,6 +56,8 @@ type installation struct {
 	signer   *authn.Signer
 	identity *identity
 	config   permission.Config
+	// decorate, when set, gives the replicas that start their way to the store.
+	decorate func(kv.Store) kv.Store
 
 	mu  sync.Mutex
 	now time.Time // zero is the real time
@@ -178,6 +180,9 @@ func (r *replica) kit(meter metric.Meter) *serve.Kit {
 			return nil, err
 		}
 		r.store = in.ring.Wrap(raw)
+		if in.decorate != nil {
+			return in.decorate(r.store), nil
+		}
 		return r.store, nil
 	}
 	return kit
