@@ -8,6 +8,7 @@ var chineseReasons = merge(
 	chineseGeneral,
 	chineseRoles,
 	chineseBulk,
+	chineseLeases,
 )
 
 // merge returns the texts of all parts. A reason is in one of them.
