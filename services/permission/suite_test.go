@@ -56,6 +56,9 @@ type installation struct {
 	signer   *authn.Signer
 	identity *identity
 	config   permission.Config // of the replicas that start from now on
+	// decorate is what replicas that start from now on see the store through;
+	// nil is as it is.
+	decorate func(kv.Store) kv.Store
 
 	mu  sync.Mutex
 	now time.Time // zero is the real time
