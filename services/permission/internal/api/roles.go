@@ -114,12 +114,32 @@ func (s *roles) update(ctx context.Context, tx *change.Tx, old, now *permissionv
 	if err := s.mayGive(tx, by, role.OrganizationOf(now.GetName()), added, 0); err != nil {
 		return nil, err
 	}
+	administered, err := s.Grants.Administered(tx, tx.Time, role.OrganizationOf(now.GetName()))
+	if err != nil {
+		return nil, err
+	}
 	stored, v, err := s.Roles.Update(tx, tx.Time, by.Name, now, etag)
 	if err != nil {
 		return nil, err
 	}
+	if administered {
+		if err := s.stillAdministered(tx, stored); err != nil {
+			return nil, err
+		}
+	}
 	recordRole(tx, roleUpdated, v, old, stored)
 	return stored, nil
+}
+
+// stillAdministered refuses a change of a role that is denied to somebody when
+// it takes from the last administrator what makes one.
+func (s *roles) stillAdministered(tx *change.Tx, now *permissionv1.Role) error {
+	is, err := s.Grants.Administered(tx, tx.Time, role.OrganizationOf(now.GetName()))
+	if err != nil || is {
+		return err
+	}
+	return errs.New(errs.Precondition, "LAST_ADMINISTRATOR",
+		"a grant denies this role to the last administrator, who would lose the permission to give or revoke grants; revoke that grant first")
 }
 
 // merge returns the role with the fields of the paths taken from the other.
