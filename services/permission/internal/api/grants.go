@@ -45,18 +45,7 @@ func (s *grants) CreateGrant(ctx context.Context, req *permissionv1.CreateGrantR
 		if err := s.Grants.Check(tx, tx.Time, g); err != nil {
 			return nil, err
 		}
-		given, err := s.Roles.Get(tx, g.GetRole())
-		if err != nil {
-			return nil, err
-		}
-		needed, err := s.Roles.Expand(tx, req.GetParent(), given)
-		if err != nil {
-			return nil, err
-		}
-		// To give away power over "installation" takes more than to be in
-		// charge of grants of one's organisation.
-		needed = append(needed, createGrants)
-		if err := s.mayGive(tx, by, g.GetResource(), needed, g.GetExpireTime().GetSeconds()); err != nil {
+		if err := s.mayGrant(tx, by, g); err != nil {
 			return nil, err
 		}
 		stored, v, err := s.Grants.Create(tx, tx.Time, g)
@@ -137,7 +126,15 @@ func (s *grants) DeleteGrant(ctx context.Context, req *permissionv1.DeleteGrantR
 	if _, err := grant.Pattern.Parse("name", req.GetName()); err != nil {
 		return nil, err
 	}
-	return change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.Grant, error) {
+	by := caller(ctx)
+	deleted, err := change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.Grant, error) {
+		old, err := s.Grants.Get(tx, req.GetName())
+		if err != nil {
+			return nil, err
+		}
+		if err := s.mayRevoke(tx, by, old); err != nil {
+			return nil, err
+		}
 		deleted, v, err := s.Grants.Delete(tx, tx.Time, req.GetName(), req.GetEtag())
 		if err != nil {
 			return nil, err
@@ -145,6 +142,8 @@ func (s *grants) DeleteGrant(ctx context.Context, req *permissionv1.DeleteGrantR
 		tx.Record(change.Change{Resource: deleted.GetName(), Type: grantDeleted, Data: grant.Event(deleted, v)})
 		return deleted, nil
 	})
+	s.keepRefusal(ctx, req.GetName(), err)
+	return deleted, err
 }
 
 // SetManagedGrant implements permissionv1.GrantServiceServer.
