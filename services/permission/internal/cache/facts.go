@@ -10,6 +10,7 @@ import (
 
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/services/permission/internal/decide"
+	"guildhall.dev/services/permission/internal/fresh"
 	"guildhall.dev/services/permission/internal/property"
 	"guildhall.dev/services/permission/internal/revision"
 	"guildhall.dev/services/permission/internal/role"
@@ -255,6 +256,6 @@ func (s stripes) enter(ctx context.Context, name string) (leave func(), err erro
 	case lock <- struct{}{}:
 		return func() { <-lock }, nil
 	case <-ctx.Done():
-		return nil, ended(ctx)
+		return nil, fresh.Ended(ctx)
 	}
 }

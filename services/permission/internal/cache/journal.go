@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"guildhall.dev/pkg/kv"
+	"guildhall.dev/services/permission/internal/fresh"
 	"guildhall.dev/services/permission/internal/revision"
 )
 
@@ -58,7 +59,7 @@ func (c *Cache) catchUp(ctx context.Context, j *journal, number int64) error {
 	case j.turn <- struct{}{}:
 		defer func() { <-j.turn }()
 	case <-ctx.Done():
-		return ended(ctx)
+		return fresh.Ended(ctx)
 	}
 	before := j.state.Load()
 	if before != nil && number != newest && before.revision.Number >= number {

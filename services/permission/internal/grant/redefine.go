@@ -30,8 +30,8 @@ func (s *Grants) DeniesAny(r kv.Reader, organization string, roles []string) (bo
 func (s *Grants) Filled(r kv.Reader, at time.Time, organization string) ([]bool, error) {
 	var all []bool
 	for _, p := range postsOf(organization) {
-		f := filling{s, r, at, organization, p, nil}
-		if err := f.findBars(""); err != nil {
+		f := filling{s: s, r: r, at: at, organization: organization, post: p}
+		if err := f.findBars(nil); err != nil {
 			return nil, err
 		}
 		filled, err := f.filled("")

@@ -50,8 +50,8 @@ func builtIns() []builtIn {
 		name: "roles/auditor", title: "Auditor",
 		purpose: "Reads and verifies audit logs, and sees who holds which role.",
 		allow: []string{
-			"*.auditEntries.*", "permission.grants.get", "permission.grants.list", "permission.roles.get", "permission.roles.list",
-			"permission.resourceTypes.get", "permission.resourceTypes.list",
+			"*.auditEntries.*", "permission.grants.get", "permission.grants.list", "permission.decisions.list",
+			"permission.roles.get", "permission.roles.list", "permission.resourceTypes.get", "permission.resourceTypes.list",
 		},
 	}, {
 		name: Customer, title: "Customer",
@@ -109,7 +109,7 @@ func builtIns() []builtIn {
 		name: "roles/viewer", title: "Viewer",
 		purpose: "Sees everything but messages.",
 		allow:   []string{"*.*.get", "*.*.list"},
-		except:  []string{"groupchat.messages.*", "identity.organizations.list"},
+		except:  []string{"groupchat.messages.*", "identity.organizations.list", "permission.decisions.list"},
 	}}
 }
 
