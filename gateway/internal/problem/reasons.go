@@ -9,6 +9,7 @@ var chineseReasons = merge(
 	chineseGrants,
 	chineseRoles,
 	chineseBulk,
+	chineseLeases,
 )
 
 // merge returns the texts of all parts. A reason is in one of them.

@@ -107,11 +107,17 @@ func (f *facts) entry(name string, load loadFunc) (*entry, error) {
 			return nil, err
 		}
 	}
-	if e.generation != f.state.generation || e.at.Number > f.state.revision.Number {
+	if !f.state.includes(e) {
 		f.ahead = max(e.at.Number, 1)
 		return nil, errMoved
 	}
 	return e, nil
+}
+
+// includes reports whether an entry is of this state or an earlier one, and
+// so, still being there, good at it.
+func (s *state) includes(e *entry) bool {
+	return e.generation == s.generation && e.at.Number <= s.revision.Number
 }
 
 // loadFunc reads an entry from the store.
