@@ -56,6 +56,8 @@ type installation struct {
 	signer   *authn.Signer
 	identity *identity
 	config   permission.Config // of the replicas that start from now on
+	// decorate, when set, gives the replicas that start their way to the store.
+	decorate func(kv.Store) kv.Store
 
 	mu  sync.Mutex
 	now time.Time // zero is the real time
