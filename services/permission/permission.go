@@ -24,11 +24,14 @@ import (
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/serve"
 	"guildhall.dev/services/permission/internal/api"
+	"guildhall.dev/services/permission/internal/api/staffing"
 	"guildhall.dev/services/permission/internal/cache"
 	"guildhall.dev/services/permission/internal/check"
 	"guildhall.dev/services/permission/internal/decide"
 	"guildhall.dev/services/permission/internal/grant"
 	"guildhall.dev/services/permission/internal/mirror"
+	"guildhall.dev/services/permission/internal/people/duty"
+	"guildhall.dev/services/permission/internal/people/qualification"
 	"guildhall.dev/services/permission/internal/revision"
 	"guildhall.dev/services/permission/internal/role"
 	"guildhall.dev/services/permission/internal/subject"
@@ -73,6 +76,8 @@ type Service struct {
 	mirror   *mirror.Mirror
 	identity *feed.Consumer
 	api      api.Config
+	staffing staffing.Config
+	sweeper  *qualification.Sweeper
 }
 
 var (
@@ -92,7 +97,8 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error)
 	roles := role.New(role.NewCatalogue(authz.Catalogue()))
 	subjects := subject.New()
 	grants := grant.New(roles, subjects)
-	tables := slices.Concat(kv.RawTables(roles, subjects, grants), change.Tables(), revision.Tables(), mirror.Tables())
+	duties, qualifications := duty.New(roles, grants), qualification.New(roles, grants, subjects)
+	tables := slices.Concat(kv.RawTables(roles, subjects, grants, duties, qualifications), change.Tables(), revision.Tables(), mirror.Tables())
 	store, err := kit.OpenStore(ctx, tables, nil)
 	if err != nil {
 		return nil, err
@@ -114,10 +120,14 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error)
 		return nil, err
 	}
 	s.api = api.Config{Roles: roles, Grants: grants, Rules: rules, Loader: loader, Checker: s.checker, Journal: s.journal, Clock: kit.Clock}
+	s.staffing = staffing.Config{Config: s.api, Duties: duties, Qualifications: qualifications}
+	s.sweeper = &qualification.Sweeper{
+		Store: s.journal.Store, Journal: s.journal.Changes, Qualifications: qualifications, Logger: kit.Logger, Clock: kit.Clock,
+	}
 	identity := kit.Dial("identity")
 	s.mirror = mirror.New(mirror.Config{
 		Store: s.journal.Store, Grants: grants, Subjects: subjects, Journal: s.journal.Changes,
-		Logger: kit.Logger, Clock: kit.Clock,
+		Logger: kit.Logger, Clock: kit.Clock, Forget: []mirror.Forget{duties.Forget, qualifications.Forget},
 		Identity: mirror.Directory{
 			Organizations: identityv1.NewOrganizationServiceClient(identity),
 			Staff:         identityv1.NewStaffServiceClient(identity),
@@ -146,7 +156,10 @@ func (s *Service) follow(kit *serve.Kit, identity grpc.ClientConnInterface) erro
 func (s *Service) Name() string { return Name }
 
 // Register implements serve.Service.
-func (s *Service) Register(r grpc.ServiceRegistrar) { api.Register(r, s.api) }
+func (s *Service) Register(r grpc.ServiceRegistrar) {
+	api.Register(r, s.api)
+	staffing.Register(r, s.staffing)
+}
 
 // Checker implements serve.CheckSource: this process asks itself.
 func (s *Service) Checker() authz.Checker { return s.checker }
@@ -162,6 +175,7 @@ func (s *Service) Run(ctx context.Context) error {
 	g.Go(func() error { return s.journal.Run(ctx) })
 	g.Go(func() error { return s.identity.Run(ctx) })
 	g.Go(func() error { return s.mirror.Run(ctx) })
+	g.Go(func() error { return s.sweeper.Run(ctx) })
 	g.Go(func() error { s.cache.Run(ctx); return nil })
 	return g.Wait()
 }

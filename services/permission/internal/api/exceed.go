@@ -6,7 +6,9 @@ import (
 	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
+	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/decide"
+	"guildhall.dev/services/permission/internal/grant"
 )
 
 // reasonExceeds is the reason of a refusal to give what the caller lacks.
@@ -38,8 +40,36 @@ func (cfg Config) mayGive(tx *change.Tx, by authn.Caller, resource string, permi
 	return nil
 }
 
-// keepRefusal writes an attempt to give too much into the audit log.
-func (cfg Config) keepRefusal(ctx context.Context, name string, err error) {
+// Give stores a grant that somebody gives, with its trace, unless they hold
+// less than it gives: the rule of CreateGrant, for all that makes grants.
+// Reasons are those of CreateGrant.
+func (cfg Config) Give(tx *change.Tx, by authn.Caller, g *permissionv1.Grant) (*permissionv1.Grant, error) {
+	if err := cfg.Grants.Check(tx, tx.Time, g); err != nil {
+		return nil, err
+	}
+	given, err := cfg.Roles.Get(tx, g.GetRole())
+	if err != nil {
+		return nil, err
+	}
+	// To give away power over "installation" takes more than to be in charge
+	// of grants of one's organisation.
+	needed := append(given.GetPermissions(), createGrants)
+	if err := cfg.mayGive(tx, by, g.GetResource(), needed, g.GetExpireTime().GetSeconds()); err != nil {
+		return nil, err
+	}
+	stored, v, err := cfg.Grants.Create(tx, tx.Time, g)
+	if err != nil {
+		return nil, err
+	}
+	tx.Record(change.Change{
+		Resource: stored.GetName(), Type: grantCreated, Data: grant.Event(stored, v),
+		ChangedFields: change.ChangedFields(nil, stored),
+	})
+	return stored, nil
+}
+
+// KeepRefusal writes an attempt to give too much into the audit log.
+func (cfg Config) KeepRefusal(ctx context.Context, name string, err error) {
 	if errs.ReasonOf(err) == reasonExceeds {
 		cfg.Journal.Audit.Denied(ctx, name, reasonExceeds)
 	}

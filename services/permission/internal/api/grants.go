@@ -41,31 +41,10 @@ func (s *grants) CreateGrant(ctx context.Context, req *permissionv1.CreateGrantR
 	created, err := change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.Grant, error) {
 		g := proto.CloneOf(req.GetGrant())
 		g.Name = req.GetParent() + "/grants/" + idOr(req.GetGrantId(), tx)
-		g.Creator, g.ManagedBy = by.Name, ""
-		if err := s.Grants.Check(tx, tx.Time, g); err != nil {
-			return nil, err
-		}
-		given, err := s.Roles.Get(tx, g.GetRole())
-		if err != nil {
-			return nil, err
-		}
-		// To give away power over "installation" takes more than to be in
-		// charge of grants of one's organisation.
-		needed := append(given.GetPermissions(), createGrants)
-		if err := s.mayGive(tx, by, g.GetResource(), needed, g.GetExpireTime().GetSeconds()); err != nil {
-			return nil, err
-		}
-		stored, v, err := s.Grants.Create(tx, tx.Time, g)
-		if err != nil {
-			return nil, err
-		}
-		tx.Record(change.Change{
-			Resource: stored.GetName(), Type: grantCreated, Data: grant.Event(stored, v),
-			ChangedFields: change.ChangedFields(nil, stored),
-		})
-		return stored, nil
+		g.Creator, g.ManagedBy, g.Duty = by.Name, "", ""
+		return s.Give(tx, by, g)
 	})
-	s.keepRefusal(ctx, req.GetParent(), err)
+	s.KeepRefusal(ctx, req.GetParent(), err)
 	return created, err
 }
 

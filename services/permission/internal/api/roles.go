@@ -114,7 +114,7 @@ func (s *roles) UpdateRole(ctx context.Context, req *permissionv1.UpdateRoleRequ
 		recordRole(tx, roleUpdated, v, old, stored)
 		return stored, nil
 	})
-	s.keepRefusal(ctx, name, err)
+	s.KeepRefusal(ctx, name, err)
 	return updated, err
 }
 

@@ -30,6 +30,11 @@ func (m *Mirror) end(tx *change.Tx, at time.Time, name string) error {
 	if err := remove(tx, at, name); err != nil {
 		return err
 	}
+	for _, forget := range m.cfg.Forget {
+		if err := forget(tx, name); err != nil {
+			return err
+		}
+	}
 	return m.endGrants(tx, at, name)
 }
 
