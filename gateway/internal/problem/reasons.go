@@ -2,15 +2,18 @@ package problem
 
 import "maps"
 
-// chineseReasons are the texts of all reasons. A test holds them against the
-// reasons that the protos' comments promise.
-var chineseReasons = merged(chineseGeneral, chineseDuty)
+// chineseReasons are the texts of all reasons, one part for each file of them.
+// A test holds them against the reasons that the protos' comments promise.
+var chineseReasons = merge(
+	chineseGeneral,
+	chineseDuty,
+)
 
-// merged puts the texts of several areas together.
-func merged(areas ...map[string]text) map[string]text {
+// merge returns the texts of all parts. A reason is in one of them.
+func merge(parts ...map[string]text) map[string]text {
 	all := make(map[string]text)
-	for _, area := range areas {
-		maps.Copy(all, area)
+	for _, part := range parts {
+		maps.Copy(all, part)
 	}
 	return all
 }
