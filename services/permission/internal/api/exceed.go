@@ -11,8 +11,12 @@ import (
 	"guildhall.dev/services/permission/internal/grant"
 )
 
-// reasonExceeds is the reason of a refusal to give what the caller lacks.
-const reasonExceeds = "GRANT_EXCEEDS_CALLER"
+const (
+	// reasonExceeds is the reason of a refusal to give what the caller lacks.
+	reasonExceeds = "GRANT_EXCEEDS_CALLER"
+	// reasonTarget is that of a refusal to take from somebody who has more.
+	reasonTarget = "TARGET_EXCEEDS_CALLER"
+)
 
 // mayGive returns Denied (GRANT_EXCEEDS_CALLER) unless the caller holds each
 // of the permissions on the resource, now and until the Unix second at which
@@ -47,14 +51,7 @@ func (cfg Config) Give(tx *change.Tx, by authn.Caller, g *permissionv1.Grant) (*
 	if err := cfg.Grants.Check(tx, tx.Time, g); err != nil {
 		return nil, err
 	}
-	given, err := cfg.Roles.Get(tx, g.GetRole())
-	if err != nil {
-		return nil, err
-	}
-	// To give away power over "installation" takes more than to be in charge
-	// of grants of one's organisation.
-	needed := append(given.GetPermissions(), createGrants)
-	if err := cfg.mayGive(tx, by, g.GetResource(), needed, g.GetExpireTime().GetSeconds()); err != nil {
+	if err := cfg.mayGrant(tx, by, g); err != nil {
 		return nil, err
 	}
 	stored, v, err := cfg.Grants.Create(tx, tx.Time, g)
@@ -70,7 +67,7 @@ func (cfg Config) Give(tx *change.Tx, by authn.Caller, g *permissionv1.Grant) (*
 
 // KeepRefusal writes an attempt to give too much into the audit log.
 func (cfg Config) KeepRefusal(ctx context.Context, name string, err error) {
-	if errs.ReasonOf(err) == reasonExceeds {
-		cfg.Journal.Audit.Denied(ctx, name, reasonExceeds)
+	if reason := errs.ReasonOf(err); reason == reasonExceeds || reason == reasonTarget {
+		cfg.Journal.Audit.Denied(ctx, name, reason)
 	}
 }

@@ -112,7 +112,15 @@ func (s *grants) DeleteGrant(ctx context.Context, req *permissionv1.DeleteGrantR
 	if _, err := grant.Pattern.Parse("name", req.GetName()); err != nil {
 		return nil, err
 	}
-	return change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.Grant, error) {
+	by := caller(ctx)
+	deleted, err := change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.Grant, error) {
+		old, err := s.Grants.Get(tx, req.GetName())
+		if err != nil {
+			return nil, err
+		}
+		if err := s.mayRevoke(tx, by, old); err != nil {
+			return nil, err
+		}
 		deleted, v, err := s.Grants.Delete(tx, tx.Time, req.GetName(), req.GetEtag())
 		if err != nil {
 			return nil, err
@@ -120,6 +128,8 @@ func (s *grants) DeleteGrant(ctx context.Context, req *permissionv1.DeleteGrantR
 		tx.Record(change.Change{Resource: deleted.GetName(), Type: grantDeleted, Data: grant.Event(deleted, v)})
 		return deleted, nil
 	})
+	s.KeepRefusal(ctx, req.GetName(), err)
+	return deleted, err
 }
 
 // SetManagedGrant implements permissionv1.GrantServiceServer.

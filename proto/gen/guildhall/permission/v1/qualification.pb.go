@@ -567,7 +567,7 @@ type CoverageLine struct {
 	Grant string `protobuf:"bytes,3,opt,name=grant,proto3" json:"grant,omitempty"`
 	// On what.
 	Resource string `protobuf:"bytes,4,opt,name=resource,proto3" json:"resource,omitempty"`
-	// The team through which it holds it.
+	// The team or segment through which it holds it.
 	Team string `protobuf:"bytes,5,opt,name=team,proto3" json:"team,omitempty"`
 	// The record that is valid longest; empty when there is none.
 	TrainingRecord string `protobuf:"bytes,6,opt,name=training_record,json=trainingRecord,proto3" json:"training_record,omitempty"`

@@ -692,10 +692,10 @@ type CertificationRequirementServiceClient interface {
 	// Reasons: CERTIFICATION_REQUIREMENT_NOT_FOUND, ETAG_MISMATCH.
 	DeleteCertificationRequirement(ctx context.Context, in *DeleteCertificationRequirementRequest, opts ...grpc.CallOption) (*CertificationRequirement, error)
 	// Reports, account by account, who holds the role and how it stands with the
-	// certificate. Members of teams are listed one by one. Grants to all staff, to
-	// all customers and to other kinds of sets are one line each, since who is in
-	// them is not known here; at a check their members need the certificate like
-	// anybody. Reasons: CERTIFICATION_REQUIREMENT_NOT_FOUND.
+	// certificate. Members of teams and segments are listed one by one. Grants to
+	// all staff, to all customers, to everyone and to holders are one line each,
+	// since who is in them is not known here; at a check their members need the
+	// certificate like anybody. Reasons: CERTIFICATION_REQUIREMENT_NOT_FOUND.
 	ReportCoverage(ctx context.Context, in *ReportCoverageRequest, opts ...grpc.CallOption) (*ReportCoverageResponse, error)
 }
 
@@ -792,10 +792,10 @@ type CertificationRequirementServiceServer interface {
 	// Reasons: CERTIFICATION_REQUIREMENT_NOT_FOUND, ETAG_MISMATCH.
 	DeleteCertificationRequirement(context.Context, *DeleteCertificationRequirementRequest) (*CertificationRequirement, error)
 	// Reports, account by account, who holds the role and how it stands with the
-	// certificate. Members of teams are listed one by one. Grants to all staff, to
-	// all customers and to other kinds of sets are one line each, since who is in
-	// them is not known here; at a check their members need the certificate like
-	// anybody. Reasons: CERTIFICATION_REQUIREMENT_NOT_FOUND.
+	// certificate. Members of teams and segments are listed one by one. Grants to
+	// all staff, to all customers, to everyone and to holders are one line each,
+	// since who is in them is not known here; at a check their members need the
+	// certificate like anybody. Reasons: CERTIFICATION_REQUIREMENT_NOT_FOUND.
 	ReportCoverage(context.Context, *ReportCoverageRequest) (*ReportCoverageResponse, error)
 }
 

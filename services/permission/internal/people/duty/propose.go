@@ -12,6 +12,7 @@ import (
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/kv"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
+	"guildhall.dev/services/permission/internal/grant"
 	"guildhall.dev/services/permission/internal/people/shelf"
 	"guildhall.dev/services/permission/internal/subject"
 )
@@ -145,7 +146,7 @@ func (d *Duties) granted(r kv.Reader, now time.Time, of string) ([]*permissionv1
 // gives reports whether a grant gives anything now.
 func gives(g *permissionv1.Grant, now time.Time) bool {
 	ended := g.GetExpireTime() != nil && now.Unix() >= g.GetExpireTime().GetSeconds()
-	return !ended && g.GetEffect() != permissionv1.Effect_EFFECT_DENY
+	return !ended && !grant.Denies(g)
 }
 
 // outsideDuty yields a line for a grant: one to leave out, unless no duty of

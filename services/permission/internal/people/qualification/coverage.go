@@ -2,6 +2,7 @@ package qualification
 
 import (
 	"iter"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -9,6 +10,7 @@ import (
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/resource"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
+	"guildhall.dev/services/permission/internal/grant"
 	"guildhall.dev/services/permission/internal/people/shelf"
 	"guildhall.dev/services/permission/internal/subject"
 )
@@ -46,14 +48,15 @@ func (q *Qualifications) Report(r kv.Reader, c Coverage, after []byte, limit int
 func (q *Qualifications) holders(r kv.Reader, c Coverage, v *permissionv1.CertificationRequirement, g *permissionv1.Grant, behind string) iter.Seq2[line, error] {
 	ended := g.GetExpireTime() != nil && c.Now.Unix() >= g.GetExpireTime().GetSeconds()
 	return func(yield func(line, error) bool) {
-		if ended || g.GetEffect() == permissionv1.Effect_EFFECT_DENY || !Applies(v.GetResource(), g.GetResource()) {
+		if ended || grant.Denies(g) || !Applies(v.GetResource(), g.GetResource()) {
 			return
 		}
-		for account, err := range q.accounts(r, g) {
-			if err != nil {
-				yield(line{}, err)
-				return
-			}
+		accounts, err := q.accounts(r, g)
+		if err != nil {
+			yield(line{}, err)
+			return
+		}
+		for _, account := range accounts {
 			if account <= behind {
 				continue
 			}
@@ -70,18 +73,29 @@ func (q *Qualifications) holders(r kv.Reader, c Coverage, v *permissionv1.Certif
 	}
 }
 
-// accounts yields the accounts that a grant is to, in the order of their names;
-// the subject itself when they are not known here.
-func (q *Qualifications) accounts(r kv.Reader, g *permissionv1.Grant) iter.Seq2[string, error] {
-	if subject.IsTeam(g.GetSubject()) {
-		return q.subjects.Members(r, g.GetSubject())
+// accounts returns the accounts that a grant reaches, in the order of their
+// names; the subject itself when they are not known here.
+func (q *Qualifications) accounts(r kv.Reader, g *permissionv1.Grant) (names []string, err error) {
+	if !isSet(g.GetSubject()) {
+		return []string{g.GetSubject()}, nil
 	}
-	return func(yield func(string, error) bool) { yield(g.GetSubject(), nil) }
+	for name, err := range q.subjects.Members(r, g.GetSubject()) {
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
 }
+
+// isSet reports whether the name is that of a set of accounts that are known
+// here.
+func isSet(name string) bool { return subject.IsTeam(name) || subject.IsSegment(name) }
 
 func (q *Qualifications) line(r kv.Reader, c Coverage, v *permissionv1.CertificationRequirement, g *permissionv1.Grant, account string) (*permissionv1.CoverageLine, error) {
 	out := &permissionv1.CoverageLine{Account: account, Grant: g.GetName(), Resource: g.GetResource()}
-	if subject.IsTeam(g.GetSubject()) {
+	if isSet(g.GetSubject()) {
 		out.Team = g.GetSubject()
 	}
 	if !subject.IsAccount(account) {

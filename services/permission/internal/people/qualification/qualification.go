@@ -49,9 +49,11 @@ const (
 	programRecord  = resource.Pattern("organizations/{organization}/serviceAccounts/{service_account}/trainingRecords/{training_record}")
 )
 
+// What stands behind the names of RequirementsOf and CertificatesOf. No name of
+// a subject has a "#" and then one of these words.
 const (
-	requirements = "/certificationRequirements"
-	certificates = "/certificates"
+	requirements = "#certificationRequirements"
+	certificates = "#certificates"
 )
 
 // RequirementsOf returns the name under which a change of any requirement of
