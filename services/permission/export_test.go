@@ -2,6 +2,6 @@ package permission
 
 import "context"
 
-// SweepCertificates tells at once, instead of within a minute, of certificates
-// that are about to end or have ended.
-func (s *Service) SweepCertificates(ctx context.Context) error { return s.sweeper.Once(ctx) }
+// Sweep does at once, instead of within a while, what is due: it tells of
+// certificates that end, and ends appointments.
+func (s *Service) Sweep(ctx context.Context) error { return s.sweeper.Once(ctx) }

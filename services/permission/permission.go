@@ -31,8 +31,10 @@ import (
 	"guildhall.dev/services/permission/internal/decide"
 	"guildhall.dev/services/permission/internal/grant"
 	"guildhall.dev/services/permission/internal/mirror"
+	"guildhall.dev/services/permission/internal/people/appointment"
 	"guildhall.dev/services/permission/internal/people/duty"
 	"guildhall.dev/services/permission/internal/people/qualification"
+	"guildhall.dev/services/permission/internal/people/sweep"
 	"guildhall.dev/services/permission/internal/property"
 	"guildhall.dev/services/permission/internal/revision"
 	"guildhall.dev/services/permission/internal/role"
@@ -79,7 +81,7 @@ type Service struct {
 	identity *feed.Consumer
 	api      api.Config
 	staffing staffing.Config
-	sweeper  *qualification.Sweeper
+	sweeper  *sweep.Sweeper
 }
 
 var (
@@ -104,7 +106,8 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error)
 	}
 	grants := grant.New(roles, subjects, conditions)
 	duties, qualifications := duty.New(roles, grants), qualification.New(roles, grants, subjects)
-	tables := slices.Concat(kv.RawTables(roles, subjects, properties, grants, duties, qualifications), change.Tables(), revision.Tables(), mirror.Tables())
+	appointments := appointment.New(roles, grants, duties)
+	tables := slices.Concat(kv.RawTables(roles, subjects, properties, grants, duties, qualifications, appointments), change.Tables(), revision.Tables(), mirror.Tables())
 	store, err := kit.OpenStore(ctx, tables, nil)
 	if err != nil {
 		return nil, err
@@ -125,15 +128,16 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error)
 	if s.checker, err = check.New(check.Config{Cache: s.cache, Rules: rules, Clock: kit.Clock, Meter: kit.Meter}); err != nil {
 		return nil, err
 	}
-	s.api = api.Config{Roles: roles, Grants: grants, Rules: rules, Loader: loader, Checker: s.checker, Journal: s.journal, Clock: kit.Clock}
-	s.staffing = staffing.Config{Config: s.api, Duties: duties, Qualifications: qualifications}
-	s.sweeper = &qualification.Sweeper{
-		Store: s.journal.Store, Journal: s.journal.Changes, Qualifications: qualifications, Logger: kit.Logger, Clock: kit.Clock,
+	s.api = api.Config{Roles: roles, Grants: grants, Rules: rules, Loader: loader, Checker: s.checker, Journal: s.journal, Clock: kit.Clock, Appointed: appointments.Appointed}
+	s.staffing = staffing.Config{Config: s.api, Duties: duties, Qualifications: qualifications, Appointments: appointments}
+	s.sweeper = &sweep.Sweeper{
+		Store: s.journal.Store, Journal: s.journal.Changes, Jobs: []sweep.Job{qualifications.Job(), appointments.Job()},
+		Logger: kit.Logger, Clock: kit.Clock,
 	}
 	identity := kit.Dial("identity")
 	s.mirror = mirror.New(mirror.Config{
 		Store: s.journal.Store, Grants: grants, Subjects: subjects, Properties: properties, Journal: s.journal.Changes,
-		Logger: kit.Logger, Clock: kit.Clock, Forget: []mirror.Forget{duties.Forget, qualifications.Forget},
+		Logger: kit.Logger, Clock: kit.Clock, Forget: []mirror.Forget{duties.Forget, qualifications.Forget, appointments.Forget},
 		Identity: mirror.Directory{
 			Organizations: identityv1.NewOrganizationServiceClient(identity),
 			Staff:         identityv1.NewStaffServiceClient(identity),

@@ -133,7 +133,7 @@ func TestCertificates_endsAreToldOnce(t *testing.T) {
 		}{{149 * day, ""}, {150 * day, "expiring"}, {179 * day, ""}, {180 * day, "expired"}, {200 * day, ""}} {
 			r.in.setClock(start.Add(step.after))
 			for range 2 { // replicas sweep beside each other
-				if err := r.service.SweepCertificates(t.Context()); err != nil {
+				if err := r.service.Sweep(t.Context()); err != nil {
 					t.Fatal(err)
 				}
 			}

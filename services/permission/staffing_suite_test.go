@@ -14,6 +14,8 @@ type people struct {
 	permissionv1.CourseServiceClient
 	permissionv1.TrainingRecordServiceClient
 	permissionv1.CertificationRequirementServiceClient
+	permissionv1.AdminAppointmentServiceClient
+	permissionv1.AppointmentNoticeServiceClient
 }
 
 // staffing returns the clients of an account.
@@ -24,6 +26,8 @@ func (r *replica) staffing(account string) *people {
 		CourseServiceClient:                   permissionv1.NewCourseServiceClient(c.conn),
 		TrainingRecordServiceClient:           permissionv1.NewTrainingRecordServiceClient(c.conn),
 		CertificationRequirementServiceClient: permissionv1.NewCertificationRequirementServiceClient(c.conn),
+		AdminAppointmentServiceClient:         permissionv1.NewAdminAppointmentServiceClient(c.conn),
+		AppointmentNoticeServiceClient:        permissionv1.NewAppointmentNoticeServiceClient(c.conn),
 	}
 }
 

@@ -139,6 +139,13 @@ func (s *grants) SetManagedGrant(ctx context.Context, req *permissionv1.SetManag
 		Role: req.GetRole(), Version: req.GetVersion(),
 	}
 	return change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.SetManagedGrantResponse, error) {
+		if w.Role != "" {
+			a, err := s.Appointed(tx, tx.Time, w.Subject, w.Resource, w.Role)
+			if err != nil {
+				return nil, err
+			}
+			w.Expires = a.GetExpireTime().GetSeconds()
+		}
 		e, err := s.Grants.SetManaged(tx, tx.Time, w, tx.NewID())
 		if err != nil {
 			return nil, err

@@ -27,6 +27,12 @@ func (s *Grants) ScanGiven(r kv.Reader, organization, subject string, after []by
 	return s.table.Scan(r, q)
 }
 
+// ScanResource yields all grants on exactly a resource of an organisation, in no
+// order that means anything.
+func (s *Grants) ScanResource(r kv.Reader, organization, on string) iter.Seq2[kv.Record[*permissionv1.Grant], error] {
+	return s.table.Scan(r, kv.Query{Index: byResource, Prefix: kv.Key{kv.String(organization), kv.String(on)}})
+}
+
 // IsResourceOf reports whether the name is that of the organisation, or of the
 // form of a resource of it.
 func IsResourceOf(organization, name string) bool {

@@ -92,6 +92,8 @@ func builtIns() []builtIn {
 			"feedback.complaints.create", "feedback.complaints.get", "feedback.complaints.list",
 			"feedback.complaints.accept", "feedback.complaints.dispute", "feedback.complaints.withdraw",
 			"permission.trainingRecords.get", "permission.trainingRecords.list",
+			"permission.appointmentNotices.get", "permission.appointmentNotices.list", "permission.appointmentNotices.acknowledge",
+			"permission.appointmentNotices.object", "permission.appointmentNotices.withdraw",
 		},
 	}, {
 		name: Staff, title: "Staff",

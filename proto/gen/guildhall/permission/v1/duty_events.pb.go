@@ -228,6 +228,137 @@ func (x *CertificationRequirementChanged) GetEnforceTime() *timestamppb.Timestam
 	return nil
 }
 
+// With "guildhall.permission.admin_appointment.{verb}.v1", where the verb is
+// created, updated, notified, activated, cancelled or ended. When it is ended,
+// the service that gives the role takes it away.
+type AdminAppointmentChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who is appointed.
+	Appointee string `protobuf:"bytes,1,opt,name=appointee,proto3" json:"appointee,omitempty"`
+	// Which role.
+	Role string `protobuf:"bytes,2,opt,name=role,proto3" json:"role,omitempty"`
+	// On what.
+	Resource string `protobuf:"bytes,3,opt,name=resource,proto3" json:"resource,omitempty"`
+	// As in AdminAppointment.State, without the prefix.
+	State         string `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AdminAppointmentChanged) Reset() {
+	*x = AdminAppointmentChanged{}
+	mi := &file_guildhall_permission_v1_duty_events_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AdminAppointmentChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AdminAppointmentChanged) ProtoMessage() {}
+
+func (x *AdminAppointmentChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_duty_events_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AdminAppointmentChanged.ProtoReflect.Descriptor instead.
+func (*AdminAppointmentChanged) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_duty_events_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *AdminAppointmentChanged) GetAppointee() string {
+	if x != nil {
+		return x.Appointee
+	}
+	return ""
+}
+
+func (x *AdminAppointmentChanged) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *AdminAppointmentChanged) GetResource() string {
+	if x != nil {
+		return x.Resource
+	}
+	return ""
+}
+
+func (x *AdminAppointmentChanged) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+// With "guildhall.permission.appointment_notice.{verb}.v1", where the verb is
+// created, acknowledged, objected, withdrawn or decided.
+type AppointmentNoticeChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "organizations/acme/adminAppointments/a1".
+	AdminAppointment string `protobuf:"bytes,1,opt,name=admin_appointment,json=adminAppointment,proto3" json:"admin_appointment,omitempty"`
+	// As in Objection.State, without the prefix; empty without an objection.
+	Objection     string `protobuf:"bytes,2,opt,name=objection,proto3" json:"objection,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AppointmentNoticeChanged) Reset() {
+	*x = AppointmentNoticeChanged{}
+	mi := &file_guildhall_permission_v1_duty_events_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AppointmentNoticeChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AppointmentNoticeChanged) ProtoMessage() {}
+
+func (x *AppointmentNoticeChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_duty_events_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AppointmentNoticeChanged.ProtoReflect.Descriptor instead.
+func (*AppointmentNoticeChanged) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_duty_events_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *AppointmentNoticeChanged) GetAdminAppointment() string {
+	if x != nil {
+		return x.AdminAppointment
+	}
+	return ""
+}
+
+func (x *AppointmentNoticeChanged) GetObjection() string {
+	if x != nil {
+		return x.Objection
+	}
+	return ""
+}
+
 var File_guildhall_permission_v1_duty_events_proto protoreflect.FileDescriptor
 
 const file_guildhall_permission_v1_duty_events_proto_rawDesc = "" +
@@ -246,7 +377,15 @@ const file_guildhall_permission_v1_duty_events_proto_rawDesc = "" +
 	"\x1fCertificationRequirementChanged\x12\x12\n" +
 	"\x04role\x18\x01 \x01(\tR\x04role\x12\x16\n" +
 	"\x06course\x18\x02 \x01(\tR\x06course\x12=\n" +
-	"\fenforce_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\venforceTimeB>Z<guildhall.dev/proto/gen/guildhall/permission/v1;permissionv1b\x06proto3"
+	"\fenforce_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\venforceTime\"}\n" +
+	"\x17AdminAppointmentChanged\x12\x1c\n" +
+	"\tappointee\x18\x01 \x01(\tR\tappointee\x12\x12\n" +
+	"\x04role\x18\x02 \x01(\tR\x04role\x12\x1a\n" +
+	"\bresource\x18\x03 \x01(\tR\bresource\x12\x14\n" +
+	"\x05state\x18\x04 \x01(\tR\x05state\"e\n" +
+	"\x18AppointmentNoticeChanged\x12+\n" +
+	"\x11admin_appointment\x18\x01 \x01(\tR\x10adminAppointment\x12\x1c\n" +
+	"\tobjection\x18\x02 \x01(\tR\tobjectionB>Z<guildhall.dev/proto/gen/guildhall/permission/v1;permissionv1b\x06proto3"
 
 var (
 	file_guildhall_permission_v1_duty_events_proto_rawDescOnce sync.Once
@@ -260,16 +399,18 @@ func file_guildhall_permission_v1_duty_events_proto_rawDescGZIP() []byte {
 	return file_guildhall_permission_v1_duty_events_proto_rawDescData
 }
 
-var file_guildhall_permission_v1_duty_events_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_guildhall_permission_v1_duty_events_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_guildhall_permission_v1_duty_events_proto_goTypes = []any{
 	(*DutyAssignmentChanged)(nil),           // 0: guildhall.permission.v1.DutyAssignmentChanged
 	(*TrainingRecordChanged)(nil),           // 1: guildhall.permission.v1.TrainingRecordChanged
 	(*CertificationRequirementChanged)(nil), // 2: guildhall.permission.v1.CertificationRequirementChanged
-	(*timestamppb.Timestamp)(nil),           // 3: google.protobuf.Timestamp
+	(*AdminAppointmentChanged)(nil),         // 3: guildhall.permission.v1.AdminAppointmentChanged
+	(*AppointmentNoticeChanged)(nil),        // 4: guildhall.permission.v1.AppointmentNoticeChanged
+	(*timestamppb.Timestamp)(nil),           // 5: google.protobuf.Timestamp
 }
 var file_guildhall_permission_v1_duty_events_proto_depIdxs = []int32{
-	3, // 0: guildhall.permission.v1.TrainingRecordChanged.expire_time:type_name -> google.protobuf.Timestamp
-	3, // 1: guildhall.permission.v1.CertificationRequirementChanged.enforce_time:type_name -> google.protobuf.Timestamp
+	5, // 0: guildhall.permission.v1.TrainingRecordChanged.expire_time:type_name -> google.protobuf.Timestamp
+	5, // 1: guildhall.permission.v1.CertificationRequirementChanged.enforce_time:type_name -> google.protobuf.Timestamp
 	2, // [2:2] is the sub-list for method output_type
 	2, // [2:2] is the sub-list for method input_type
 	2, // [2:2] is the sub-list for extension type_name
@@ -288,7 +429,7 @@ func file_guildhall_permission_v1_duty_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_permission_v1_duty_events_proto_rawDesc), len(file_guildhall_permission_v1_duty_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -22,6 +22,7 @@ import (
 	"guildhall.dev/pkg/resource"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/api"
+	"guildhall.dev/services/permission/internal/people/appointment"
 	"guildhall.dev/services/permission/internal/people/duty"
 	"guildhall.dev/services/permission/internal/people/qualification"
 )
@@ -33,6 +34,7 @@ type Config struct {
 	api.Config
 	Duties         *duty.Duties
 	Qualifications *qualification.Qualifications
+	Appointments   *appointment.Appointments
 }
 
 // Register registers all services of the package.
@@ -41,6 +43,8 @@ func Register(r grpc.ServiceRegistrar, cfg Config) {
 	permissionv1.RegisterCourseServiceServer(r, courses{cfg})
 	permissionv1.RegisterTrainingRecordServiceServer(r, training{cfg})
 	permissionv1.RegisterCertificationRequirementServiceServer(r, requirements{cfg})
+	permissionv1.RegisterAdminAppointmentServiceServer(r, appointments{cfg})
+	permissionv1.RegisterAppointmentNoticeServiceServer(r, notices{cfg})
 }
 
 // caller returns the name of who is calling.

@@ -12,7 +12,7 @@
 //
 // A record in state PASSED is a certificate, valid until the second of its
 // expire_time, exactly: nobody has to come by and end it, since whoever asks
-// compares the time. The sweep of Due writes down that it is over, and says so
+// compares the time. The sweep of Job writes down that it is over, and says so
 // to others. A certificate is renewed by another record, so that the old one
 // counts until it ends.
 //
@@ -79,7 +79,7 @@ const (
 	byTime      = "time"   // account, or organisation and kind; create time
 	byCourse    = "course" // account, course
 	byCourseUse = "use"    // course
-	byDue       = "due"    // time of what Due does next
+	byDue       = "due"    // when Job has something to do next
 )
 
 // Qualifications are the courses, records and requirements of all

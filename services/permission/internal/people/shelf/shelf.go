@@ -13,6 +13,7 @@ package shelf
 
 import (
 	"iter"
+	"slices"
 	"strings"
 
 	"google.golang.org/genproto/googleapis/api/annotations"
@@ -48,6 +49,9 @@ type Config[T Resource] struct {
 	Indexes []kv.Index[T]
 	// Mutable are the fields that an update may change.
 	Mutable []string
+	// Covered are the verbs of events whose audit entry is that of another
+	// change in the same transaction.
+	Covered []string
 	// Data is what events carry of a resource; nil is nothing.
 	Data func(T) proto.Message
 }
@@ -277,6 +281,7 @@ func (s *Shelf[T]) Delete(tx *change.Tx, name, etag string, check func(T) error)
 func (s *Shelf[T]) Record(tx *change.Tx, past string, v T, fields ...string) {
 	c := change.Change{
 		Resource: v.GetName(), Type: "guildhall.permission." + s.cfg.Noun + "." + past + ".v1", ChangedFields: fields,
+		Covered: slices.Contains(s.cfg.Covered, past),
 	}
 	if s.cfg.Data != nil {
 		c.Data = s.cfg.Data(v)
