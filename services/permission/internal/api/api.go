@@ -20,8 +20,10 @@ import (
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/check"
 	"guildhall.dev/services/permission/internal/decide"
+	"guildhall.dev/services/permission/internal/decision"
 	"guildhall.dev/services/permission/internal/grant"
 	"guildhall.dev/services/permission/internal/role"
+	"guildhall.dev/services/permission/internal/usage"
 )
 
 const organization = resource.Pattern("organizations/{organization}")
@@ -37,6 +39,9 @@ type Config struct {
 	// Appointed returns an active appointment of an account to a role on a
 	// resource, nil for none: what a service gives by it ends with it.
 	Appointed func(r kv.Reader, now time.Time, account, on, role string) (*permissionv1.AdminAppointment, error)
+	// Usage and Decisions are what is kept of answers.
+	Usage     *usage.Recorder
+	Decisions *decision.Log
 	// Clock decides what has expired, where no change says its time.
 	Clock func() time.Time
 }
@@ -44,8 +49,12 @@ type Config struct {
 // Register registers all services of the package.
 func Register(r grpc.ServiceRegistrar, cfg Config) {
 	permissionv1.RegisterRoleServiceServer(r, &roles{cfg})
+	permissionv1.RegisterResourceTypeServiceServer(r, &resourceTypes{cfg})
+	permissionv1.RegisterPropertyServiceServer(r, &properties{cfg})
 	permissionv1.RegisterGrantServiceServer(r, &grants{cfg})
+	permissionv1.RegisterGrantUsageServiceServer(r, &grantUsage{cfg})
 	permissionv1.RegisterCheckServiceServer(r, &checks{cfg})
+	permissionv1.RegisterDecisionServiceServer(r, &decisions{cfg})
 	permissionv1.RegisterPermissionEventServiceServer(r, feed.NewServer(cfg.Journal.Feed))
 	permissionv1.RegisterPermissionAuditServiceServer(r, audit.NewServer(cfg.Journal.Audit))
 }

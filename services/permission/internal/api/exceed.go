@@ -8,7 +8,6 @@ import (
 	"guildhall.dev/pkg/errs"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/decide"
-	"guildhall.dev/services/permission/internal/grant"
 )
 
 const (
@@ -25,10 +24,14 @@ const (
 // what is taken from him at the same moment. The suite's own services give on
 // behalf of nobody.
 func (cfg Config) mayGive(tx *change.Tx, by authn.Caller, resource string, permissions []string, expires int64) error {
+	return cfg.mayGiveBy(cfg.Loader.Snapshot(tx), tx, by, resource, permissions, expires)
+}
+
+// mayGiveBy is mayGive by facts that are not quite those of the transaction.
+func (cfg Config) mayGiveBy(facts decide.Facts, tx *change.Tx, by authn.Caller, resource string, permissions []string, expires int64) error {
 	if by.Kind() == authn.System {
 		return nil
 	}
-	facts := cfg.Loader.Snapshot(tx)
 	home := by.Organization()
 	for _, p := range permissions {
 		q := decide.Question{Subject: by.Name, Permission: p, Resource: resource}
@@ -48,20 +51,14 @@ func (cfg Config) mayGive(tx *change.Tx, by authn.Caller, resource string, permi
 // less than it gives: the rule of CreateGrant, for all that makes grants.
 // Reasons are those of CreateGrant.
 func (cfg Config) Give(tx *change.Tx, by authn.Caller, g *permissionv1.Grant) (*permissionv1.Grant, error) {
-	if err := cfg.Grants.Check(tx, tx.Time, g); err != nil {
-		return nil, err
-	}
-	if err := cfg.mayGrant(tx, by, g); err != nil {
+	if err := cfg.checkGiver(tx, by, g); err != nil {
 		return nil, err
 	}
 	stored, v, err := cfg.Grants.Create(tx, tx.Time, g)
 	if err != nil {
 		return nil, err
 	}
-	tx.Record(change.Change{
-		Resource: stored.GetName(), Type: grantCreated, Data: grant.Event(stored, v),
-		ChangedFields: change.ChangedFields(nil, stored),
-	})
+	recordCreated(tx, stored, v)
 	return stored, nil
 }
 

@@ -42,44 +42,66 @@ func postsOf(organization string) []post {
 // organisation, or to run the installation. Operators are all of one
 // organisation: none gives the role to another's accounts.
 func (s *Grants) keepPost(r kv.Reader, at time.Time, ending *permissionv1.Grant) error {
-	organization := organizationOf(ending.GetName())
-	for _, p := range postsOf(organization) {
-		if ending.GetRole() != p.role || ending.GetResource() != p.resource {
-			continue
-		}
-		f := filling{s, r, at, organization, p, nil}
-		if err := f.findBars(""); err != nil {
-			return err
-		}
-		fills, err := f.fills(ending)
-		if err != nil || !fills {
-			return err // nothing depends on this one
-		}
-		if filled, err := f.filled(ending.GetName()); err != nil || filled {
-			return err
-		}
-		return errs.New(errs.Precondition, p.reason, p.ended)
+	p, fills, err := s.filledBy(r, at, ending)
+	if err != nil || !fills {
+		return err // nothing depends on this one
 	}
-	return nil
+	return s.checkPost(r, at, organizationOf(ending.GetName()), p, ending.GetName())
 }
 
-// keepPosts refuses a grant that denies, and is stored already, when it leaves
-// nobody to fill a post that is filled without it. One that ends, or counts
-// under a condition only, could be the end of it as well.
-func (s *Grants) keepPosts(r kv.Reader, at time.Time, denying *permissionv1.Grant) error {
-	organization := organizationOf(denying.GetName())
+// filledBy returns the post that the grant fills, and whether it does.
+func (s *Grants) filledBy(r kv.Reader, at time.Time, g *permissionv1.Grant) (post, bool, error) {
+	organization := organizationOf(g.GetName())
 	for _, p := range postsOf(organization) {
-		if denying.GetResource() != p.resource {
+		if g.GetRole() != p.role || g.GetResource() != p.resource {
 			continue
 		}
-		f := filling{s, r, at, organization, p, nil}
-		if err := f.findBars(""); err != nil {
+		f := filling{s: s, r: r, at: at, organization: organization, post: p}
+		if err := f.findBars(nil); err != nil {
+			return p, false, err
+		}
+		fills, err := f.fills(g)
+		return p, fills, err
+	}
+	return post{}, false, nil
+}
+
+// checkPost refuses unless a grant of the organisation, other than the one
+// named, fills the post.
+func (s *Grants) checkPost(r kv.Reader, at time.Time, organization string, p post, without string) error {
+	f := filling{s: s, r: r, at: at, organization: organization, post: p}
+	if err := f.findBars(nil); err != nil {
+		return err
+	}
+	if filled, err := f.filled(without); err != nil || filled {
+		return err
+	}
+	return errs.New(errs.Precondition, p.reason, p.ended)
+}
+
+// keepPosts refuses grants of one organisation that deny, and are stored
+// already, when together they leave nobody to fill a post that is filled
+// without them. One that ends, or counts under a condition only, could be the
+// end of it as well.
+func (s *Grants) keepPosts(r kv.Reader, at time.Time, organization string, denying ...*permissionv1.Grant) error {
+	for _, p := range postsOf(organization) {
+		var names []string
+		for _, g := range denying {
+			if g.GetResource() == p.resource {
+				names = append(names, g.GetName())
+			}
+		}
+		if names == nil {
+			continue
+		}
+		f := filling{s: s, r: r, at: at, organization: organization, post: p}
+		if err := f.findBars(nil); err != nil {
 			return err
 		}
 		if after, err := f.filled(""); err != nil || after {
 			return err
 		}
-		if err := f.findBars(denying.GetName()); err != nil {
+		if err := f.findBars(names); err != nil {
 			return err
 		}
 		if before, err := f.filled(""); err != nil || !before {
@@ -94,8 +116,8 @@ func (s *Grants) keepPosts(r kv.Reader, at time.Time, denying *permissionv1.Gran
 // organisation for good. A change of a role that is denied to somebody may end
 // that.
 func (s *Grants) Administered(r kv.Reader, at time.Time, organization string) (bool, error) {
-	f := filling{s, r, at, organization, postsOf(organization)[0], nil}
-	if err := f.findBars(""); err != nil {
+	f := filling{s: s, r: r, at: at, organization: organization, post: postsOf(organization)[0]}
+	if err := f.findBars(nil); err != nil {
 		return false, err
 	}
 	return f.filled("")
@@ -112,9 +134,9 @@ type filling struct {
 	bars []string
 }
 
-// findBars looks for grants that deny, except for the one named. A post is on
-// a name that is below no other, so they are on that very name.
-func (f *filling) findBars(except string) error {
+// findBars looks for grants that deny, except for those named. A post is on a
+// name that is below no other, so they are on that very name.
+func (f *filling) findBars(except []string) error {
 	f.bars = nil
 	prefix := kv.Key{kv.String(f.organization), kv.String(f.post.resource)}
 	for rec, err := range f.s.table.Scan(f.r, kv.Query{Index: byDeny, Prefix: prefix}) {
@@ -122,7 +144,7 @@ func (f *filling) findBars(except string) error {
 			return err
 		}
 		g := rec.Value
-		if g.GetName() == except || f.expired(g) {
+		if slices.Contains(except, g.GetName()) || f.expired(g) {
 			continue
 		}
 		set, err := f.s.roles.Set(f.r, g.GetRole())
