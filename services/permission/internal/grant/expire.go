@@ -16,17 +16,18 @@ func (w Word) expireTime() *timestamppb.Timestamp {
 	return &timestamppb.Timestamp{Seconds: w.Expires}
 }
 
-// EndManaged lets what a service said that a subject holds allow nothing from
-// the time on: the role on the very resource. The service's own next word, which
-// it owes, replaces it; until then nothing counts that rests on a role that is
-// over. Both grants of the Effect are nil when there is no such grant.
-func (s *Grants) EndManaged(tx kv.Tx, at time.Time, subject, resource, role string) (Effect, error) {
+// LimitManaged says when what a service gave a subject ends: the role on the
+// very resource; nil is never. The service's next word, which it owes when the
+// role is over, replaces it; until then nothing counts that rests on the role.
+// Both grants of the Effect are nil when there is nothing to change.
+func (s *Grants) LimitManaged(tx kv.Tx, at time.Time, subject, resource, role string, ends *timestamppb.Timestamp) (Effect, error) {
 	var found string
 	for g, err := range s.Of(tx, subject) {
 		if err != nil {
 			return Effect{}, err
 		}
-		if g.GetManagedBy() != "" && g.GetResource() == resource && g.GetRole() == role {
+		if g.GetManagedBy() != "" && g.GetResource() == resource && g.GetRole() == role &&
+			g.GetExpireTime().GetSeconds() != ends.GetSeconds() {
 			found = g.GetName()
 		}
 	}
@@ -36,7 +37,7 @@ func (s *Grants) EndManaged(tx kv.Tx, at time.Time, subject, resource, role stri
 	var e Effect
 	rec, err := s.table.Modify(tx, keyOf(found), "", func(g *permissionv1.Grant) error {
 		e.Before = &permissionv1.Grant{Name: g.GetName(), ExpireTime: g.GetExpireTime()}
-		g.ExpireTime = &timestamppb.Timestamp{Seconds: at.Unix()}
+		g.ExpireTime = ends
 		return nil
 	})
 	if err != nil {

@@ -229,8 +229,9 @@ func (x *CertificationRequirementChanged) GetEnforceTime() *timestamppb.Timestam
 }
 
 // With "guildhall.permission.admin_appointment.{verb}.v1", where the verb is
-// created, updated, notified, activated, cancelled or ended. When it is ended,
-// the service that gives the role takes it away.
+// created, updated, notified, activated, superseded (by another appointment to
+// the same), cancelled or ended. When it is ended, the service that gives the
+// role takes it away.
 type AdminAppointmentChanged struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who is appointed.

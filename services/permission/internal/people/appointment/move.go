@@ -122,8 +122,11 @@ func (s *Appointments) Activate(tx *change.Tx, name, etag string, give func(*per
 			return err
 		}
 		a.State, a.ActivateTime = active, timestamppb.New(tx.Time)
+		if err := s.supersede(tx, a); err != nil {
+			return err
+		}
 		if s.roles.Manager(a.GetRole()) != "" {
-			return nil
+			return s.limit(tx, a, a.GetExpireTime())
 		}
 		given, err := give(&permissionv1.Grant{
 			Name: resource.Parent(name) + "/grants/" + tx.NewID(), Subject: a.GetAppointee(), Role: a.GetRole(),
@@ -132,6 +135,23 @@ func (s *Appointments) Activate(tx *change.Tx, name, etag string, give func(*per
 		a.Grant = given.GetName()
 		return err
 	})
+}
+
+// supersede ends another active appointment to the same: from now on the role
+// rests on the new one.
+func (s *Appointments) supersede(tx *change.Tx, by *permissionv1.AdminAppointment) error {
+	other, err := s.Appointed(tx, tx.Time, by.GetAppointee(), by.GetResource(), by.GetRole())
+	if err != nil || other == nil {
+		return err
+	}
+	_, err = s.appointments.Move(tx, other.GetName(), "", "superseded", func(a *permissionv1.AdminAppointment) error {
+		a.State, a.EndTime = ended, timestamppb.New(tx.Time)
+		if a.GetGrant() == "" {
+			return nil
+		}
+		return s.revoke(tx, a.GetGrant())
+	})
+	return err
 }
 
 // Cancel gives up an appointment that is not active. Reasons:
@@ -158,7 +178,7 @@ func (s *Appointments) End(tx *change.Tx, name, etag string) (*permissionv1.Admi
 		if a.GetGrant() != "" {
 			return s.revoke(tx, a.GetGrant())
 		}
-		return s.endManaged(tx, a)
+		return s.limit(tx, a, &timestamppb.Timestamp{Seconds: tx.Time.Unix()})
 	})
 }
 
@@ -175,9 +195,9 @@ func (s *Appointments) revoke(tx *change.Tx, name string) error {
 	return nil
 }
 
-// endManaged lets the role that a service gave count no more.
-func (s *Appointments) endManaged(tx *change.Tx, a *permissionv1.AdminAppointment) error {
-	e, err := s.grants.EndManaged(tx, tx.Time, a.GetAppointee(), a.GetResource(), a.GetRole())
+// limit lets the role that a service gave end at a time; nil is never.
+func (s *Appointments) limit(tx *change.Tx, a *permissionv1.AdminAppointment, ends *timestamppb.Timestamp) error {
+	e, err := s.grants.LimitManaged(tx, tx.Time, a.GetAppointee(), a.GetResource(), a.GetRole(), ends)
 	if err != nil || e.After == nil {
 		return err
 	}
