@@ -29,6 +29,7 @@ import (
 	"guildhall.dev/services/permission/internal/decide"
 	"guildhall.dev/services/permission/internal/grant"
 	"guildhall.dev/services/permission/internal/mirror"
+	peopleapi "guildhall.dev/services/permission/internal/people/api"
 	"guildhall.dev/services/permission/internal/revision"
 	"guildhall.dev/services/permission/internal/role"
 	"guildhall.dev/services/permission/internal/subject"
@@ -73,6 +74,7 @@ type Service struct {
 	mirror   *mirror.Mirror
 	identity *feed.Consumer
 	api      api.Config
+	people   *peopleapi.Change
 }
 
 var (
@@ -92,13 +94,15 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error)
 	roles := role.New(role.NewCatalogue(authz.Catalogue()))
 	subjects := subject.New()
 	grants := grant.New(roles, subjects)
-	tables := slices.Concat(kv.RawTables(roles, subjects, grants), change.Tables(), revision.Tables(), mirror.Tables())
+	rules := decide.New(roles)
+	loader := &decide.Loader{Grants: grants, Subjects: subjects, Roles: roles}
+	people := newPeople(roles, subjects, grants, api.Config{Rules: rules, Loader: loader}.MayGive)
+	tables := slices.Concat(kv.RawTables(roles, subjects, grants), people.Tables(), change.Tables(), revision.Tables(), mirror.Tables())
 	store, err := kit.OpenStore(ctx, tables, nil)
 	if err != nil {
 		return nil, err
 	}
-	loader := &decide.Loader{Grants: grants, Subjects: subjects, Roles: roles}
-	s := &Service{}
+	s := &Service{people: people}
 	if s.cache, err = cache.New(cache.Config{
 		Store: store, Loader: loader, MemoryBytes: uint64(cfg.CacheSize),
 		Redis: kit.Redis, Ring: kit.Ring, RedisTTL: cfg.RedisTTL, Meter: kit.Meter, Logger: kit.Logger,
@@ -109,7 +113,7 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error)
 	if s.journal, err = journal.New(ctx, kit, s.cache.Writes()); err != nil {
 		return nil, err
 	}
-	rules := decide.New(roles)
+	people.Journal, people.Logger, people.Clock = s.journal, kit.Logger, kit.Clock
 	if s.checker, err = check.New(check.Config{Cache: s.cache, Rules: rules, Clock: kit.Clock, Meter: kit.Meter}); err != nil {
 		return nil, err
 	}
@@ -146,7 +150,10 @@ func (s *Service) follow(kit *serve.Kit, identity grpc.ClientConnInterface) erro
 func (s *Service) Name() string { return Name }
 
 // Register implements serve.Service.
-func (s *Service) Register(r grpc.ServiceRegistrar) { api.Register(r, s.api) }
+func (s *Service) Register(r grpc.ServiceRegistrar) {
+	api.Register(r, s.api)
+	s.people.Register(r)
+}
 
 // Checker implements serve.CheckSource: this process asks itself.
 func (s *Service) Checker() authz.Checker { return s.checker }
@@ -162,6 +169,7 @@ func (s *Service) Run(ctx context.Context) error {
 	g.Go(func() error { return s.journal.Run(ctx) })
 	g.Go(func() error { return s.identity.Run(ctx) })
 	g.Go(func() error { return s.mirror.Run(ctx) })
+	g.Go(func() error { return s.people.Run(ctx) })
 	g.Go(func() error { s.cache.Run(ctx); return nil })
 	return g.Wait()
 }

@@ -91,6 +91,9 @@ func builtIns() []builtIn {
 			"identity.customers.get", "identity.staff.get", "identity.sessions.list", "identity.sessions.revoke",
 			"feedback.complaints.create", "feedback.complaints.get", "feedback.complaints.list",
 			"feedback.complaints.accept", "feedback.complaints.dispute", "feedback.complaints.withdraw",
+			"permission.permissionChangeRequests.create", "permission.permissionChangeRequests.get",
+			"permission.permissionChangeRequests.list", "permission.permissionChangeRequests.withdraw",
+			"permission.notices.get", "permission.notices.list", "permission.notices.acknowledge",
 		},
 	}, {
 		name: Staff, title: "Staff",
