@@ -20,9 +20,8 @@ var chineseKinds = [...]text{
 	errs.OutOfRange:       {"超出范围", "请求的位置不存在。"},
 }
 
-// chineseReasons are the texts of reasons. A test holds them against the
-// reasons that the protos' comments promise.
-var chineseReasons = map[string]text{
+// chineseGeneral are the texts of most reasons; see chineseReasons for all.
+var chineseGeneral = map[string]text{
 	// The edge.
 	RouteNotFound:          {"地址不存在", "没有这个接口地址。"},
 	MethodNotAllowed:       {"方法不允许", "该地址不支持此请求方法，可用的方法见 Allow 响应头。"},
