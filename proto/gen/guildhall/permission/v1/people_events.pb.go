@@ -192,6 +192,183 @@ func (x *ApprovalPolicyChanged) GetRole() string {
 	return ""
 }
 
+// With "guildhall.permission.access_review.created.v1" and
+// "guildhall.permission.access_review.state_changed.v1".
+type AccessReviewChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The state before; empty at creation.
+	From string `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	// The state now.
+	To            string `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccessReviewChanged) Reset() {
+	*x = AccessReviewChanged{}
+	mi := &file_guildhall_permission_v1_people_events_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccessReviewChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccessReviewChanged) ProtoMessage() {}
+
+func (x *AccessReviewChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_people_events_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccessReviewChanged.ProtoReflect.Descriptor instead.
+func (*AccessReviewChanged) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_people_events_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *AccessReviewChanged) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *AccessReviewChanged) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+// With "guildhall.permission.access_review.reminder_due.v1": one for each
+// reviewer with open items.
+type AccessReviewReminder struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who is to decide.
+	Reviewer string `protobuf:"bytes,1,opt,name=reviewer,proto3" json:"reviewer,omitempty"`
+	// How many items wait for it.
+	OpenItems int32 `protobuf:"varint,2,opt,name=open_items,json=openItems,proto3" json:"open_items,omitempty"`
+	// They are past their due time.
+	Overdue       bool `protobuf:"varint,3,opt,name=overdue,proto3" json:"overdue,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccessReviewReminder) Reset() {
+	*x = AccessReviewReminder{}
+	mi := &file_guildhall_permission_v1_people_events_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccessReviewReminder) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccessReviewReminder) ProtoMessage() {}
+
+func (x *AccessReviewReminder) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_people_events_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccessReviewReminder.ProtoReflect.Descriptor instead.
+func (*AccessReviewReminder) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_people_events_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *AccessReviewReminder) GetReviewer() string {
+	if x != nil {
+		return x.Reviewer
+	}
+	return ""
+}
+
+func (x *AccessReviewReminder) GetOpenItems() int32 {
+	if x != nil {
+		return x.OpenItems
+	}
+	return 0
+}
+
+func (x *AccessReviewReminder) GetOverdue() bool {
+	if x != nil {
+		return x.Overdue
+	}
+	return false
+}
+
+// With "guildhall.permission.access_review_item.decided.v1" and
+// "guildhall.permission.access_review_item.reassigned.v1".
+type AccessReviewItemChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The grant.
+	Grant string `protobuf:"bytes,1,opt,name=grant,proto3" json:"grant,omitempty"`
+	// As in "REVOKE"; empty when nobody has decided.
+	Decision      string `protobuf:"bytes,2,opt,name=decision,proto3" json:"decision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccessReviewItemChanged) Reset() {
+	*x = AccessReviewItemChanged{}
+	mi := &file_guildhall_permission_v1_people_events_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccessReviewItemChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccessReviewItemChanged) ProtoMessage() {}
+
+func (x *AccessReviewItemChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_people_events_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccessReviewItemChanged.ProtoReflect.Descriptor instead.
+func (*AccessReviewItemChanged) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_people_events_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *AccessReviewItemChanged) GetGrant() string {
+	if x != nil {
+		return x.Grant
+	}
+	return ""
+}
+
+func (x *AccessReviewItemChanged) GetDecision() string {
+	if x != nil {
+		return x.Decision
+	}
+	return ""
+}
+
 var File_guildhall_permission_v1_people_events_proto protoreflect.FileDescriptor
 
 const file_guildhall_permission_v1_people_events_proto_rawDesc = "" +
@@ -205,7 +382,18 @@ const file_guildhall_permission_v1_people_events_proto_rawDesc = "" +
 	"\rNoticeChanged\x12\x14\n" +
 	"\x05about\x18\x01 \x01(\tR\x05about\"+\n" +
 	"\x15ApprovalPolicyChanged\x12\x12\n" +
-	"\x04role\x18\x01 \x01(\tR\x04roleB>Z<guildhall.dev/proto/gen/guildhall/permission/v1;permissionv1b\x06proto3"
+	"\x04role\x18\x01 \x01(\tR\x04role\"9\n" +
+	"\x13AccessReviewChanged\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\tR\x04from\x12\x0e\n" +
+	"\x02to\x18\x02 \x01(\tR\x02to\"k\n" +
+	"\x14AccessReviewReminder\x12\x1a\n" +
+	"\breviewer\x18\x01 \x01(\tR\breviewer\x12\x1d\n" +
+	"\n" +
+	"open_items\x18\x02 \x01(\x05R\topenItems\x12\x18\n" +
+	"\aoverdue\x18\x03 \x01(\bR\aoverdue\"K\n" +
+	"\x17AccessReviewItemChanged\x12\x14\n" +
+	"\x05grant\x18\x01 \x01(\tR\x05grant\x12\x1a\n" +
+	"\bdecision\x18\x02 \x01(\tR\bdecisionB>Z<guildhall.dev/proto/gen/guildhall/permission/v1;permissionv1b\x06proto3"
 
 var (
 	file_guildhall_permission_v1_people_events_proto_rawDescOnce sync.Once
@@ -219,11 +407,14 @@ func file_guildhall_permission_v1_people_events_proto_rawDescGZIP() []byte {
 	return file_guildhall_permission_v1_people_events_proto_rawDescData
 }
 
-var file_guildhall_permission_v1_people_events_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_guildhall_permission_v1_people_events_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_guildhall_permission_v1_people_events_proto_goTypes = []any{
-	(*ChangeRequestChanged)(nil),  // 0: guildhall.permission.v1.ChangeRequestChanged
-	(*NoticeChanged)(nil),         // 1: guildhall.permission.v1.NoticeChanged
-	(*ApprovalPolicyChanged)(nil), // 2: guildhall.permission.v1.ApprovalPolicyChanged
+	(*ChangeRequestChanged)(nil),    // 0: guildhall.permission.v1.ChangeRequestChanged
+	(*NoticeChanged)(nil),           // 1: guildhall.permission.v1.NoticeChanged
+	(*ApprovalPolicyChanged)(nil),   // 2: guildhall.permission.v1.ApprovalPolicyChanged
+	(*AccessReviewChanged)(nil),     // 3: guildhall.permission.v1.AccessReviewChanged
+	(*AccessReviewReminder)(nil),    // 4: guildhall.permission.v1.AccessReviewReminder
+	(*AccessReviewItemChanged)(nil), // 5: guildhall.permission.v1.AccessReviewItemChanged
 }
 var file_guildhall_permission_v1_people_events_proto_depIdxs = []int32{
 	0, // [0:0] is the sub-list for method output_type
@@ -244,7 +435,7 @@ func file_guildhall_permission_v1_people_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_permission_v1_people_events_proto_rawDesc), len(file_guildhall_permission_v1_people_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
