@@ -7,6 +7,8 @@ import "maps"
 var chineseReasons = merge(
 	chineseGeneral,
 	chineseChange,
+	chineseRoles,
+	chineseBulk,
 )
 
 // merge returns the texts of all parts. A reason is in one of them.

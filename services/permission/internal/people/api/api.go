@@ -6,11 +6,14 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/metric"
 	"google.golang.org/grpc"
 
 	"guildhall.dev/pkg/authn"
@@ -18,29 +21,54 @@ import (
 	"guildhall.dev/pkg/filter"
 	"guildhall.dev/pkg/journal"
 	"guildhall.dev/pkg/resource"
+	"guildhall.dev/pkg/serve"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/people/notice"
 	"guildhall.dev/services/permission/internal/people/policy"
 	"guildhall.dev/services/permission/internal/people/request"
+	"guildhall.dev/services/permission/internal/people/review"
 	"guildhall.dev/services/permission/internal/subject"
 )
 
 const organization = resource.Pattern("organizations/{organization}")
 
-// Change serves change requests, their policies and their notices. All fields
-// are required.
+// Change serves change requests, their policies and their notices, and access
+// reviews. All exported fields are required.
 type Change struct {
 	Requests *request.Requests
 	Policies *policy.Policies
 	Notices  *notice.Notices
-	Journal  *journal.Journal
-	Logger   *slog.Logger
-	Clock    func() time.Time
+	Reviews  *review.Reviews
+
+	// Set by Open.
+	journal *journal.Journal
+	logger  *slog.Logger
+	clock   func() time.Time
+	overdue atomic.Int64 // items of reviews, as of the last sweep
 }
 
 // Tables returns the raw tables of the centres, for kv.Options.
 func (c *Change) Tables() []string {
-	return slices.Concat(c.Requests.Tables(), c.Policies.Tables(), c.Notices.Tables())
+	return slices.Concat(c.Requests.Tables(), c.Policies.Tables(), c.Notices.Tables(), c.Reviews.Tables())
+}
+
+// Open gives the centres the store that has their tables. Call it before
+// Register and Run.
+func (c *Change) Open(j *journal.Journal, kit *serve.Kit) error {
+	c.journal, c.logger, c.clock = j, kit.Logger, kit.Clock
+	if kit.Meter == nil {
+		return nil
+	}
+	_, err := kit.Meter.Int64ObservableGauge("guildhall.permission.reviews.overdue",
+		metric.WithDescription("Items of active access reviews that nobody decided about in time."),
+		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
+			o.Observe(c.overdue.Load())
+			return nil
+		}))
+	if err != nil {
+		return fmt.Errorf("metric of reviews: %w", err)
+	}
+	return nil
 }
 
 // Register registers the handlers.
@@ -48,6 +76,7 @@ func (c *Change) Register(r grpc.ServiceRegistrar) {
 	permissionv1.RegisterPermissionChangeRequestServiceServer(r, &requests{c})
 	permissionv1.RegisterApprovalPolicyServiceServer(r, &policies{c})
 	permissionv1.RegisterNoticeServiceServer(r, &notices{c})
+	permissionv1.RegisterAccessReviewServiceServer(r, &reviews{c})
 }
 
 // caller returns who is calling; the zero Caller outside of a call.

@@ -18,7 +18,7 @@ func (s *notices) GetNotice(ctx context.Context, req *permissionv1.GetNoticeRequ
 	if err := notice.Check(req.GetName()); err != nil {
 		return nil, err
 	}
-	return journal.Read(ctx, s.Journal, func(r kv.Reader) (*permissionv1.Notice, error) {
+	return journal.Read(ctx, s.journal, func(r kv.Reader) (*permissionv1.Notice, error) {
 		return s.Notices.Get(r, req.GetName())
 	})
 }
@@ -36,7 +36,7 @@ func (s *notices) ListNotices(ctx context.Context, req *permissionv1.ListNotices
 	if t, ok := terms.Lookup("acknowledged"); ok {
 		sort = &t.Bool
 	}
-	items, next, err := journal.List(ctx, s.Journal, req, []string{"ListNotices", req.GetParent(), req.GetFilter()},
+	items, next, err := journal.List(ctx, s.journal, req, []string{"ListNotices", req.GetParent(), req.GetFilter()},
 		func(r kv.Reader, after []byte, limit int) ([]*permissionv1.Notice, []byte, error) {
 			return s.Notices.List(r, req.GetParent(), sort, after, limit)
 		})
@@ -53,7 +53,7 @@ func (s *notices) AcknowledgeNotice(ctx context.Context, req *permissionv1.Ackno
 		return nil, err
 	}
 	by := caller(ctx).Name
-	return change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.Notice, error) {
+	return change.Do(ctx, s.journal.Changes, req, func(tx *change.Tx) (*permissionv1.Notice, error) {
 		n, first, err := s.Notices.Acknowledge(tx, req.GetName(), req.GetEtag(), by)
 		if err != nil || !first {
 			return n, err

@@ -17,7 +17,7 @@ func (s *policies) CreateApprovalPolicy(ctx context.Context, req *permissionv1.C
 	if _, err := organization.Parse("parent", req.GetParent()); err != nil {
 		return nil, err
 	}
-	return change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.ApprovalPolicy, error) {
+	return change.Do(ctx, s.journal.Changes, req, func(tx *change.Tx) (*permissionv1.ApprovalPolicy, error) {
 		return s.Policies.Create(tx, req.GetParent(), req.GetApprovalPolicyId(), req.GetApprovalPolicy())
 	})
 }
@@ -27,7 +27,7 @@ func (s *policies) GetApprovalPolicy(ctx context.Context, req *permissionv1.GetA
 	if _, err := policy.Pattern.Parse("name", req.GetName()); err != nil {
 		return nil, err
 	}
-	return journal.Read(ctx, s.Journal, func(r kv.Reader) (*permissionv1.ApprovalPolicy, error) {
+	return journal.Read(ctx, s.journal, func(r kv.Reader) (*permissionv1.ApprovalPolicy, error) {
 		return s.Policies.Get(r, req.GetName())
 	})
 }
@@ -37,7 +37,7 @@ func (s *policies) ListApprovalPolicies(ctx context.Context, req *permissionv1.L
 	if _, err := organization.Parse("parent", req.GetParent()); err != nil {
 		return nil, err
 	}
-	items, next, err := journal.List(ctx, s.Journal, req, []string{"ListApprovalPolicies", req.GetParent()},
+	items, next, err := journal.List(ctx, s.journal, req, []string{"ListApprovalPolicies", req.GetParent()},
 		func(r kv.Reader, after []byte, limit int) ([]*permissionv1.ApprovalPolicy, []byte, error) {
 			return s.Policies.List(r, req.GetParent(), after, limit)
 		})
@@ -56,7 +56,7 @@ func (s *policies) UpdateApprovalPolicy(ctx context.Context, req *permissionv1.U
 	if err != nil {
 		return nil, err
 	}
-	return change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.ApprovalPolicy, error) {
+	return change.Do(ctx, s.journal.Changes, req, func(tx *change.Tx) (*permissionv1.ApprovalPolicy, error) {
 		return s.Policies.Update(tx, req.GetApprovalPolicy(), mask)
 	})
 }
@@ -66,7 +66,7 @@ func (s *policies) DeleteApprovalPolicy(ctx context.Context, req *permissionv1.D
 	if _, err := policy.Pattern.Parse("name", req.GetName()); err != nil {
 		return nil, err
 	}
-	return change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.ApprovalPolicy, error) {
+	return change.Do(ctx, s.journal.Changes, req, func(tx *change.Tx) (*permissionv1.ApprovalPolicy, error) {
 		return s.Policies.Delete(tx, req.GetName(), req.GetEtag())
 	})
 }

@@ -31,7 +31,7 @@ func (s *requests) GetPermissionChangeRequest(ctx context.Context, req *permissi
 	if err := request.CheckName(req.GetName()); err != nil {
 		return nil, err
 	}
-	return journal.Read(ctx, s.Journal, func(r kv.Reader) (*permissionv1.PermissionChangeRequest, error) {
+	return journal.Read(ctx, s.journal, func(r kv.Reader) (*permissionv1.PermissionChangeRequest, error) {
 		return s.Requests.Get(r, req.GetName())
 	})
 }
@@ -48,7 +48,7 @@ func (s *requests) ListPermissionChangeRequests(ctx context.Context, req *permis
 	if err != nil {
 		return nil, err
 	}
-	items, next, err := journal.List(ctx, s.Journal, req, []string{"ListPermissionChangeRequests", parent, req.GetFilter()},
+	items, next, err := journal.List(ctx, s.journal, req, []string{"ListPermissionChangeRequests", parent, req.GetFilter()},
 		func(r kv.Reader, after []byte, limit int) ([]*permissionv1.PermissionChangeRequest, []byte, error) {
 			if approver != "" {
 				return s.Requests.Inbox(r, parent, approver, after, limit)
@@ -133,7 +133,7 @@ func (s *requests) SummarizePermissionChangeRequests(ctx context.Context, req *p
 	if _, err := organization.Parse("parent", req.GetParent()); err != nil {
 		return nil, err
 	}
-	until, err := instant("end_time", req.GetEndTime(), s.Clock())
+	until, err := instant("end_time", req.GetEndTime(), s.clock())
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +142,7 @@ func (s *requests) SummarizePermissionChangeRequests(ctx context.Context, req *p
 	if err != nil {
 		return nil, err
 	}
-	return journal.Read(ctx, s.Journal, func(r kv.Reader) (*permissionv1.SummarizePermissionChangeRequestsResponse, error) {
+	return journal.Read(ctx, s.journal, func(r kv.Reader) (*permissionv1.SummarizePermissionChangeRequestsResponse, error) {
 		return s.Requests.Summarize(r, req.GetParent(), from, until)
 	})
 }
@@ -174,11 +174,11 @@ func (s *requests) do(ctx context.Context, req proto.Message, fn func(tx *change
 			return nil, err
 		}
 	}
-	v, err := change.Do(ctx, s.Journal.Changes, req, fn)
+	v, err := change.Do(ctx, s.journal.Changes, req, fn)
 	switch reason := errs.ReasonOf(err); reason {
 	case "GRANT_EXCEEDS_CALLER", "SELF_APPROVAL", "SELF_VERIFICATION", "NOT_AN_APPROVER":
 		if named, ok := req.(interface{ GetName() string }); ok {
-			s.Journal.Audit.Denied(ctx, named.GetName(), reason)
+			s.journal.Audit.Denied(ctx, named.GetName(), reason)
 		}
 	}
 	return v, err

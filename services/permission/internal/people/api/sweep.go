@@ -15,8 +15,11 @@ const (
 	sweepBatch = 100
 )
 
-// expireAction names the end of a request by its deadline in the audit log.
-const expireAction = "permission.permissionChangeRequests.expire"
+// Names of what the service does by itself, in the audit log.
+const (
+	expireAction  = "permission.permissionChangeRequests.expire"
+	advanceAction = "permission.accessReviews.advance"
+)
 
 // Run does what deadlines need done, until ctx ends. Replicas may do so at
 // once: they find each other's work done.
@@ -25,7 +28,7 @@ func (c *Change) Run(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		if err := c.Sweep(ctx); err != nil && ctx.Err() == nil {
-			c.Logger.WarnContext(ctx, "deadlines of change requests were not kept; trying again", "error", err)
+			c.logger.WarnContext(ctx, "deadlines of change requests and reviews were not kept; trying again", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -35,28 +38,47 @@ func (c *Change) Run(ctx context.Context) error {
 	}
 }
 
-// Sweep ends the requests whose stage is over.
+// Sweep ends the requests whose stage is over, and takes reviews as far as they
+// go by themselves.
 func (c *Change) Sweep(ctx context.Context) error {
+	err := c.each(ctx, c.Requests.Due, expireAction, func(tx *change.Tx, name string) (bool, error) {
+		return false, c.Requests.Expire(tx, name)
+	})
+	if err != nil {
+		return err
+	}
+	if err := c.each(ctx, c.Reviews.Due, advanceAction, c.Reviews.Advance); err != nil {
+		return err
+	}
+	return c.journal.Store.View(ctx, func(r kv.Reader) error {
+		items, err := c.Reviews.Overdue(r, c.clock())
+		c.overdue.Store(items)
+		return err
+	})
+}
+
+// each does something to all that is due, one transaction at a time, and does it
+// again where there is more.
+func (c *Change) each(ctx context.Context, dueAt func(kv.Reader, time.Time, int) ([]string, error), action string, do func(*change.Tx, string) (more bool, err error)) error {
 	for {
-		due, err := c.due(ctx)
+		var due []string
+		err := c.journal.Store.View(ctx, func(r kv.Reader) (err error) {
+			due, err = dueAt(r, c.clock(), sweepBatch)
+			return err
+		})
 		if err != nil || len(due) == 0 {
 			return err
 		}
 		for _, name := range due {
-			err := change.DoSystem(ctx, c.Journal.Changes, expireAction, func(tx *change.Tx) error {
-				return c.Requests.Expire(tx, name)
-			})
-			if err != nil {
-				return err
+			for more := true; more; {
+				err := change.DoSystem(ctx, c.journal.Changes, action, func(tx *change.Tx) (err error) {
+					more, err = do(tx, name)
+					return err
+				})
+				if err != nil {
+					return err
+				}
 			}
 		}
 	}
-}
-
-func (c *Change) due(ctx context.Context) (names []string, err error) {
-	err = c.Journal.Store.View(ctx, func(r kv.Reader) error {
-		names, err = c.Requests.Due(r, c.Clock(), sweepBatch)
-		return err
-	})
-	return names, err
 }

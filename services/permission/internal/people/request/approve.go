@@ -96,8 +96,8 @@ func (s *Requests) propose(tx *change.Tx, mv *mover, give *permissionv1.WantedGr
 	if err != nil {
 		return err
 	}
-	number, _ := s.Roles.Catalogue().Number(access.GetPermission())
-	if !set.Has(number) || !covers(give.GetResource(), access.GetResource()) {
+	asked, _ := s.Roles.Catalogue().Lookup(access.GetPermission())
+	if !set.Has(asked) || !covers(give.GetResource(), access.GetResource()) {
 		return errs.InvalidField("grant", "GRANT_INSUFFICIENT", "the grant does not give what is asked for; name a role that has the permission, on the resource or above it")
 	}
 	mv.v.Proposal = give
@@ -175,5 +175,9 @@ func (s *Requests) mayGive(tx *change.Tx, v *permissionv1.PermissionChangeReques
 	if err != nil {
 		return err
 	}
-	return s.MayGive(tx, by, g.GetResource(), append(given.GetPermissions(), createGrants), g.GetExpireTime().GetSeconds())
+	needed, err := s.Roles.Expand(tx, organizationOf(v.GetName()), given)
+	if err != nil {
+		return err
+	}
+	return s.MayGive(tx, by, g.GetResource(), append(needed, createGrants), g.GetExpireTime().GetSeconds())
 }

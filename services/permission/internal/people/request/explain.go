@@ -45,7 +45,11 @@ func (s *Requests) explainGrant(r kv.Reader, mv *mover, g *permissionv1.Grant, e
 		t.line("限制：您不能再通过此授权进行任何操作；其他授权不受影响。",
 			"Limits: this grant lets you do nothing any more; others are as they were.")
 	} else {
-		explainScope(&t, title, given, g)
+		names, err := s.Roles.Expand(r, organizationOf(mv.v.GetName()), given)
+		if err != nil {
+			return explanation{}, err
+		}
+		explainScope(&t, title, given.GetDescription(), names, g)
 	}
 	explainSupport(&t, mv)
 	heading := &permissionv1.LocalText{ZhCn: "权限已变更：新增角色“" + title + "”", En: "Your permissions changed: " + title + " was granted"}
@@ -56,12 +60,11 @@ func (s *Requests) explainGrant(r kv.Reader, mv *mover, g *permissionv1.Grant, e
 }
 
 // explainScope says what a new grant gives and where it ends.
-func explainScope(t *text, title string, given *permissionv1.Role, g *permissionv1.Grant) {
+func explainScope(t *text, title, purpose string, names []string, g *permissionv1.Grant) {
 	t.line("已授予角色“"+title+"”，对象："+g.GetSubject()+"。", "The role "+title+" was granted to "+g.GetSubject()+".")
-	if d := given.GetDescription(); d != "" {
-		t.line("用途："+d, "What it is for: "+d)
+	if purpose != "" {
+		t.line("用途："+purpose, "What it is for: "+purpose)
 	}
-	names := given.GetPermissions()
 	shown := strings.Join(names[:min(len(names), listed)], ", ")
 	if more := len(names) - listed; more > 0 {
 		t.line(fmt.Sprintf("可执行的操作：%s 等 %d 项。", shown, len(names)), fmt.Sprintf("What it allows: %s and %d more.", shown, more))

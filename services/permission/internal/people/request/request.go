@@ -186,10 +186,24 @@ func (s *Requests) completeRevoke(r kv.Reader, requester string, v *permissionv1
 // resource that no grant could name. It asks about a grant of a role that is
 // always there, so that the rules of names are those of grants.
 func (s *Requests) checkQuestion(r kv.Reader, at time.Time, v *permissionv1.PermissionChangeRequest, field, permission, on string) error {
-	if _, known := s.Roles.Catalogue().Number(permission); !known {
+	if known, err := s.declares(r, organizationOf(v.GetName()), permission); err != nil || !known {
+		if err != nil {
+			return err
+		}
 		return errs.InvalidField(field+".permission", "PERMISSION_UNKNOWN", "name a permission of ListPermissions")
 	}
 	return s.Grants.Check(r, at, grantFor(v, &permissionv1.WantedGrant{Role: role.Admin, Resource: on}, ""))
+}
+
+// declares reports whether the suite, or a resource type of the organisation,
+// declares the permission.
+func (s *Requests) declares(r kv.Reader, organization, permission string) (bool, error) {
+	p, known := s.Roles.Catalogue().Lookup(permission)
+	if !known || !p.IsCustom() {
+		return known, nil
+	}
+	set, err := s.Roles.Set(r, role.Declared(organization))
+	return set.Has(p), err
 }
 
 // grantFor returns the grant that gives the request's subject what is wanted.

@@ -4,13 +4,13 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"iter"
 	"strings"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"guildhall.dev/pkg/kv"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 )
 
@@ -22,18 +22,18 @@ func header() []string {
 	}
 }
 
-// WriteCSV writes a line for each item of a review, by name. The error is that
-// of the store or the writer.
-func (s *Reviews) WriteCSV(w io.Writer, r kv.Reader, review *permissionv1.AccessReview) error {
+// WriteCSV writes a line for each item of a review. The error is that of the
+// items or the writer.
+func WriteCSV(w io.Writer, review *permissionv1.AccessReview, items iter.Seq2[*permissionv1.AccessReviewItem, error]) error {
 	out := csv.NewWriter(w)
 	if err := out.Write(header()); err != nil {
 		return fmt.Errorf("write evidence: %w", err)
 	}
-	for rec, err := range s.items.Scan(r, kv.Query{Prefix: kv.Key{kv.String(review.GetName())}}) {
+	for it, err := range items {
 		if err != nil {
 			return err
 		}
-		line := row(review, rec.Value)
+		line := row(review, it)
 		for i := range line {
 			line[i] = harmless(line[i])
 		}
@@ -81,9 +81,9 @@ func harmless(cell string) string {
 	return cell
 }
 
-// WriteJSON writes one object: the review, and its items by name. The error is
-// that of the store or the writer.
-func (s *Reviews) WriteJSON(w io.Writer, r kv.Reader, review *permissionv1.AccessReview) error {
+// WriteJSON writes one object: the review and its items. The error is that of
+// the items or the writer.
+func WriteJSON(w io.Writer, review *permissionv1.AccessReview, items iter.Seq2[*permissionv1.AccessReviewItem, error]) error {
 	head, err := protojson.Marshal(review)
 	if err != nil {
 		return fmt.Errorf("encode evidence: %w", err)
@@ -92,11 +92,11 @@ func (s *Reviews) WriteJSON(w io.Writer, r kv.Reader, review *permissionv1.Acces
 		return fmt.Errorf("write evidence: %w", err)
 	}
 	first := true
-	for rec, err := range s.items.Scan(r, kv.Query{Prefix: kv.Key{kv.String(review.GetName())}}) {
+	for it, err := range items {
 		if err != nil {
 			return err
 		}
-		item, err := protojson.Marshal(shownItem(rec))
+		item, err := protojson.Marshal(it)
 		if err != nil {
 			return fmt.Errorf("encode evidence: %w", err)
 		}
