@@ -97,6 +97,7 @@ func builtIns() []builtIn {
 			"permission.permissionChangeRequests.create", "permission.permissionChangeRequests.get",
 			"permission.permissionChangeRequests.list", "permission.permissionChangeRequests.withdraw",
 			"permission.notices.get", "permission.notices.list", "permission.notices.acknowledge",
+			"permission.accessReviewItems.list", "permission.accessReviewItems.decide",
 		},
 	}, {
 		name: Staff, title: "Staff",

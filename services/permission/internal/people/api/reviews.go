@@ -2,11 +2,6 @@ package api
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"hash"
-
-	"google.golang.org/grpc"
 
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
@@ -186,4 +181,3 @@ func (s *reviews) ReassignAccessReviewItem(ctx context.Context, req *permissionv
 		return s.Reviews.Reassign(tx, req.GetName(), req.GetEtag(), req.GetReviewer())
 	})
 }
-
