@@ -7,8 +7,10 @@ import "maps"
 var chineseReasons = merge(
 	chineseGeneral,
 	chineseChange,
+	chineseGrants,
 	chineseRoles,
 	chineseBulk,
+	chineseLeases,
 )
 
 // merge returns the texts of all parts. A reason is in one of them.
