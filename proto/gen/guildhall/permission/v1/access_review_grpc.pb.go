@@ -80,7 +80,8 @@ type AccessReviewServiceClient interface {
 	// Streams a review and all its items as a file in parts, for auditors. In CSV
 	// no cell begins with a character that a spreadsheet takes for a formula
 	// (OWASP, CSV Injection). Through the gateway it is NDJSON: join the data of
-	// its lines. Reasons: ACCESS_REVIEW_NOT_FOUND.
+	// its lines. Of a review under way, each item is as it is when it is read.
+	// Reasons: ACCESS_REVIEW_NOT_FOUND.
 	ExportAccessReviewEvidence(ctx context.Context, in *ExportAccessReviewEvidenceRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExportAccessReviewEvidenceResponse], error)
 	// Lists a review's items by name; or, of the account "organizations/acme/staff/s1",
 	// what it has to decide in all active reviews, and everybody may see their
@@ -272,7 +273,8 @@ type AccessReviewServiceServer interface {
 	// Streams a review and all its items as a file in parts, for auditors. In CSV
 	// no cell begins with a character that a spreadsheet takes for a formula
 	// (OWASP, CSV Injection). Through the gateway it is NDJSON: join the data of
-	// its lines. Reasons: ACCESS_REVIEW_NOT_FOUND.
+	// its lines. Of a review under way, each item is as it is when it is read.
+	// Reasons: ACCESS_REVIEW_NOT_FOUND.
 	ExportAccessReviewEvidence(*ExportAccessReviewEvidenceRequest, grpc.ServerStreamingServer[ExportAccessReviewEvidenceResponse]) error
 	// Lists a review's items by name; or, of the account "organizations/acme/staff/s1",
 	// what it has to decide in all active reviews, and everybody may see their

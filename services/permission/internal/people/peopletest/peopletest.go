@@ -20,7 +20,10 @@ import (
 	"guildhall.dev/pkg/testkit"
 	eventv1 "guildhall.dev/proto/gen/guildhall/event/v1"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
+	"guildhall.dev/services/permission/internal/condition"
+	"guildhall.dev/services/permission/internal/decide"
 	"guildhall.dev/services/permission/internal/grant"
+	"guildhall.dev/services/permission/internal/property"
 	"guildhall.dev/services/permission/internal/revision"
 	"guildhall.dev/services/permission/internal/role"
 	"guildhall.dev/services/permission/internal/subject"
@@ -43,6 +46,8 @@ type House struct {
 	Roles    *role.Roles
 	Subjects *subject.Subjects
 	Grants   *grant.Grants
+	Rules    *decide.Rules
+	Loader   *decide.Loader
 	Store    *Breakable
 	Journal  *change.Journal
 	Feed     *feed.Log
@@ -53,14 +58,20 @@ type House struct {
 // centre under test.
 func New(t testing.TB) *House {
 	h := &House{T: t, Roles: role.New(role.NewCatalogue(authz.Catalogue())), Subjects: subject.New(), Now: Start}
-	h.Grants = grant.New(h.Roles, h.Subjects)
+	conditions, err := condition.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Grants = grant.New(h.Roles, h.Subjects, conditions)
+	h.Rules = decide.New(h.Roles, conditions)
+	h.Loader = &decide.Loader{Grants: h.Grants, Subjects: h.Subjects, Roles: h.Roles, Properties: property.New()}
 	return h
 }
 
 // Open opens a store of the engine with all tables.
 func (h *House) Open(engine string, tables []string) {
 	h.T.Helper()
-	all := slices.Concat(kv.RawTables(h.Roles, h.Subjects, h.Grants), tables, change.Tables(), revision.Tables())
+	all := slices.Concat(kv.RawTables(h.Roles, h.Subjects, h.Grants, h.Loader.Properties), tables, change.Tables(), revision.Tables())
 	h.Store = &Breakable{Store: testkit.Store(h.T, engine, "permission", all)}
 	clock := func() time.Time { return h.Now }
 	pages, err := page.NewCodec(make([]byte, page.KeySize))

@@ -138,8 +138,7 @@ func (s *Requests) involved(r kv.Reader, v *permissionv1.PermissionChangeRequest
 	if !subject.IsTeam(v.GetSubject()) {
 		return false, nil
 	}
-	facts, err := s.Subjects.Facts(r, account)
-	return slices.Contains(facts.Teams, v.GetSubject()), err
+	return s.Subjects.IsIn(r, account, v.GetSubject())
 }
 
 // isApprover returns Denied (NOT_AN_APPROVER) unless the policy lets the
@@ -149,12 +148,13 @@ func (s *Requests) isApprover(r kv.Reader, p *permissionv1.ApprovalPolicy, accou
 	if len(names) == 0 || slices.Contains(names, account) {
 		return nil
 	}
-	facts, err := s.Subjects.Facts(r, account)
-	if err != nil {
-		return err
-	}
-	if slices.ContainsFunc(facts.Teams, func(team string) bool { return slices.Contains(names, team) }) {
-		return nil
+	for _, name := range names {
+		if !subject.IsTeam(name) {
+			continue
+		}
+		if is, err := s.Subjects.IsIn(r, account, name); err != nil || is {
+			return err
+		}
 	}
 	return errs.New(errs.Denied, "NOT_AN_APPROVER", "the approval policy names others to decide about this")
 }

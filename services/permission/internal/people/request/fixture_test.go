@@ -1,38 +1,25 @@
 package request_test
 
 import (
-	"context"
-	"errors"
 	"testing"
-	"time"
 
-	"guildhall.dev/pkg/audit"
 	"guildhall.dev/pkg/authn"
-	"guildhall.dev/pkg/authz"
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
-	"guildhall.dev/pkg/feed"
 	"guildhall.dev/pkg/kv"
-	"guildhall.dev/pkg/page"
 	"guildhall.dev/pkg/testkit"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/api"
-	"guildhall.dev/services/permission/internal/decide"
-	"guildhall.dev/services/permission/internal/grant"
 	"guildhall.dev/services/permission/internal/people/notice"
+	"guildhall.dev/services/permission/internal/people/peopletest"
 	"guildhall.dev/services/permission/internal/people/policy"
 	"guildhall.dev/services/permission/internal/people/request"
-	"guildhall.dev/services/permission/internal/revision"
 	"guildhall.dev/services/permission/internal/role"
 	"guildhall.dev/services/permission/internal/subject"
-
-	_ "guildhall.dev/proto/gen/guildhall/feedback/v1"
-	_ "guildhall.dev/proto/gen/guildhall/groupchat/v1"
-	_ "guildhall.dev/proto/gen/guildhall/identity/v1"
 )
 
 const (
-	acme  = "organizations/acme"
+	acme  = peopletest.Acme
 	admin = acme + "/staff/admin"
 	boss  = acme + "/staff/boss"
 	sue   = acme + "/staff/sue"
@@ -42,39 +29,16 @@ const (
 	group = acme + "/groups/g1"
 )
 
-var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+var start = peopletest.Start
 
 // desk is the centre on a store with two administrators, admin and boss.
 type desk struct {
 	*request.Requests
+	house    *peopletest.House
 	t        *testing.T
-	store    *breakable
-	journal  *change.Journal
-	grants   *grant.Grants
-	subjects *subject.Subjects
 	policies *policy.Policies
 	notices  *notice.Notices
-	now      time.Time
-}
-
-// breakable is a store that can fail the next commit.
-type breakable struct {
-	kv.Store
-	broken bool
-}
-
-var errCrash = errors.New("the process died before the commit")
-
-func (b *breakable) Update(ctx context.Context, fn func(kv.Tx) error) error {
-	return b.Store.Update(ctx, func(tx kv.Tx) error {
-		if err := fn(tx); err != nil {
-			return err
-		}
-		if b.broken {
-			return errCrash
-		}
-		return nil
-	})
+	subjects *subject.Subjects
 }
 
 func eachDesk(t *testing.T, test func(t *testing.T, d *desk)) {
@@ -86,76 +50,34 @@ func eachDesk(t *testing.T, test func(t *testing.T, d *desk)) {
 
 func newDesk(t *testing.T, engine string) *desk {
 	t.Helper()
-	roles, subjects := role.New(role.NewCatalogue(authz.Catalogue())), subject.New()
-	d := &desk{t: t, subjects: subjects, grants: grant.New(roles, subjects), policies: policy.New(roles), notices: notice.New(), now: start}
-	loader := &decide.Loader{Grants: d.grants, Subjects: subjects, Roles: roles}
+	h := peopletest.New(t)
+	d := &desk{t: t, house: h, policies: policy.New(h.Roles), notices: notice.New(), subjects: h.Subjects}
 	d.Requests = request.New(request.Config{
-		Roles: roles, Grants: d.grants, Subjects: subjects, Policies: d.policies, Notices: d.notices,
-		MayGive: api.Config{Rules: decide.New(roles), Loader: loader}.MayGive,
+		Roles: h.Roles, Grants: h.Grants, Subjects: h.Subjects, Policies: d.policies, Notices: d.notices,
+		MayGive: api.Config{Rules: h.Rules, Loader: h.Loader}.MayGive,
 	})
-	tables := append(kv.RawTables(roles, subjects, d.grants, d.policies, d.notices, d.Requests), change.Tables()...)
-	d.store = &breakable{Store: testkit.Store(t, engine, "permission", append(tables, revision.Tables()...))}
-	d.journal = newJournal(t, d.store, func() time.Time { return d.now })
+	h.Open(engine, kv.RawTables(d.policies, d.notices, d.Requests)[1:])
 	for _, name := range []string{admin, boss} {
 		d.grant(name, role.Admin, acme)
 	}
 	return d
 }
 
-func newJournal(t *testing.T, s kv.Store, clock func() time.Time) *change.Journal {
-	t.Helper()
-	pages, err := page.NewCodec(make([]byte, page.KeySize))
-	if err != nil {
-		t.Fatal(err)
-	}
-	log, err := feed.Open(t.Context(), feed.Config{Service: "permission", Store: s, Clock: clock})
-	if err != nil {
-		t.Fatal(err)
-	}
-	entries, err := audit.New(audit.Config{Store: s, Pages: pages, Clock: clock})
-	if err != nil {
-		t.Fatal(err)
-	}
-	j, err := change.NewJournal(change.Config{Service: "permission", Store: s, Feed: log, Audit: entries, Clock: clock})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return j
-}
-
-// do runs one change.
-func (d *desk) do(fn func(tx *change.Tx) error) error {
-	return change.DoSystem(d.t.Context(), d.journal, "test", fn)
-}
+func (d *desk) do(fn func(tx *change.Tx) error) error { return d.house.Do(fn) }
 
 func (d *desk) must(fn func(tx *change.Tx) error) {
 	d.t.Helper()
-	if err := d.do(fn); err != nil {
-		d.t.Fatal(err)
-	}
+	d.house.Must(fn)
 }
 
 func (d *desk) grant(subject, role, on string) string {
 	d.t.Helper()
-	var name string
-	d.must(func(tx *change.Tx) error {
-		tx.Unchanged()
-		g, _, err := d.grants.Create(tx, tx.Time, &permissionv1.Grant{
-			Name: acme + "/grants/" + tx.NewID(), Subject: subject, Role: role, Resource: on,
-		})
-		name = g.GetName()
-		return err
-	})
-	return name
+	return d.house.Grant(subject, role, on)
 }
 
 func (d *desk) revoke(name string) {
 	d.t.Helper()
-	d.must(func(tx *change.Tx) error {
-		tx.Unchanged()
-		_, _, err := d.grants.Delete(tx, tx.Time, name, "")
-		return err
-	})
+	d.house.Revoke(name)
 }
 
 func (d *desk) setPolicy(p *permissionv1.ApprovalPolicy) {
@@ -237,27 +159,12 @@ func (d *desk) get(name string) (v *message) {
 
 func (d *desk) view(fn func(r kv.Reader) error) {
 	d.t.Helper()
-	if err := d.store.View(d.t.Context(), fn); err != nil {
-		d.t.Fatal(err)
-	}
+	d.house.View(fn)
 }
 
-// held returns the roles that the subject holds on a resource.
-func (d *desk) held(subject, on string) (roles []string) {
+func (d *desk) held(subject, on string) []string {
 	d.t.Helper()
-	d.view(func(r kv.Reader) error {
-		roles = nil
-		for g, err := range d.grants.Of(r, subject) {
-			if err != nil {
-				return err
-			}
-			if g.GetResource() == on {
-				roles = append(roles, g.GetRole())
-			}
-		}
-		return nil
-	})
-	return roles
+	return d.house.Held(subject, on)
 }
 
 func wants(role, on string) *message {
@@ -266,7 +173,5 @@ func wants(role, on string) *message {
 
 func wantError(t *testing.T, err error, kind errs.Kind, reason string) {
 	t.Helper()
-	if !errs.Is(err, kind) || errs.ReasonOf(err) != reason {
-		t.Errorf("got %v, want %s [%s]", err, kind, reason)
-	}
+	peopletest.WantError(t, err, kind, reason)
 }

@@ -64,7 +64,7 @@ func TestApproval_countsForItsTimeOrOnce(t *testing.T) {
 		}
 		_, err = d.apply(once.GetName(), sue)
 		wantError(t, err, errs.Precondition, "ILLEGAL_STATE")
-		d.now = start.Add(10 * time.Minute)
+		d.house.Now = start.Add(10 * time.Minute)
 		d.sweep(1)
 		if got := d.get(v.GetName()).GetState(); got != permissionv1.PermissionChangeRequest_STATE_EXPIRED {
 			t.Errorf("after its time: %v", got)
@@ -77,7 +77,7 @@ func (d *desk) sweep(want int) {
 	d.t.Helper()
 	var due []string
 	d.view(func(r kv.Reader) (err error) {
-		due, err = d.Due(r, d.now, 10)
+		due, err = d.Due(r, d.house.Now, 10)
 		return err
 	})
 	if len(due) != want {
@@ -102,9 +102,9 @@ func TestDeadlines_endEachStage(t *testing.T) {
 		}
 		ready := d.approved(wants("roles/viewer", group))
 		for i, v := range []*message{waits, known, ready} {
-			d.now = start.Add(time.Duration(i+1)*time.Hour - time.Second)
+			d.house.Now = start.Add(time.Duration(i+1)*time.Hour - time.Second)
 			d.sweep(0)
-			d.now = start.Add(time.Duration(i+1) * time.Hour)
+			d.house.Now = start.Add(time.Duration(i+1) * time.Hour)
 			// Its time is over, whether or not it was swept.
 			_, err := d.apply(v.GetName(), boss)
 			wantError(t, err, errs.Precondition, "ILLEGAL_STATE")

@@ -196,11 +196,11 @@ func TestApply_asksEverythingAgain(t *testing.T) {
 func TestApply_allOrNothingAndOnce(t *testing.T) {
 	eachDesk(t, func(t *testing.T, d *desk) {
 		v := d.approved(wants("roles/viewer", group))
-		d.store.broken = true
+		d.house.Store.Broken = true
 		if _, err := d.apply(v.GetName(), boss); err == nil {
 			t.Fatal("the commit did not fail")
 		}
-		d.store.broken = false
+		d.house.Store.Broken = false
 		d.view(func(r kv.Reader) error {
 			left, _, err := d.notices.List(r, sue, nil, nil, 10)
 			if len(left) > 0 || d.held(sue, group) != nil || d.get(v.GetName()).GetState() != permissionv1.PermissionChangeRequest_STATE_APPROVED {
@@ -233,7 +233,7 @@ func TestRevoke_keepsTheRulesOfRevocations(t *testing.T) {
 		third := acme + "/staff/third"
 		d.must(func(tx *change.Tx) error {
 			tx.Unchanged()
-			_, _, err := d.grants.Create(tx, tx.Time, &permissionv1.Grant{
+			_, _, err := d.house.Grants.Create(tx, tx.Time, &permissionv1.Grant{
 				Name: acme + "/grants/third", Subject: third, Role: "roles/organization.admin", Resource: acme,
 				ExpireTime: timestamppb.New(start.Add(24 * time.Hour)),
 			})
@@ -262,7 +262,7 @@ func TestRevoke_keepsTheRulesOfRevocations(t *testing.T) {
 func (d *desk) grantOf(subject string) (name string) {
 	d.t.Helper()
 	d.view(func(r kv.Reader) error {
-		for g, err := range d.grants.Of(r, subject) {
+		for g, err := range d.house.Grants.Of(r, subject) {
 			if err != nil {
 				return err
 			}
@@ -306,10 +306,10 @@ func TestEnds_tellWhoAsked(t *testing.T) {
 func TestSummary_timesOfStagesAndShareOfRejections(t *testing.T) {
 	eachDesk(t, func(t *testing.T, d *desk) {
 		for i := range 4 {
-			d.now = start.Add(time.Duration(i) * 24 * time.Hour)
-			filed := d.now
+			d.house.Now = start.Add(time.Duration(i) * 24 * time.Hour)
+			filed := d.house.Now
 			v := d.file(sue, sue, wants("roles/viewer", group))
-			d.now = filed.Add(time.Duration(i+1) * time.Minute)
+			d.house.Now = filed.Add(time.Duration(i+1) * time.Minute)
 			if _, err := d.verify(v.GetName(), tom); err != nil {
 				t.Fatal(err)
 			}

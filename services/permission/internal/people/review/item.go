@@ -53,7 +53,7 @@ func (s *Reviews) Reassign(tx *change.Tx, name, etag, reviewer string) (*permiss
 // checkOwn returns Denied (SELF_REVIEW) when the grant is the account's own. It
 // asks anew: an account may have joined the team since the item was assigned.
 func (s *Reviews) checkOwn(r kv.Reader, review *permissionv1.AccessReview, it *permissionv1.AccessReviewItem, account string) error {
-	d := &desk{s: s, r: r, review: review, teams: make(map[string][]string)}
+	d := &desk{s: s, r: r, review: review, teams: make(map[string]bool)}
 	own, err := d.own(it.GetGrant(), account)
 	if err != nil || !own {
 		return err

@@ -196,7 +196,7 @@ func (s *Reviews) removeItems(tx kv.Tx, q kv.Query) error {
 
 // addItems makes items of those grants that are in scope and none yet.
 func (s *Reviews) addItems(tx *change.Tx, v *permissionv1.AccessReview, grants []*permissionv1.Grant) error {
-	d := &desk{s: s, r: tx, review: v, holders: make(map[string][]string), teams: make(map[string][]string)}
+	d := &desk{s: s, r: tx, review: v, holders: make(map[string][]string), teams: make(map[string]bool)}
 	for _, g := range grants {
 		if !inScope(v.GetScope(), g, tx.Time.Unix()) {
 			continue
@@ -236,10 +236,11 @@ func below(name, above string) bool { return strings.HasPrefix(name, above+"/") 
 
 // desk assigns the items of one transaction, and remembers what it asked.
 type desk struct {
-	s              *Reviews
-	r              kv.Reader
-	review         *permissionv1.AccessReview
-	holders, teams map[string][]string
+	s       *Reviews
+	r       kv.Reader
+	review  *permissionv1.AccessReview
+	holders map[string][]string // by resource
+	teams   map[string]bool     // whether an account is in a team
 }
 
 // reviewerFor returns who decides about a grant: one of those whose own it is
@@ -303,14 +304,14 @@ func (d *desk) own(g *permissionv1.Grant, account string) (bool, error) {
 	if !subject.IsTeam(g.GetSubject()) {
 		return false, nil
 	}
-	teams, known := d.teams[account]
+	key := account + " " + g.GetSubject()
+	is, known := d.teams[key]
 	if !known {
-		facts, err := d.s.Subjects.Facts(d.r, account)
-		if err != nil {
+		var err error
+		if is, err = d.s.Subjects.IsIn(d.r, account, g.GetSubject()); err != nil {
 			return false, err
 		}
-		teams = facts.Teams
-		d.teams[account] = teams
+		d.teams[key] = is
 	}
-	return slices.Contains(teams, g.GetSubject()), nil
+	return is, nil
 }
