@@ -1,0 +1,159 @@
+package authzen
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"guildhall.dev/pkg/authz"
+)
+
+// names turns types, ids and actions of the specification into names and
+// permissions of the suite. What it cannot turn becomes a name that nobody
+// has, so that the permission service is the one that says no, and a caller
+// without a token never learns which types there are.
+//
+//	subject  {staff, alice}                 organizations/acme/staff/alice
+//	         {customer, carl}               organizations/acme/customers/carl
+//	         {user, alice}                  as Config.SubjectTypes says
+//	resource {organization, acme}           organizations/acme
+//	         {group, g1}                    organizations/acme/groups/g1
+//	         {message, g1/messages/42}      organizations/acme/groups/g1/messages/42
+//	         {session, staff/a/sessions/s}  organizations/acme/staff/a/sessions/s
+//	action   groupchat.messages.create      the permission itself
+//	         create, on a message           groupchat.messages.create
+//	         read, on a group               groupchat.groups.get
+//
+// An id is always below the collection of its type: whatever an id holds, it
+// cannot name something of another organisation or another collection.
+type names struct {
+	subjects  map[string]string // type: collection
+	resources map[string]kind
+}
+
+// kind is a type of resource of the suite.
+type kind struct {
+	// top is the collection that ids are in: "groups" for messages too. It is
+	// empty for what lies in several collections, whose ids begin with theirs.
+	top string
+	// permissions by verb. One that two services declare is "".
+	permissions map[string]string
+}
+
+const organizationType = "organization"
+
+// ownSubjects are the suite's types of subjects and their collections.
+var ownSubjects = [...][2]string{
+	{"staff", "staff"}, {"customer", "customers"}, {"serviceAccount", "serviceAccounts"}, {"team", "teams"},
+}
+
+// IsSubjectCollection reports whether Config.SubjectTypes may name the
+// collection.
+func IsSubjectCollection(collection string) bool {
+	return slices.ContainsFunc(ownSubjects[:], func(own [2]string) bool { return own[1] == collection })
+}
+
+func newNames(subjects map[string]string) *names {
+	n := &names{subjects: map[string]string{}, resources: map[string]kind{}}
+	maps.Copy(n.subjects, subjects)
+	for _, own := range ownSubjects {
+		n.subjects[own[0]] = own[1]
+	}
+	for _, p := range authz.Catalogue() {
+		n.add(p)
+	}
+	return n
+}
+
+// add makes the type of a permission's resource known: the singular of the
+// collection, as in "message" of "groupchat.messages.create".
+func (n *names) add(p authz.Permission) {
+	name := singular(p.Resource)
+	k, known := n.resources[name]
+	if !known {
+		k = kind{permissions: map[string]string{}}
+	}
+	for _, pattern := range p.Patterns {
+		// "organizations/*/groups/*/messages/*": the third segment.
+		if segments := strings.Split(pattern, "/"); len(segments) > 2 && segments[2] != "*" {
+			k.top = segments[2]
+		}
+	}
+	if _, twice := k.permissions[p.Verb]; twice {
+		k.permissions[p.Verb] = ""
+	} else {
+		k.permissions[p.Verb] = p.Name
+	}
+	n.resources[name] = k
+}
+
+// singular returns the singular of a collection's name: "surveys" is of
+// surveys, "auditEntries" of audit entries, and "staff" is both.
+func singular(collection string) string {
+	if stem, ok := strings.CutSuffix(collection, "ies"); ok {
+		return stem + "y"
+	}
+	if stem, ok := strings.CutSuffix(collection, "s"); ok {
+		return stem
+	}
+	return collection
+}
+
+// Longest names that the permission service takes, in runes.
+const (
+	maxName       = 400
+	maxPermission = 100
+)
+
+// nobody is a name that no account, permission or resource has.
+const nobody = "?"
+
+func bounded(name string, most int) string {
+	if utf8.RuneCountInString(name) > most {
+		return nobody
+	}
+	return name
+}
+
+// subject returns the account that a subject is.
+func (n *names) subject(organization string, e entity) string {
+	collection, known := n.subjects[e.kind]
+	if !known {
+		return nobody
+	}
+	return bounded(organization+"/"+collection+"/"+e.id, maxName)
+}
+
+// resource returns the name of a resource.
+func (n *names) resource(organization string, e entity) string {
+	if e.kind == organizationType {
+		return bounded("organizations/"+e.id, maxName)
+	}
+	k, known := n.resources[e.kind]
+	switch {
+	case !known:
+		return nobody
+	case k.top == "":
+		return bounded(organization+"/"+e.id, maxName)
+	}
+	return bounded(organization+"/"+k.top+"/"+e.id, maxName)
+}
+
+// synonyms are verbs that enforcement points commonly use, and ours for them.
+var synonyms = map[string]string{"read": "get", "view": "get", "write": "update", "edit": "update"}
+
+// permission returns the permission that an action needs on a resource.
+func (n *names) permission(e entity, on entity) string {
+	if strings.Contains(e.id, ".") {
+		return bounded(e.id, maxPermission)
+	}
+	verbs := n.resources[on.kind].permissions
+	if p := verbs[e.id]; p != "" {
+		return p
+	}
+	if p := verbs[synonyms[e.id]]; p != "" {
+		return p
+	}
+	return nobody
+}
