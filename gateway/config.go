@@ -25,7 +25,7 @@ type Config struct {
 
 // AuthZEN is what enforcement points of others may call things.
 type AuthZEN struct {
-	SubjectTypes map[string]string `yaml:"subject_types" doc:"Types of subjects and the collection of accounts that each is in: staff, customers, serviceAccounts or teams."`
+	SubjectTypes map[string]string `yaml:"subject_types" doc:"Further types of subjects, and the collection of accounts that each is in: staff, customers, serviceAccounts or teams. A user is staff unless it says otherwise."`
 }
 
 // CORS is who may call from a browser.
@@ -49,9 +49,6 @@ func (cfg *Config) setDefaults() {
 	setDefault(&cfg.MaxTimeout, time.Minute)
 	setDefault(&cfg.Heartbeat, 15*time.Second)
 	setDefault(&cfg.CORS.MaxAge, 10*time.Minute)
-	if cfg.AuthZEN.SubjectTypes == nil {
-		cfg.AuthZEN.SubjectTypes = map[string]string{"user": "staff"}
-	}
 }
 
 func setDefault[T comparable](field *T, value T) {

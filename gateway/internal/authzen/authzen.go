@@ -24,9 +24,8 @@ import (
 type Config struct {
 	// Checks answers. Its calls get the caller's token from their context.
 	Checks permissionv1.CheckServiceClient
-	// SubjectTypes says which collection of accounts a type of subject is in:
-	// {"user": "staff"}. They stand beside the suite's own (see names.go) and
-	// may not replace them.
+	// SubjectTypes says which collection of accounts a further type of subject
+	// is in: {"shopper": "customers"}. It does not replace the suite's own.
 	SubjectTypes map[string]string
 }
 

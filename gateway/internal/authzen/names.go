@@ -16,7 +16,7 @@ import (
 //
 //	subject  {staff, alice}                 organizations/acme/staff/alice
 //	         {customer, carl}               organizations/acme/customers/carl
-//	         {user, alice}                  as Config.SubjectTypes says
+//	         {user, alice}                  as staff, unless Config.SubjectTypes says otherwise
 //	resource {organization, acme}           organizations/acme
 //	         {group, g1}                    organizations/acme/groups/g1
 //	         {message, g1/messages/42}      organizations/acme/groups/g1/messages/42
@@ -55,7 +55,7 @@ func IsSubjectCollection(collection string) bool {
 }
 
 func newNames(subjects map[string]string) *names {
-	n := &names{subjects: map[string]string{}, resources: map[string]kind{}}
+	n := &names{subjects: map[string]string{"user": "staff"}, resources: map[string]kind{}}
 	maps.Copy(n.subjects, subjects)
 	for _, own := range ownSubjects {
 		n.subjects[own[0]] = own[1]
