@@ -27,11 +27,13 @@ import (
 	"guildhall.dev/services/permission/internal/cache"
 	"guildhall.dev/services/permission/internal/check"
 	"guildhall.dev/services/permission/internal/decide"
+	"guildhall.dev/services/permission/internal/decision"
 	"guildhall.dev/services/permission/internal/grant"
 	"guildhall.dev/services/permission/internal/mirror"
 	"guildhall.dev/services/permission/internal/revision"
 	"guildhall.dev/services/permission/internal/role"
 	"guildhall.dev/services/permission/internal/subject"
+	"guildhall.dev/services/permission/internal/usage"
 
 	// The catalogue of permissions is made of the protos of all services.
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
@@ -49,6 +51,10 @@ const Name = "permission"
 type Config struct {
 	CacheSize conf.Size     `yaml:"cache_size" min:"0" doc:"About how much memory compiled grants and roles may take; 0 is 256MiB."`
 	RedisTTL  time.Duration `yaml:"redis_ttl" min:"0s" doc:"How long Redis keeps the compiled grants of a subject; 0 is 1h."`
+
+	UsageInterval time.Duration  `yaml:"usage_interval" min:"0s" doc:"How often the uses of grants are written, and what of them a crash loses; 0 is 1m."`
+	DecisionLog   decision.Share `yaml:"decision_log" doc:"Which answers to checks are logged: off, full, or a part of them as in 0.01."`
+	DecisionKeep  time.Duration  `yaml:"decision_keep" min:"0s" doc:"How long logged answers are kept; 0 is 168h."`
 }
 
 // Defaults of Config.
@@ -59,7 +65,8 @@ const (
 
 // Builder describes the service to a process.
 func Builder() serve.Builder {
-	cfg := &Config{CacheSize: DefaultCacheSize, RedisTTL: DefaultRedisTTL}
+	cfg := &Config{CacheSize: DefaultCacheSize, RedisTTL: DefaultRedisTTL,
+		UsageInterval: usage.DefaultInterval, DecisionKeep: decision.DefaultKeep}
 	return serve.Builder{Name: Name, Config: cfg, Build: func(ctx context.Context, kit *serve.Kit) (serve.Service, error) {
 		return New(ctx, *cfg, kit)
 	}}
@@ -67,12 +74,14 @@ func Builder() serve.Builder {
 
 // Service is the running service.
 type Service struct {
-	journal  *journal.Journal
-	cache    *cache.Cache
-	checker  *check.Checker
-	mirror   *mirror.Mirror
-	identity *feed.Consumer
-	api      api.Config
+	journal   *journal.Journal
+	cache     *cache.Cache
+	checker   *check.Checker
+	usage     *usage.Recorder
+	decisions *decision.Log
+	mirror    *mirror.Mirror
+	identity  *feed.Consumer
+	api       api.Config
 }
 
 var (
@@ -92,7 +101,8 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error)
 	roles := role.New(role.NewCatalogue(authz.Catalogue()))
 	subjects := subject.New()
 	grants := grant.New(roles, subjects)
-	tables := slices.Concat(kv.RawTables(roles, subjects, grants), change.Tables(), revision.Tables(), mirror.Tables())
+	uses, entries := usage.NewTable(), decision.NewTable()
+	tables := slices.Concat(kv.RawTables(roles, subjects, grants, uses, entries), change.Tables(), revision.Tables(), mirror.Tables())
 	store, err := kit.OpenStore(ctx, tables, nil)
 	if err != nil {
 		return nil, err
@@ -110,10 +120,18 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error)
 		return nil, err
 	}
 	rules := decide.New(roles)
-	if s.checker, err = check.New(check.Config{Cache: s.cache, Rules: rules, Clock: kit.Clock, Meter: kit.Meter}); err != nil {
+	if err := s.openRecords(cfg, kit, grants, uses, entries); err != nil {
 		return nil, err
 	}
-	s.api = api.Config{Roles: roles, Grants: grants, Rules: rules, Loader: loader, Checker: s.checker, Journal: s.journal, Clock: kit.Clock}
+	if s.checker, err = check.New(check.Config{
+		Cache: s.cache, Rules: rules, Clock: kit.Clock, Meter: kit.Meter, Usage: s.usage, Decisions: s.decisions,
+	}); err != nil {
+		return nil, err
+	}
+	s.api = api.Config{
+		Roles: roles, Grants: grants, Rules: rules, Loader: loader, Checker: s.checker, Journal: s.journal,
+		Usage: s.usage, Decisions: s.decisions, Clock: kit.Clock,
+	}
 	identity := kit.Dial("identity")
 	s.mirror = mirror.New(mirror.Config{
 		Store: s.journal.Store, Grants: grants, Subjects: subjects, Journal: s.journal.Changes,
@@ -126,6 +144,20 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error)
 		},
 	})
 	return s, s.follow(kit, identity)
+}
+
+// openRecords opens what is kept of answers to checks.
+func (s *Service) openRecords(cfg Config, kit *serve.Kit, grants *grant.Grants, uses usage.Table, entries decision.Table) (err error) {
+	if s.usage, err = usage.New(usage.Config{
+		Store: s.journal.Store, Grants: grants, Interval: cfg.UsageInterval, Meter: kit.Meter, Logger: kit.Logger,
+	}, uses); err != nil {
+		return err
+	}
+	s.decisions, err = decision.New(decision.Config{
+		Store: s.journal.Store, Share: cfg.DecisionLog, Keep: cfg.DecisionKeep,
+		Clock: kit.Clock, Meter: kit.Meter, Logger: kit.Logger,
+	}, entries)
+	return err
 }
 
 // follow makes the consumer of identity's feed.
@@ -163,6 +195,8 @@ func (s *Service) Run(ctx context.Context) error {
 	g.Go(func() error { return s.identity.Run(ctx) })
 	g.Go(func() error { return s.mirror.Run(ctx) })
 	g.Go(func() error { s.cache.Run(ctx); return nil })
+	g.Go(func() error { return s.usage.Run(ctx) })
+	g.Go(func() error { return s.decisions.Run(ctx) })
 	return g.Wait()
 }
 

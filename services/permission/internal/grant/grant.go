@@ -105,11 +105,21 @@ func (s *Grants) Tables() []string {
 // Errors are Exists (GRANT_EXISTS), Unavailable (SUBJECT_ENDING) and those of
 // Check.
 func (s *Grants) Create(tx kv.Tx, at time.Time, g *permissionv1.Grant) (*permissionv1.Grant, revision.Revision, error) {
-	if err := s.Check(tx, at, g); err != nil {
+	stored, err := s.insert(tx, at, g)
+	if err != nil {
 		return nil, revision.Revision{}, err
 	}
+	v, err := touch(tx, at, stored)
+	return stored, v, err
+}
+
+// insert is Create without the revision.
+func (s *Grants) insert(tx kv.Tx, at time.Time, g *permissionv1.Grant) (*permissionv1.Grant, error) {
+	if err := s.Check(tx, at, g); err != nil {
+		return nil, err
+	}
 	if err := s.checkEnding(tx, g.GetSubject()); err != nil {
-		return nil, revision.Revision{}, err
+		return nil, err
 	}
 	stored := proto.CloneOf(g)
 	stored.Etag, stored.CreateTime = "", timestamppb.New(at)
@@ -119,10 +129,9 @@ func (s *Grants) Create(tx kv.Tx, at time.Time, g *permissionv1.Grant) (*permiss
 	}
 	rec, err := s.table.Create(tx, stored)
 	if err != nil {
-		return nil, revision.Revision{}, err
+		return nil, err
 	}
-	v, err := touch(tx, at, stored)
-	return shown(rec), v, err
+	return shown(rec), nil
 }
 
 // Get returns a grant, or NotFound (GRANT_NOT_FOUND).
@@ -138,16 +147,9 @@ func (s *Grants) Get(r kv.Reader, name string) (*permissionv1.Grant, error) {
 // (GRANT_NOT_FOUND), Conflict (ETAG_MISMATCH), and Precondition (GRANT_MANAGED
 // for one that a service keeps, LAST_ADMINISTRATOR, LAST_OPERATOR).
 func (s *Grants) Delete(tx kv.Tx, at time.Time, name, etag string) (*permissionv1.Grant, revision.Revision, error) {
-	rec, err := s.table.Get(tx, keyOf(name))
+	rec, err := s.removable(tx, name, etag)
 	if err != nil {
 		return nil, revision.Revision{}, err
-	}
-	if err := rec.CheckEtag(etag); err != nil {
-		return nil, revision.Revision{}, err
-	}
-	if manager := rec.Value.GetManagedBy(); manager != "" {
-		return nil, revision.Revision{}, errs.New(errs.Precondition, "GRANT_MANAGED",
-			"a service keeps this grant; change the resource it is on instead", errs.Meta("managed_by", manager))
 	}
 	if err := s.keepPost(tx, rec.Value); err != nil {
 		return nil, revision.Revision{}, err
@@ -157,6 +159,22 @@ func (s *Grants) Delete(tx kv.Tx, at time.Time, name, etag string) (*permissionv
 	}
 	v, err := touch(tx, at, rec.Value)
 	return shown(rec), v, err
+}
+
+// removable returns a grant that people may delete, whatever post it fills.
+func (s *Grants) removable(r kv.Reader, name, etag string) (kv.Record[*permissionv1.Grant], error) {
+	rec, err := s.table.Get(r, keyOf(name))
+	if err != nil {
+		return rec, err
+	}
+	if err := rec.CheckEtag(etag); err != nil {
+		return rec, err
+	}
+	if manager := rec.Value.GetManagedBy(); manager != "" {
+		return rec, errs.New(errs.Precondition, "GRANT_MANAGED",
+			"a service keeps this grant; change the resource it is on instead", errs.Meta("managed_by", manager))
+	}
+	return rec, nil
 }
 
 // Of yields all grants that count for exactly the subject named, by name: none
@@ -226,8 +244,11 @@ func touch(tx kv.Tx, at time.Time, g *permissionv1.Grant) (revision.Revision, er
 func organizationOf(name string) string { return resource.Parent(name) }
 
 func keyOf(name string) kv.Key {
-	return kv.Key{kv.String(organizationOf(name)), kv.String(name[strings.LastIndexByte(name, '/')+1:])}
+	return kv.Key{kv.String(organizationOf(name)), kv.String(idOf(name))}
 }
+
+// idOf returns the last segment of a grant's name.
+func idOf(name string) string { return name[strings.LastIndexByte(name, '/')+1:] }
 
 // shown returns a record as the API shows it.
 func shown(rec kv.Record[*permissionv1.Grant]) *permissionv1.Grant {

@@ -132,15 +132,21 @@ func (s *Grants) keepPost(r kv.Reader, ending *permissionv1.Grant) error {
 	if err != nil || !lasting {
 		return err // nothing depends on this one
 	}
-	prefix := kv.Key{kv.String(organizationOf(ending.GetName())), kv.String(p.role), kv.String(p.resource)}
+	return s.checkPost(r, organizationOf(ending.GetName()), p, ending.GetName())
+}
+
+// checkPost refuses unless a grant of the organisation, other than the one
+// named, fills the post.
+func (s *Grants) checkPost(r kv.Reader, organization string, p post, without string) error {
+	prefix := kv.Key{kv.String(organization), kv.String(p.role), kv.String(p.resource)}
 	for rec, err := range s.table.Scan(r, kv.Query{Index: byRole, Prefix: prefix}) {
 		if err != nil {
 			return err
 		}
-		if rec.Value.GetName() == ending.GetName() {
+		if rec.Value.GetName() == without {
 			continue
 		}
-		if lasting, err = s.lasting(r, rec.Value); err != nil || lasting {
+		if lasting, err := s.lasting(r, rec.Value); err != nil || lasting {
 			return err
 		}
 	}
