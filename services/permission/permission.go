@@ -30,6 +30,7 @@ import (
 	"guildhall.dev/services/permission/internal/decision"
 	"guildhall.dev/services/permission/internal/grant"
 	"guildhall.dev/services/permission/internal/mirror"
+	"guildhall.dev/services/permission/internal/policy"
 	"guildhall.dev/services/permission/internal/revision"
 	"guildhall.dev/services/permission/internal/role"
 	"guildhall.dev/services/permission/internal/subject"
@@ -102,7 +103,8 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error)
 	subjects := subject.New()
 	grants := grant.New(roles, subjects)
 	uses, entries := usage.NewTable(), decision.NewTable()
-	tables := slices.Concat(kv.RawTables(roles, subjects, grants, uses, entries), change.Tables(), revision.Tables(), mirror.Tables())
+	documents := policy.New(roles, grants)
+	tables := slices.Concat(kv.RawTables(roles, subjects, grants, documents, uses, entries), change.Tables(), revision.Tables(), mirror.Tables())
 	store, err := kit.OpenStore(ctx, tables, nil)
 	if err != nil {
 		return nil, err
@@ -130,7 +132,7 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error)
 	}
 	s.api = api.Config{
 		Roles: roles, Grants: grants, Rules: rules, Loader: loader, Checker: s.checker, Journal: s.journal,
-		Usage: s.usage, Decisions: s.decisions, Clock: kit.Clock,
+		Policies: documents, Usage: s.usage, Decisions: s.decisions, Clock: kit.Clock,
 	}
 	identity := kit.Dial("identity")
 	s.mirror = mirror.New(mirror.Config{

@@ -244,7 +244,7 @@ func (r *replica) client(cfg rpc.DialConfig, more ...grpc.DialOption) *client {
 	return &client{
 		RoleServiceClient: permissionv1.NewRoleServiceClient(conn), GrantServiceClient: permissionv1.NewGrantServiceClient(conn),
 		CheckServiceClient: permissionv1.NewCheckServiceClient(conn), events: permissionv1.NewPermissionEventServiceClient(conn),
-		audit: permissionv1.NewPermissionAuditServiceClient(conn),
+		audit: permissionv1.NewPermissionAuditServiceClient(conn), policies: permissionv1.NewPolicyServiceClient(conn),
 	}
 }
 
@@ -255,6 +255,8 @@ type client struct {
 	permissionv1.CheckServiceClient
 	events permissionv1.PermissionEventServiceClient
 	audit  permissionv1.PermissionAuditServiceClient
+
+	policies permissionv1.PolicyServiceClient
 }
 
 // may asks one question of the organisation acme.

@@ -21,6 +21,7 @@ import (
 	"guildhall.dev/services/permission/internal/decide"
 	"guildhall.dev/services/permission/internal/decision"
 	"guildhall.dev/services/permission/internal/grant"
+	"guildhall.dev/services/permission/internal/policy"
 	"guildhall.dev/services/permission/internal/role"
 	"guildhall.dev/services/permission/internal/usage"
 )
@@ -35,6 +36,8 @@ type Config struct {
 	Loader  *decide.Loader
 	Checker *check.Checker
 	Journal *journal.Journal
+	// Policies are policies as code.
+	Policies *policy.Policies
 	// Usage and Decisions are what is kept of answers.
 	Usage     *usage.Recorder
 	Decisions *decision.Log
@@ -50,6 +53,7 @@ func Register(r grpc.ServiceRegistrar, cfg Config) {
 	permissionv1.RegisterGrantUsageServiceServer(r, &grantUsage{cfg})
 	permissionv1.RegisterCheckServiceServer(r, &checks{cfg})
 	permissionv1.RegisterDecisionServiceServer(r, &decisions{cfg})
+	permissionv1.RegisterPolicyServiceServer(r, &policies{cfg})
 	permissionv1.RegisterPermissionEventServiceServer(r, feed.NewServer(cfg.Journal.Feed))
 	permissionv1.RegisterPermissionAuditServiceServer(r, audit.NewServer(cfg.Journal.Audit))
 }

@@ -86,19 +86,23 @@ func (s *resourceTypes) UpdateResourceType(ctx context.Context, req *permissionv
 		if err != nil {
 			return nil, err
 		}
-		now := mergeType(old, req.GetResourceType(), paths)
-		if err := s.mayWiden(ctx, tx, old, now); err != nil {
-			return nil, err
-		}
-		stored, v, err := s.Roles.UpdateType(tx, tx.Time, now, req.GetResourceType().GetEtag())
-		if err != nil {
-			return nil, err
-		}
-		recordType(tx, typeUpdated, v, stored, change.ChangedFields(old, stored))
-		return stored, nil
+		return s.update(ctx, tx, old, mergeType(old, req.GetResourceType(), paths), req.GetResourceType().GetEtag())
 	})
 	s.keepRefusal(ctx, name, err)
 	return updated, err
+}
+
+// update makes a type what it is to be, within what the caller may give.
+func (s *resourceTypes) update(ctx context.Context, tx *change.Tx, old, now *permissionv1.ResourceType, etag string) (*permissionv1.ResourceType, error) {
+	if err := s.mayWiden(ctx, tx, old, now); err != nil {
+		return nil, err
+	}
+	stored, v, err := s.Roles.UpdateType(tx, tx.Time, now, etag)
+	if err != nil {
+		return nil, err
+	}
+	recordType(tx, typeUpdated, v, stored, change.ChangedFields(old, stored))
+	return stored, nil
 }
 
 // mergeType returns the type with the fields of the paths taken from the other.
