@@ -55,6 +55,7 @@ type installation struct {
 	cluster  *authn.ClusterKey
 	signer   *authn.Signer
 	identity *identity
+	config   permission.Config // of the replicas that start from now on
 
 	mu  sync.Mutex
 	now time.Time // zero is the real time
@@ -112,7 +113,7 @@ func (in *installation) start() *replica {
 	r := &replica{in: in, lis: bufconn.Listen(1 << 20), metrics: sdkmetric.NewManualReader()}
 	meters := sdkmetric.NewMeterProvider(sdkmetric.WithReader(r.metrics))
 	ctx, cancel := context.WithCancel(context.Background())
-	built, err := permission.New(ctx, permission.Config{}, r.kit(meters.Meter("test")))
+	built, err := permission.New(ctx, in.config, r.kit(meters.Meter("test")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,6 +246,7 @@ func (r *replica) client(cfg rpc.DialConfig, more ...grpc.DialOption) *client {
 		RoleServiceClient: permissionv1.NewRoleServiceClient(conn), GrantServiceClient: permissionv1.NewGrantServiceClient(conn),
 		CheckServiceClient: permissionv1.NewCheckServiceClient(conn), events: permissionv1.NewPermissionEventServiceClient(conn),
 		audit: permissionv1.NewPermissionAuditServiceClient(conn), policies: permissionv1.NewPolicyServiceClient(conn),
+		ResourceTypeServiceClient: permissionv1.NewResourceTypeServiceClient(conn),
 	}
 }
 
@@ -253,6 +255,7 @@ type client struct {
 	permissionv1.RoleServiceClient
 	permissionv1.GrantServiceClient
 	permissionv1.CheckServiceClient
+	permissionv1.ResourceTypeServiceClient
 	events permissionv1.PermissionEventServiceClient
 	audit  permissionv1.PermissionAuditServiceClient
 

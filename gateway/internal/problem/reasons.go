@@ -7,6 +7,8 @@ import "maps"
 var chineseReasons = merge(
 	chineseGeneral,
 	chineseRoles,
+	chinesePolicies,
+	chineseBulk,
 )
 
 // merge returns the texts of all parts. A reason is in one of them.

@@ -13,8 +13,8 @@ import (
 	"guildhall.dev/pkg/resource"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/grant"
+	"guildhall.dev/services/permission/internal/subject"
 	"guildhall.dev/services/permission/internal/revision"
-	"guildhall.dev/services/permission/internal/role"
 )
 
 // Types of the events of grants.
@@ -75,12 +75,12 @@ func (s *grants) checkGiver(tx *change.Tx, by authn.Caller, g *permissionv1.Gran
 	if err != nil {
 		return err
 	}
-	// To give away power over "installation" takes more than to be in charge
-	// of grants of one's organisation.
-	needed, err := s.Roles.Expand(tx, role.OrganizationOf(g.GetName()), given)
+	needed, err := s.Roles.Expand(tx, subject.OrganizationOf(g.GetName()), given)
 	if err != nil {
 		return err
 	}
+	// To give away power over "installation" takes more than to be in charge
+	// of grants of one's organisation.
 	needed = append(needed, createGrants)
 	return s.mayGive(tx, by, g.GetResource(), needed, g.GetExpireTime().GetSeconds())
 }

@@ -21,6 +21,7 @@ const (
 	// maxUsageRead bounds what one page of usage reads when the filter leaves
 	// most of it out.
 	maxUsageRead = 2000
+	usageChunk   = 200
 )
 
 type grantUsage struct{ Config }
@@ -60,25 +61,9 @@ func (s *grantUsage) ListGrantUsage(ctx context.Context, req *permissionv1.ListG
 	}
 	resp := &permissionv1.ListGrantUsageResponse{}
 	err = s.Journal.Store.View(ctx, func(r kv.Reader) error {
-		next := l.after
-		resp.GrantUsage = nil
-		// A chunk is never larger than what the page has room for, so none is
-		// left half read.
-		for read := 0; ; {
-			found, following, err := s.Grants.List(r, req.GetParent(), f.grants, next, l.size-len(resp.GrantUsage))
-			if err != nil {
-				return err
-			}
-			if err := s.add(r, resp, found, f.unused); err != nil {
-				return err
-			}
-			next, read = following, read+len(found)
-			if next == nil || len(resp.GrantUsage) == l.size || read >= maxUsageRead {
-				break
-			}
-		}
-		resp.NextPageToken = s.next(l, next)
-		return nil
+		found, next, err := s.page(r, req.GetParent(), f, l)
+		resp.GrantUsage, resp.NextPageToken = found, s.next(l, next)
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -86,21 +71,47 @@ func (s *grantUsage) ListGrantUsage(ctx context.Context, req *permissionv1.ListG
 	return resp, nil
 }
 
-// add adds the grants to the page; with a time, those that are unused since.
-func (s *grantUsage) add(r kv.Reader, resp *permissionv1.ListGrantUsageResponse, grants []*permissionv1.Grant, unused time.Time) error {
-	days, err := s.Usage.Days(r, grants)
-	if err != nil {
-		return err
-	}
-	since := unused.Truncate(24 * time.Hour) // the beginning of a day in UTC, as days are
-	for i, g := range grants {
-		young := !g.GetCreateTime().AsTime().Before(unused)
-		used := !days[i].IsZero() && !days[i].Before(since)
-		if unused.IsZero() || !young && !used {
-			resp.GrantUsage = append(resp.GrantUsage, usageOf(g, days[i]))
+// page returns one page, and where the next one begins, nil at the end.
+func (s *grantUsage) page(r kv.Reader, parent string, f usageFilter, l listing) (page []*permissionv1.GrantUsage, next []byte, err error) {
+	next = l.after
+	for read := 0; read < maxUsageRead; {
+		places, more, err := s.Grants.Walk(r, parent, f.grants, next, usageChunk)
+		if err != nil {
+			return nil, nil, err
 		}
+		grants := make([]*permissionv1.Grant, len(places))
+		for i, p := range places {
+			grants[i] = p.Grant
+		}
+		days, err := s.Usage.Days(r, grants)
+		if err != nil {
+			return nil, nil, err
+		}
+		for i, p := range places {
+			if f.keeps(p.Grant, days[i]) {
+				if len(page) == l.size {
+					return page, next, nil
+				}
+				page = append(page, usageOf(p.Grant, days[i]))
+			}
+			next = p.Position
+		}
+		if !more {
+			return page, nil, nil
+		}
+		read += len(places)
 	}
-	return nil
+	return page, next, nil
+}
+
+// keeps reports whether a grant that was last used on the day is selected.
+func (f usageFilter) keeps(g *permissionv1.Grant, day time.Time) bool {
+	if f.unused.IsZero() {
+		return true
+	}
+	young := !g.GetCreateTime().AsTime().Before(f.unused)
+	used := !day.IsZero() && !day.Before(f.unused.Truncate(24*time.Hour)) // a day of UTC, as days are
+	return !young && !used
 }
 
 func usageOf(g *permissionv1.Grant, day time.Time) *permissionv1.GrantUsage {

@@ -125,7 +125,7 @@ func New(cfg Config, table Table) (*Log, error) {
 	_, err := cfg.Meter.Int64ObservableCounter("guildhall.permission.decisions.dropped",
 		metric.WithDescription("Decisions that were to be logged and were not, because too many waited to be written."),
 		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
-			o.Observe(l.dropped.Load())
+			o.Observe(l.Dropped())
 			return nil
 		}))
 	if err != nil {
@@ -146,6 +146,9 @@ func (l *Log) Record(at time.Time, organization string, revision int64, q decide
 		l.dropped.Add(1)
 	}
 }
+
+// Dropped returns how many answers were to be kept and were not.
+func (l *Log) Dropped() int64 { return l.dropped.Load() }
 
 // entry returns the answer as it is stored. The id is of the entry and not of
 // the answer, since it is made outside of the check.

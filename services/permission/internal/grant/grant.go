@@ -210,16 +210,7 @@ type Filter struct{ Subject, Resource, Role string }
 // List returns one page of an organisation's grants, by name, or of those that
 // the filter selects. next is where to go on, nil at the end.
 func (s *Grants) List(r kv.Reader, organization string, f Filter, after []byte, limit int) (grants []*permissionv1.Grant, next []byte, err error) {
-	q := kv.Query{Prefix: kv.Key{kv.String(organization)}, After: after, Limit: limit}
-	switch {
-	case f.Subject != "":
-		q.Index, q.Prefix = bySubject, q.Prefix.With(kv.String(f.Subject))
-	case f.Resource != "":
-		q.Index, q.Prefix = byResource, q.Prefix.With(kv.String(f.Resource))
-	case f.Role != "":
-		q.Index, q.Prefix = byRole, q.Prefix.With(kv.String(f.Role))
-	}
-	page, err := s.table.List(r, q)
+	page, err := s.table.List(r, f.query(organization, after, limit))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -13,17 +13,8 @@ const maxSelected = 10_000
 // that a service keeps are not theirs to delete. more says that there may be
 // others.
 func (s *Grants) Select(r kv.Reader, organization string, f Filter, limit int) (grants []*permissionv1.Grant, more bool, err error) {
-	q := kv.Query{Prefix: kv.Key{kv.String(organization)}}
-	switch { // the index that leaves the fewest to read
-	case f.Subject != "":
-		q.Index, q.Prefix = bySubject, q.Prefix.With(kv.String(f.Subject))
-	case f.Resource != "":
-		q.Index, q.Prefix = byResource, q.Prefix.With(kv.String(f.Resource))
-	case f.Role != "":
-		q.Index, q.Prefix = byRole, q.Prefix.With(kv.String(f.Role))
-	}
 	scanned := 0
-	for rec, err := range s.table.Scan(r, q) {
+	for rec, err := range s.table.Scan(r, f.query(organization, nil, 0)) {
 		if err != nil {
 			return nil, false, err
 		}
@@ -46,6 +37,40 @@ func (f Filter) matches(g *permissionv1.Grant) bool {
 	return (f.Subject == "" || g.GetSubject() == f.Subject) &&
 		(f.Resource == "" || g.GetResource() == f.Resource) &&
 		(f.Role == "" || g.GetRole() == f.Role)
+}
+
+// Place is a grant and where it stands in the list that it was found in.
+type Place struct {
+	Grant *permissionv1.Grant
+	// Position is where a list goes on behind the grant.
+	Position []byte
+}
+
+// Walk is List with the position of each grant, for those who leave out some
+// of what they read. more says that there are others.
+func (s *Grants) Walk(r kv.Reader, organization string, f Filter, after []byte, limit int) (places []Place, more bool, err error) {
+	page, err := s.table.List(r, f.query(organization, after, limit))
+	if err != nil {
+		return nil, false, err
+	}
+	for _, rec := range page.Records {
+		places = append(places, Place{shown(rec), rec.Position})
+	}
+	return places, page.Next != nil, nil
+}
+
+// query is the filter by the index that leaves the fewest to read.
+func (f Filter) query(organization string, after []byte, limit int) kv.Query {
+	q := kv.Query{Prefix: kv.Key{kv.String(organization)}, After: after, Limit: limit}
+	switch {
+	case f.Subject != "":
+		q.Index, q.Prefix = bySubject, q.Prefix.With(kv.String(f.Subject))
+	case f.Resource != "":
+		q.Index, q.Prefix = byResource, q.Prefix.With(kv.String(f.Resource))
+	case f.Role != "":
+		q.Index, q.Prefix = byRole, q.Prefix.With(kv.String(f.Role))
+	}
+	return q
 }
 
 // After returns up to limit grants of the organisation behind the one named,

@@ -105,7 +105,7 @@ func New(cfg Config, table Table) (*Recorder, error) {
 	_, err := cfg.Meter.Int64ObservableCounter("guildhall.permission.usage.dropped",
 		metric.WithDescription("Uses of grants that were not noted because too many waited to be written."),
 		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
-			o.Observe(u.dropped.Load())
+			o.Observe(u.Dropped())
 			return nil
 		}))
 	if err != nil {
@@ -143,6 +143,9 @@ func (u *Recorder) add(name string, day int32) bool {
 	}
 	return true
 }
+
+// Dropped returns how many notes there was no room for.
+func (u *Recorder) Dropped() int64 { return u.dropped.Load() }
 
 // Days returns, for each grant, when the day began on which it last decided a
 // check; the zero time for one that never has. A use from before the grant was

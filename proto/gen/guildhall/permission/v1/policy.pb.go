@@ -900,7 +900,7 @@ var File_guildhall_permission_v1_policy_proto protoreflect.FileDescriptor
 
 const file_guildhall_permission_v1_policy_proto_rawDesc = "" +
 	"\n" +
-	"$guildhall/permission/v1/policy.proto\x12\x17guildhall.permission.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\x1a#guildhall/permission/v1/check.proto\x1a#guildhall/permission/v1/grant.proto\x1a+guildhall/permission/v1/resource_type.proto\x1a\"guildhall/permission/v1/role.proto\"\xe4\x02\n" +
+	"$guildhall/permission/v1/policy.proto\x12\x17guildhall.permission.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\x1a#guildhall/permission/v1/check.proto\x1a#guildhall/permission/v1/grant.proto\x1a+guildhall/permission/v1/resource_type.proto\x1a\"guildhall/permission/v1/role.proto\"\xde\x02\n" +
 	"\x06Policy\x12$\n" +
 	"\tpolicy_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18?R\bpolicyId\x12V\n" +
 	"\x0eresource_types\x18\x02 \x03(\v2%.guildhall.permission.v1.ResourceTypeB\b\xbaH\x05\x92\x01\x02\x10dR\rresourceTypes\x12>\n" +
@@ -908,7 +908,7 @@ const file_guildhall_permission_v1_policy_proto_rawDesc = "" +
 	"\x06grants\x18\x04 \x03(\v2\x1e.guildhall.permission.v1.GrantB\t\xbaH\x06\x92\x01\x03\x10\x88'R\x06grants\x12S\n" +
 	"\n" +
 	"assertions\x18\x06 \x03(\v2(.guildhall.permission.v1.PolicyAssertionB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\n" +
-	"assertionsJ\x04\b\x05\x10\x06\"\xef\x01\n" +
+	"assertions\"\xef\x01\n" +
 	"\x0fPolicyAssertion\x12\x1e\n" +
 	"\x05title\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x05title\x12;\n" +
 	"\x05allow\x18\x02 \x01(\v2#.guildhall.permission.v1.CheckQueryH\x00R\x05allow\x129\n" +

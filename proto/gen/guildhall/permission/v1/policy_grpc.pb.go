@@ -50,8 +50,8 @@ type PolicyServiceClient interface {
 	// Reasons: those of ApplyPolicy, but for POLICY_ASSERTION_FAILED and
 	// POLICY_PLAN_OUTDATED.
 	PlanPolicy(ctx context.Context, in *PlanPolicyRequest, opts ...grpc.CallOption) (*PolicyPlan, error)
-	// Brings about what the document says, all of it or nothing, in one revision
-	// of the state that every check sees. The rules of CreateGrant, UpdateRole
+	// Brings about what the document says, all of it or nothing: no check sees
+	// some of it. The rules of CreateGrant, UpdateRole
 	// and the other calls that it stands for hold for each change, and it takes
 	// their permissions besides its own. A grant is an immutable fact: one whose
 	// condition, end or reason differs is deleted and made anew under its name.
@@ -130,8 +130,8 @@ type PolicyServiceServer interface {
 	// Reasons: those of ApplyPolicy, but for POLICY_ASSERTION_FAILED and
 	// POLICY_PLAN_OUTDATED.
 	PlanPolicy(context.Context, *PlanPolicyRequest) (*PolicyPlan, error)
-	// Brings about what the document says, all of it or nothing, in one revision
-	// of the state that every check sees. The rules of CreateGrant, UpdateRole
+	// Brings about what the document says, all of it or nothing: no check sees
+	// some of it. The rules of CreateGrant, UpdateRole
 	// and the other calls that it stands for hold for each change, and it takes
 	// their permissions besides its own. A grant is an immutable fact: one whose
 	// condition, end or reason differs is deleted and made anew under its name.
