@@ -29,10 +29,12 @@ type decisionPoint struct {
 }
 
 func newDecisionPoint(e *edge) *decisionPoint {
+	conn := e.kit.Dial("permission")
 	d := &decisionPoint{
 		edge: e, base: strings.TrimSuffix(e.kit.Issuer, "/"), endpoints: map[string]authzen.Call{},
 		api: authzen.New(authzen.Config{
-			Checks:       permissionv1.NewCheckServiceClient(e.kit.Dial("permission")),
+			Checks:       permissionv1.NewCheckServiceClient(conn),
+			Types:        permissionv1.NewResourceTypeServiceClient(conn),
 			SubjectTypes: e.cfg.AuthZEN.SubjectTypes,
 		}),
 	}

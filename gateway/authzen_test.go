@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"guildhall.dev/gateway/internal/authzen"
+	"guildhall.dev/pkg/authz"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 )
 
@@ -24,6 +25,7 @@ type point struct {
 	asked   []*permissionv1.CheckQuery
 	parent  string
 	batches int
+	denied  bool // what lists resource types
 }
 
 func newPoint(t *testing.T) *point {
@@ -58,6 +60,13 @@ func (p *point) answer(_ string, args, reply proto.Message) error {
 			out.Results = append(out.Results, result(q))
 		}
 		return fill(reply, out)
+	case *permissionv1.ListResourceTypesRequest:
+		if p.parent = req.GetParent(); p.denied {
+			return authz.NewDenied("permission.resourceTypes.list", req.GetParent())
+		}
+		return fill(reply, &permissionv1.ListResourceTypesResponse{ResourceTypes: []*permissionv1.ResourceType{
+			{Name: req.GetParent() + "/resourceTypes/record", Collection: "records"},
+		}})
 	}
 	return fmt.Errorf("unexpected call with %T", args)
 }
@@ -301,6 +310,8 @@ func TestAuthZEN_namesOfTheSuite(t *testing.T) {
 		{"user/lin", "update", "organization/acme", "organizations/acme/staff/lin identity.organizations.update organizations/acme"},
 		{"user/lin", "list", "teamMember/t1/members/-", "organizations/acme/staff/lin identity.teamMembers.list organizations/acme/teams/t1/members/-"},
 		{"user/lin", "list", "auditEntry/-", "organizations/acme/staff/lin ? organizations/acme/-"},
+		{"user/lin", "read", "record/r1", "organizations/acme/staff/lin custom.records.read organizations/acme/records/r1"},
+		{"user/lin", "custom.records.burn", "record/r1/pages/2", "organizations/acme/staff/lin custom.records.burn organizations/acme/records/r1/pages/2"},
 		{"robot/lin", "read", "thing/t", "? ? ?"},
 		{"user/" + strings.Repeat("x", 400), strings.Repeat("y.", 60), "group/" + strings.Repeat("z", 400), "? ? ?"},
 		{"user/../customers/carl", "read", "group/../../globex", "organizations/acme/staff/../customers/carl groupchat.groups.get organizations/acme/groups/../../globex"},
@@ -314,5 +325,16 @@ func TestAuthZEN_namesOfTheSuite(t *testing.T) {
 		if diff := cmp.Diff(test.want, strings.Join([]string{q.GetSubject(), q.GetPermission(), q.GetResource()}, " ")); diff != "" {
 			t.Errorf("%s %s %s (-want +got):\n%s", test.subject, test.action, test.resource, diff)
 		}
+	}
+}
+
+func TestAuthZEN_saysWhenItMayNotKnowTheTypes(t *testing.T) {
+	p := newPoint(t)
+	p.denied = true
+	body := `{` + lin + `,` + reading + `,"resource":{"type":"record","id":"r1"}}`
+	wantProblem(t, p.post(evaluationPath, body), 403, "PERMISSION_DENIED")
+	wantProblem(t, p.post(evaluationsPath, `{"evaluations":[`+body+`]}`), 403, "PERMISSION_DENIED")
+	if got := p.decisions(evaluationPath, `{`+lin+`,`+reading+`,`+g1+`}`); !got[0] {
+		t.Error("the suite's own types need no more than a check")
 	}
 }

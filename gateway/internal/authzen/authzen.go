@@ -4,8 +4,9 @@
 //
 // A policy enforcement point of somebody else's making asks here instead of in
 // our own API; the decision is the same, and so are the rights it takes: the
-// caller's own token goes along, and needs permission.checks.evaluate. The
-// package decides nothing and keeps nothing. It knows no HTTP: the edge reads
+// caller's own token goes along, and needs permission.checks.evaluate, and
+// permission.resourceTypes.list for types of the organisation's own. The
+// package decides nothing, and keeps nothing but the names of those types. It knows no HTTP: the edge reads
 // bodies, writes answers, and says which organisation is asked.
 //
 // What is an error and what is a denial follows the specification. A request
@@ -24,6 +25,8 @@ import (
 type Config struct {
 	// Checks answers. Its calls get the caller's token from their context.
 	Checks permissionv1.CheckServiceClient
+	// Types lists the resource types of an organisation.
+	Types permissionv1.ResourceTypeServiceClient
 	// SubjectTypes says which collection of accounts a further type of subject
 	// is in: {"shopper": "customers"}. It does not replace the suite's own.
 	SubjectTypes map[string]string
@@ -33,11 +36,12 @@ type Config struct {
 type API struct {
 	cfg   Config
 	names *names
+	types *types
 }
 
 // New returns an API.
 func New(cfg Config) *API {
-	return &API{cfg: cfg, names: newNames(cfg.SubjectTypes)}
+	return &API{cfg: cfg, names: newNames(cfg.SubjectTypes), types: newTypes(cfg.Types)}
 }
 
 // Call answers one call: the body as it came, and the organisation whose

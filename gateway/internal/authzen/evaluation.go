@@ -19,7 +19,7 @@ func (a *API) Evaluation(ctx context.Context, organization string, body []byte) 
 }
 
 func (a *API) evaluate(ctx context.Context, organization string, o object) (*decision, error) {
-	query, err := a.query(organization, o.part)
+	query, err := a.query(ctx, organization, o.part)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +44,7 @@ func (o object) part(name string) (entity, error) {
 }
 
 // query reads a complete question.
-func (a *API) query(organization string, read reader) (*permissionv1.CheckQuery, error) {
+func (a *API) query(ctx context.Context, organization string, read reader) (*permissionv1.CheckQuery, error) {
 	var parts [len(questionParts)]entity
 	for i, name := range questionParts {
 		var err error
@@ -53,12 +53,25 @@ func (a *API) query(organization string, read reader) (*permissionv1.CheckQuery,
 		}
 	}
 	who, what, on := parts[0], parts[1], parts[2]
+	k, err := a.kindOf(ctx, organization, on)
+	if err != nil {
+		return nil, err
+	}
 	return &permissionv1.CheckQuery{
 		Subject:    a.names.subject(organization, who),
-		Permission: a.names.permission(what, on),
-		Resource:   a.names.resource(organization, on),
+		Permission: k.permission(what),
+		Resource:   k.resource(organization, on),
 		Attributes: attributes(who, what, on, parts[3].properties),
 	}, nil
+}
+
+// kindOf returns the kind of a resource, nil when its type is unknown: one of
+// the suite's, else one that the organisation has declared.
+func (a *API) kindOf(ctx context.Context, organization string, e entity) (*kind, error) {
+	if k := a.names.resources[e.kind]; k != nil {
+		return k, nil
+	}
+	return a.types.find(ctx, organization, e.kind)
 }
 
 // attributes returns what conditions may look at; nil when nothing was sent.

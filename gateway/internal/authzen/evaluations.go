@@ -54,7 +54,7 @@ func (a *API) Evaluations(ctx context.Context, organization string, body []byte)
 	if err := o.checkDefaults(); err != nil {
 		return nil, err
 	}
-	decisions, queries, err := a.read(organization, o.once(), elements)
+	decisions, queries, err := a.read(ctx, organization, o.once(), elements)
 	if err != nil {
 		return nil, err
 	}
@@ -122,14 +122,17 @@ func (o object) checkDefaults() error {
 
 // read makes a question of each element. In place of one that cannot be asked
 // stands its decision, which is no.
-func (a *API) read(organization string, defaults reader, elements []json.RawMessage) ([]*decision, []*permissionv1.CheckQuery, error) {
+func (a *API) read(ctx context.Context, organization string, defaults reader, elements []json.RawMessage) ([]*decision, []*permissionv1.CheckQuery, error) {
 	decisions, queries := make([]*decision, len(elements)), make([]*permissionv1.CheckQuery, len(elements))
 	size := 0
 	for i, text := range elements {
-		query, err := a.element(organization, defaults, i, text)
-		if err != nil {
+		query, err := a.element(ctx, organization, defaults, i, text)
+		if errs.Is(err, errs.Invalid) {
 			decisions[i] = failed(http.StatusBadRequest, errs.From(err).Message)
 			continue
+		}
+		if err != nil {
+			return nil, nil, err
 		}
 		queries[i] = query
 		if size += proto.Size(query); size > maxQuestions {
@@ -141,12 +144,12 @@ func (a *API) read(organization string, defaults reader, elements []json.RawMess
 }
 
 // element reads the question of an element.
-func (a *API) element(organization string, defaults reader, i int, text json.RawMessage) (*permissionv1.CheckQuery, error) {
+func (a *API) element(ctx context.Context, organization string, defaults reader, i int, text json.RawMessage) (*permissionv1.CheckQuery, error) {
 	own, err := readObject(fmt.Sprintf("evaluations[%d]", i), text)
 	if err != nil {
 		return nil, err
 	}
-	return a.query(organization, func(name string) (entity, error) {
+	return a.query(ctx, organization, func(name string) (entity, error) {
 		if own.has(name) {
 			return own.part(name)
 		}

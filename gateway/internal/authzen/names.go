@@ -21,23 +21,26 @@ import (
 //	         {group, g1}                    organizations/acme/groups/g1
 //	         {message, g1/messages/42}      organizations/acme/groups/g1/messages/42
 //	         {session, staff/a/sessions/s}  organizations/acme/staff/a/sessions/s
+//	         {record, r1}                   organizations/acme/records/r1: a type of the organisation's own
 //	action   groupchat.messages.create      the permission itself
 //	         create, on a message           groupchat.messages.create
 //	         read, on a group               groupchat.groups.get
+//	         read, on a record              custom.records.read
 //
 // An id is always below the collection of its type: whatever an id holds, it
 // cannot name something of another organisation or another collection.
 type names struct {
 	subjects  map[string]string // type: collection
-	resources map[string]kind
+	resources map[string]*kind
 }
 
-// kind is a type of resource of the suite.
+// kind is a type of resource.
 type kind struct {
 	// top is the collection that ids are in: "groups" for messages too. It is
 	// empty for what lies in several collections, whose ids begin with theirs.
 	top string
-	// permissions by verb. One that two services declare is "".
+	// permissions by verb, of a type of the suite. One that two services
+	// declare is "".
 	permissions map[string]string
 }
 
@@ -55,7 +58,7 @@ func IsSubjectCollection(collection string) bool {
 }
 
 func newNames(subjects map[string]string) *names {
-	n := &names{subjects: map[string]string{"user": "staff"}, resources: map[string]kind{}}
+	n := &names{subjects: map[string]string{"user": "staff"}, resources: map[string]*kind{}}
 	maps.Copy(n.subjects, subjects)
 	for _, own := range ownSubjects {
 		n.subjects[own[0]] = own[1]
@@ -70,9 +73,10 @@ func newNames(subjects map[string]string) *names {
 // collection, as in "message" of "groupchat.messages.create".
 func (n *names) add(p authz.Permission) {
 	name := singular(p.Resource)
-	k, known := n.resources[name]
-	if !known {
-		k = kind{permissions: map[string]string{}}
+	k := n.resources[name]
+	if k == nil {
+		k = &kind{permissions: map[string]string{}}
+		n.resources[name] = k
 	}
 	for _, pattern := range p.Patterns {
 		// "organizations/*/groups/*/messages/*": the third segment.
@@ -85,7 +89,6 @@ func (n *names) add(p authz.Permission) {
 	} else {
 		k.permissions[p.Verb] = p.Name
 	}
-	n.resources[name] = k
 }
 
 // singular returns the singular of a collection's name: "surveys" is of
@@ -125,14 +128,12 @@ func (n *names) subject(organization string, e entity) string {
 	return bounded(organization+"/"+collection+"/"+e.id, maxName)
 }
 
-// resource returns the name of a resource.
-func (n *names) resource(organization string, e entity) string {
-	if e.kind == organizationType {
-		return bounded("organizations/"+e.id, maxName)
-	}
-	k, known := n.resources[e.kind]
+// resource returns the name of a resource of the kind; nil is no known one.
+func (k *kind) resource(organization string, e entity) string {
 	switch {
-	case !known:
+	case e.kind == organizationType:
+		return bounded("organizations/"+e.id, maxName)
+	case k == nil:
 		return nobody
 	case k.top == "":
 		return bounded(organization+"/"+e.id, maxName)
@@ -141,19 +142,24 @@ func (n *names) resource(organization string, e entity) string {
 }
 
 // synonyms are verbs that enforcement points commonly use, and ours for them.
+// What an organisation calls the actions of its own types, they are called.
 var synonyms = map[string]string{"read": "get", "view": "get", "write": "update", "edit": "update"}
 
-// permission returns the permission that an action needs on a resource.
-func (n *names) permission(e entity, on entity) string {
-	if strings.Contains(e.id, ".") {
+// permission returns the permission that an action needs on a resource of the
+// kind.
+func (k *kind) permission(e entity) string {
+	switch {
+	case strings.Contains(e.id, "."):
 		return bounded(e.id, maxPermission)
+	case k == nil:
+		return nobody
+	case k.permissions == nil:
+		return bounded("custom."+k.top+"."+e.id, maxPermission)
 	}
-	verbs := n.resources[on.kind].permissions
-	if p := verbs[e.id]; p != "" {
-		return p
-	}
-	if p := verbs[synonyms[e.id]]; p != "" {
-		return p
+	for _, verb := range [...]string{e.id, synonyms[e.id]} {
+		if p := k.permissions[verb]; p != "" {
+			return p
+		}
 	}
 	return nobody
 }
