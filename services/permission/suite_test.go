@@ -178,6 +178,9 @@ func (r *replica) kit(meter metric.Meter) *serve.Kit {
 			return nil, err
 		}
 		r.store = in.ring.Wrap(raw)
+		if in.decorate != nil {
+			return in.decorate(r.store), nil
+		}
 		return r.store, nil
 	}
 	return kit

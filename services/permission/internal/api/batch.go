@@ -147,17 +147,24 @@ func (s *grants) changes(tx *change.Tx, by authn.Caller, req *permissionv1.Batch
 	type given struct {
 		role, resource string
 		expires        int64
+		denied         string // to whom
 	}
 	judged := make(map[given]bool)
 	changes := make([]grant.Change, len(req.GetChanges()))
 	for i, c := range req.GetChanges() {
 		if d := c.GetDelete(); d != nil {
 			changes[i] = grant.Change{Delete: d.GetName(), Etag: d.GetEtag()}
+			if err := s.mayRevokeNamed(tx, by, d.GetName()); err != nil {
+				return nil, grant.InChange(i, changes[i], err)
+			}
 			continue
 		}
 		g := s.asked(tx, by, req.GetParent(), c.GetCreate().GetGrantId(), c.GetCreate().GetGrant())
 		changes[i] = grant.Change{Create: g}
-		key := given{g.GetRole(), g.GetResource(), g.GetExpireTime().GetSeconds()}
+		key := given{g.GetRole(), g.GetResource(), g.GetExpireTime().GetSeconds(), ""}
+		if grant.Denies(g) {
+			key.denied = g.GetSubject()
+		}
 		if judged[key] {
 			continue // ChangeAll sees to what else there is to a grant
 		}

@@ -32,7 +32,8 @@ func (s *grants) PurgeGrants(ctx context.Context, req *permissionv1.PurgeGrantsR
 	if !req.GetForce() {
 		return s.preview(ctx, req, f)
 	}
-	return change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.PurgeGrantsResponse, error) {
+	by := caller(ctx)
+	purged, err := change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.PurgeGrantsResponse, error) {
 		resp, doomed, err := s.selected(tx, req, f)
 		if err != nil {
 			return nil, err
@@ -44,6 +45,9 @@ func (s *grants) PurgeGrants(ctx context.Context, req *permissionv1.PurgeGrantsR
 		changes := make([]grant.Change, len(doomed))
 		for i, g := range doomed {
 			changes[i] = grant.Change{Delete: g.GetName()}
+			if err := s.mayRevoke(tx, by, g); err != nil {
+				return nil, err
+			}
 		}
 		_, v, err := s.Grants.ChangeAll(tx, tx.Time, req.GetParent(), changes)
 		if err != nil {
@@ -55,6 +59,8 @@ func (s *grants) PurgeGrants(ctx context.Context, req *permissionv1.PurgeGrantsR
 		resp.Revision = v.Number
 		return resp, nil
 	})
+	s.keepRefusal(ctx, req.GetParent(), err)
+	return purged, err
 }
 
 // preview says what a purge would delete. It leaves no trace, and so keeps no

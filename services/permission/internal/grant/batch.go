@@ -10,6 +10,7 @@ import (
 	"guildhall.dev/pkg/kv"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/revision"
+	"guildhall.dev/services/permission/internal/subject"
 )
 
 // Change is one change of a batch: a grant to make, or else the name of one to
@@ -37,18 +38,21 @@ func (s *Grants) ChangeAll(tx kv.Tx, at time.Time, organization string, changes 
 		if c.Create != nil {
 			changed[i], err = s.insert(tx, at, c.Create)
 		} else {
-			changed[i], err = s.remove(tx, c, i, &left)
+			changed[i], err = s.remove(tx, at, c, i, &left)
 		}
 		if err != nil {
 			return nil, revision.Revision{}, InChange(i, c, err)
 		}
 	}
 	for _, d := range left {
-		if err := s.checkPost(tx, organization, d.post, ""); err != nil {
+		if err := s.checkPost(tx, at, organization, d.post, ""); err != nil {
 			return nil, revision.Revision{}, InChange(d.index, changes[d.index], err)
 		}
 	}
-	v, err := revision.Bump(tx, organization, at, touchedBy(changed)...)
+	if err := s.keepPostsOfAll(tx, at, organization, changes, changed); err != nil {
+		return nil, revision.Revision{}, err
+	}
+	v, err := revision.Bump(tx, organization, at, touchedBy(changed...)...)
 	return changed, v, err
 }
 
@@ -59,19 +63,17 @@ type departure struct {
 }
 
 // remove deletes the grant of a change, and notes the post that it filled.
-func (s *Grants) remove(tx kv.Tx, c Change, index int, left *[]departure) (*permissionv1.Grant, error) {
+func (s *Grants) remove(tx kv.Tx, at time.Time, c Change, index int, left *[]departure) (*permissionv1.Grant, error) {
 	rec, err := s.removable(tx, c.Delete, c.Etag)
 	if err != nil {
 		return nil, err
 	}
-	if p, ok := postOf(rec.Value); ok {
-		lasting, err := s.lasting(tx, rec.Value)
-		if err != nil {
-			return nil, err
-		}
-		if lasting {
-			*left = append(*left, departure{p, index})
-		}
+	p, fills, err := s.filledBy(tx, at, rec.Value)
+	if err != nil {
+		return nil, err
+	}
+	if fills {
+		*left = append(*left, departure{p, index})
 	}
 	if _, err := s.table.Delete(tx, keyOf(c.Delete), ""); err != nil {
 		return nil, err
@@ -79,11 +81,35 @@ func (s *Grants) remove(tx kv.Tx, c Change, index int, left *[]departure) (*perm
 	return shown(rec), nil
 }
 
-// touchedBy returns the subjects of the grants, each once, in order.
-func touchedBy(grants []*permissionv1.Grant) []string {
+// keepPostsOfAll is keepPosts for the grants that the changes made.
+func (s *Grants) keepPostsOfAll(r kv.Reader, at time.Time, organization string, changes []Change, changed []*permissionv1.Grant) error {
+	var denying []*permissionv1.Grant
+	first := 0
+	for i, g := range changed {
+		if changes[i].Create == nil || !Denies(g) {
+			continue
+		}
+		if denying == nil {
+			first = i
+		}
+		denying = append(denying, g)
+	}
+	if err := s.keepPosts(r, at, organization, denying...); err != nil {
+		return InChange(first, changes[first], err)
+	}
+	return nil
+}
+
+// touchedBy returns the names under which the grants are kept for checks, each
+// once, in order: their subjects. Grants to holders are kept together, because
+// who they reach is found from the resource that is asked about.
+func touchedBy(grants ...*permissionv1.Grant) []string {
 	names := make([]string, len(grants))
 	for i, g := range grants {
 		names[i] = g.GetSubject()
+		if _, _, ok := subject.ParseHolders(names[i]); ok {
+			names[i] = subject.AllHolders(organizationOf(g.GetName()))
+		}
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
@@ -113,7 +139,7 @@ func InChange(index int, c Change, err error) error {
 	return &named
 }
 
-// Fact is what a grant says, without its name.
+// Fact is what a grant says that gives without a condition, but for its name.
 type Fact struct{ Subject, Role, Resource string }
 
 // Has reports whether people gave a grant of the fact in the organisation.

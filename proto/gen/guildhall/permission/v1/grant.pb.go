@@ -81,7 +81,7 @@ func (Effect) EnumDescriptor() ([]byte, []int) {
 	return file_guildhall_permission_v1_grant_proto_rawDescGZIP(), []int{0}
 }
 
-// A subject holds a role on a resource.
+// A subject holds a role on a resource, or is denied it.
 type Grant struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "organizations/{organization}/grants/{grant}".
