@@ -118,7 +118,7 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error)
 	}
 	grants := grant.New(roles, subjects, conditions)
 	uses, entries := usage.NewTable(), decision.NewTable()
-	documents := policy.New(roles, grants)
+	documents := policy.New(roles, grants, properties)
 	tables := slices.Concat(kv.RawTables(roles, subjects, properties, grants, documents, uses, entries), change.Tables(), revision.Tables(),
 		sequence.Tables(), lease.Tables(), mirror.Tables())
 	store, err := kit.OpenStore(ctx, tables, nil)

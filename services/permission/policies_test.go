@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
+	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"guildhall.dev/pkg/errs"
@@ -33,6 +34,10 @@ func records() *permissionv1.Policy {
 		}},
 		Grants: []*permissionv1.Grant{{
 			Subject: sue, Role: acme + "/roles/reader", Resource: acme + "/records/record-1", Reason: "ticket 1",
+			Condition: &permissionv1.Condition{Expression: `resource.properties.status == "active"`},
+		}},
+		Properties: []*permissionv1.Properties{{
+			Entity: acme + "/records/record-1", Values: &structpb.Struct{Fields: map[string]*structpb.Value{"status": structpb.NewStringValue("active")}},
 		}},
 		Assertions: []*permissionv1.PolicyAssertion{
 			{Title: "sue reads", Expectation: &permissionv1.PolicyAssertion_Allow{Allow: ask("custom.records.read")}},
@@ -72,9 +77,9 @@ func TestApplyPolicy_bringsAboutWhatItSays(t *testing.T) {
 		a := r.as(admin)
 
 		planned := a.plan(t, records())
-		g := planned.GetChanges()[3].GetName()[len(acme)+1:]
-		want := []string{"CREATE resourceTypes/record", "CREATE roles/reader", "CREATE roles/editor", "CREATE " + g}
-		if diff := cmp.Diff(want, did(planned)); diff != "" || planned.GetFailedAssertionCount() != 0 || planned.GetCreateCount() != 4 {
+		g := planned.GetChanges()[4].GetName()[len(acme)+1:]
+		want := []string{"CREATE records/record-1#properties", "CREATE resourceTypes/record", "CREATE roles/reader", "CREATE roles/editor", "CREATE " + g}
+		if diff := cmp.Diff(want, did(planned)); diff != "" || planned.GetFailedAssertionCount() != 0 || planned.GetCreateCount() != 5 {
 			t.Fatalf("planned (-want +got):\n%s\n%v", diff, planned)
 		}
 		a.wantMay(t, false, sue, "custom.records.read", acme+"/records/record-1")
@@ -129,7 +134,7 @@ func TestApplyPolicy_changesAndDeletesWhatItOwns(t *testing.T) {
 		a.wantMay(t, true, sue, "custom.records.read", acme+"/records/record-1")
 
 		none := &permissionv1.Policy{}
-		if got := did(a.plan(t, none)); len(got) != 3 {
+		if got := did(a.plan(t, none)); len(got) != 4 {
 			t.Errorf("an empty document deletes %v", got)
 		}
 		a.apply(t, none, false)
@@ -150,7 +155,7 @@ func TestApplyPolicy_takesNothingFromOthers(t *testing.T) {
 	a.apply(t, records(), false)
 	mine := records()
 	mine.PolicyId = "other"
-	mine.Roles, mine.ResourceTypes, mine.Assertions = nil, nil, nil
+	mine.Roles, mine.ResourceTypes, mine.Properties, mine.Assertions = nil, nil, nil, nil
 	_, err := a.policies.ApplyPolicy(t.Context(), &permissionv1.ApplyPolicyRequest{Parent: acme, Policy: mine})
 	wantError(t, err, errs.Precondition, "POLICY_ITEM_OWNED")
 
@@ -263,7 +268,7 @@ func TestExportPolicy_appliesToNoChange(t *testing.T) {
 		t.Fatalf("exported %v, %v", whole, err)
 	}
 	mine, err := a.policies.ExportPolicy(t.Context(), &permissionv1.ExportPolicyRequest{Parent: acme, PolicyId: "main"})
-	if err != nil || len(mine.GetGrants()) != 1 {
+	if err != nil || len(mine.GetGrants()) != 1 || len(mine.GetProperties()) != 1 {
 		t.Fatalf("exported %v, %v", mine, err)
 	}
 	if left := did(a.plan(t, mine)); left != nil {

@@ -56,6 +56,8 @@ type installation struct {
 	signer   *authn.Signer
 	identity *identity
 	config   permission.Config // of the replicas that start from now on
+	// decorate, when set, gives the replicas that start their way to the store.
+	decorate func(kv.Store) kv.Store
 
 	mu  sync.Mutex
 	now time.Time // zero is the real time
@@ -248,8 +250,10 @@ func (r *replica) client(cfg rpc.DialConfig, more ...grpc.DialOption) *client {
 	return &client{
 		RoleServiceClient: permissionv1.NewRoleServiceClient(conn), GrantServiceClient: permissionv1.NewGrantServiceClient(conn),
 		CheckServiceClient: permissionv1.NewCheckServiceClient(conn), events: permissionv1.NewPermissionEventServiceClient(conn),
-		audit: permissionv1.NewPermissionAuditServiceClient(conn), policies: permissionv1.NewPolicyServiceClient(conn),
+		policies:                  permissionv1.NewPolicyServiceClient(conn),
 		ResourceTypeServiceClient: permissionv1.NewResourceTypeServiceClient(conn),
+		audit:                     permissionv1.NewPermissionAuditServiceClient(conn),
+		PropertyServiceClient:     permissionv1.NewPropertyServiceClient(conn),
 	}
 }
 
@@ -259,6 +263,7 @@ type client struct {
 	permissionv1.GrantServiceClient
 	permissionv1.CheckServiceClient
 	permissionv1.ResourceTypeServiceClient
+	permissionv1.PropertyServiceClient
 	events permissionv1.PermissionEventServiceClient
 	audit  permissionv1.PermissionAuditServiceClient
 

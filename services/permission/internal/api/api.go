@@ -49,6 +49,7 @@ type Config struct {
 func Register(r grpc.ServiceRegistrar, cfg Config) {
 	permissionv1.RegisterRoleServiceServer(r, &roles{cfg})
 	permissionv1.RegisterResourceTypeServiceServer(r, &resourceTypes{cfg})
+	permissionv1.RegisterPropertyServiceServer(r, &properties{cfg})
 	permissionv1.RegisterGrantServiceServer(r, &grants{cfg})
 	permissionv1.RegisterGrantUsageServiceServer(r, &grantUsage{cfg})
 	permissionv1.RegisterCheckServiceServer(r, &checks{cfg})

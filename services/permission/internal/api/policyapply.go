@@ -15,6 +15,7 @@ import (
 	"guildhall.dev/services/permission/internal/decide"
 	"guildhall.dev/services/permission/internal/grant"
 	"guildhall.dev/services/permission/internal/policy"
+	"guildhall.dev/services/permission/internal/property"
 )
 
 // applying makes the changes of one plan, each as the call does that it stands
@@ -81,6 +82,8 @@ func (a *applying) change(ctx context.Context, c policy.Change) error {
 		return a.role(ctx, c)
 	case *permissionv1.ResourceType:
 		return a.resourceType(ctx, c)
+	case *permissionv1.Properties:
+		return a.properties(c, thing)
 	case *permissionv1.Grant:
 		if c.Old != nil {
 			a.note(grant.Change{Delete: c.Name}, c.Field)
@@ -149,6 +152,22 @@ func (a *applying) resourceType(ctx context.Context, c policy.Change) error {
 		a.narrowed = append(a.narrowed, c)
 	}
 	return a.updateType(ctx, wide)
+}
+
+func (a *applying) properties(c policy.Change, p *permissionv1.Properties) error {
+	old, _ := c.Old.(*permissionv1.Properties)
+	if c.Now == nil {
+		_, v, err := a.Loader.Properties.Delete(a.tx, a.tx.Time, p.GetEntity(), "")
+		if err == nil {
+			recordProperties(a.tx, propertiesDeleted, p.GetEntity(), changedKeys(old.GetValues(), nil), v)
+		}
+		return err
+	}
+	_, v, err := a.Loader.Properties.Put(a.tx, a.tx.Time, p.GetEntity(), p.GetValues(), "")
+	if err == nil {
+		recordProperties(a.tx, propertiesUpdated, p.GetEntity(), changedKeys(old.GetValues(), p.GetValues()), v)
+	}
+	return err
 }
 
 func hasAction(t *permissionv1.ResourceType, id string) bool {
@@ -232,6 +251,11 @@ func (a *applying) mayCall(organization string, p *policy.Plan) error {
 			permissions = []string{createGrants, deleteGrants}
 		case isGrant(c) && verb == "delete":
 			on = c.Name
+		case c.Collection() == "properties":
+			on = property.NameOf(c.Name)
+			if verb == "create" {
+				permissions = []string{"permission.properties.update"}
+			}
 		}
 		for _, permission := range permissions {
 			if asked[permission+" "+on] {

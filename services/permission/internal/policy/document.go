@@ -16,6 +16,7 @@ import (
 	"guildhall.dev/pkg/resource"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/grant"
+	"guildhall.dev/services/permission/internal/property"
 	"guildhall.dev/services/permission/internal/resourcetype"
 	"guildhall.dev/services/permission/internal/role"
 )
@@ -50,7 +51,16 @@ func (s *Policies) wanted(r kv.Reader, organization string, d *permissionv1.Poli
 			return nil, err
 		}
 	}
-	facts := map[grant.Fact]bool{}
+	for i, x := range d.GetProperties() {
+		field := fmt.Sprintf("policy.properties[%d]", i)
+		if err = faults.Add(field, checkEntity(organization, x.GetEntity())); err == nil {
+			err = add(property.Entry(x.GetEntity()), field, canonical(x))
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	facts := map[string]bool{}
 	for i, g := range d.GetGrants() {
 		field := fmt.Sprintf("policy.grants[%d]", i)
 		named, err := s.nameGrant(r, organization, g, facts)
@@ -78,6 +88,16 @@ func checkName(form resource.Pattern, organization, name string) error {
 	return nil
 }
 
+func checkEntity(organization, name string) error {
+	if err := property.Check("properties.entity", name); err != nil {
+		return err
+	}
+	if name != organization && !inOrganization(name, organization) {
+		return errs.InvalidField("properties.entity", "RESOURCE_FOREIGN", "name a subject or a resource of this organisation")
+	}
+	return nil
+}
+
 func checkRole(organization, name string) error {
 	if role.IsBuiltIn(name) {
 		return errs.InvalidField("name", "POLICY_ROLE_BUILT_IN", "built-in roles cannot be changed; grant them, or make one of your own")
@@ -88,15 +108,15 @@ func checkRole(organization, name string) error {
 // nameGrant returns the grant under the name that it has or is to have: its
 // own, that of the grant which says the same, or a new one made of what it
 // says, so that two plans of one document agree.
-func (s *Policies) nameGrant(r kv.Reader, organization string, g *permissionv1.Grant, facts map[grant.Fact]bool) (*permissionv1.Grant, error) {
-	fact := grant.Fact{Subject: g.GetSubject(), Role: g.GetRole(), Resource: g.GetResource()}
+func (s *Policies) nameGrant(r kv.Reader, organization string, g *permissionv1.Grant, facts map[string]bool) (*permissionv1.Grant, error) {
+	fact := grant.FactOf(g)
 	if facts[fact] {
 		return nil, repeated()
 	}
 	facts[fact] = true
 	named := proto.CloneOf(g)
 	if g.GetName() == "" {
-		same, err := s.grants.Find(r, organization, fact)
+		same, err := s.grants.Find(r, organization, g)
 		if err != nil {
 			return nil, err
 		}
@@ -120,8 +140,8 @@ func (s *Policies) nameGrant(r kv.Reader, organization string, g *permissionv1.G
 	return named, nil
 }
 
-func idOf(f grant.Fact) string {
-	sum := sha256.Sum256([]byte(f.Subject + "\x00" + f.Role + "\x00" + f.Resource))
+func idOf(fact string) string {
+	sum := sha256.Sum256([]byte(fact))
 	return "p-" + hex.EncodeToString(sum[:10])
 }
 
@@ -146,6 +166,9 @@ func canonical(m proto.Message) proto.Message {
 			a.Permission = ""
 		}
 		slices.SortFunc(m.Actions, func(a, b *permissionv1.ResourceAction) int { return strings.Compare(a.GetId(), b.GetId()) })
+		return m
+	case *permissionv1.Properties:
+		m.UpdateTime, m.Etag = nil, ""
 		return m
 	case *permissionv1.Grant:
 		m.Creator, m.ManagedBy, m.CreateTime, m.Etag, m.ConsistencyToken = "", "", nil, "", ""

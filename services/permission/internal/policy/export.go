@@ -39,6 +39,8 @@ func (s *Policies) Export(r kv.Reader, organization, policy string) (*permission
 			d.Roles = append(d.Roles, m)
 		case *permissionv1.Grant:
 			d.Grants = append(d.Grants, m)
+		case *permissionv1.Properties:
+			d.Properties = append(d.Properties, m)
 		}
 		return nil
 	}

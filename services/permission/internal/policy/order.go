@@ -26,19 +26,21 @@ func order(changes []Change) {
 	})
 }
 
-// rank is which kind of change comes when: types, roles and grants, of each
-// what is new before what differs; then what goes, grants first.
+// rank is which kind of change comes when: properties, types, roles and grants,
+// of each what is new before what differs; then what goes, grants first.
 func rank(c Change) int {
 	kind := 0
 	switch {
-	case isRole(c.Name):
+	case isType(c.Name):
 		kind = 1
-	case isGrant(c.Name):
+	case isRole(c.Name):
 		kind = 2
+	case isGrant(c.Name):
+		kind = 3
 	}
 	switch {
 	case c.Now == nil:
-		return 8 - kind
+		return 20 - kind
 	case c.Old == nil:
 		return 2 * kind
 	}

@@ -22,7 +22,8 @@ type Change struct {
 	// Field is where it stands in the document, "" for what is deleted.
 	Field string
 	// Old is the thing as it is, nil when it is not there; Now as it is to be,
-	// nil when it is to go. Both are a Role, a Grant or a ResourceType.
+	// nil when it is to go. Both are a Role, a Grant, a ResourceType or
+	// Properties.
 	Old, Now proto.Message
 }
 

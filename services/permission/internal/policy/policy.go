@@ -14,9 +14,11 @@
 //	                                       v │
 //	                                    missing ──(document drops it)──> forgotten
 //
-// The package changes nothing but ownership: the centres of roles, grants and
-// resource types make the changes, by their own rules (see Plan). Grants that
-// services keep are invisible here.
+// The package changes nothing but ownership: the centres of roles, grants,
+// resource types and properties make the changes, by their own rules (see
+// Plan). Grants that services keep are invisible here. Stored properties are
+// pruned by nobody and exported only with the policy that owns them: most are
+// data of applications.
 package policy
 
 import (
@@ -28,6 +30,8 @@ import (
 	storev1 "guildhall.dev/proto/gen/guildhall/permission/store/v1"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/grant"
+	"guildhall.dev/services/permission/internal/property"
+	"guildhall.dev/services/permission/internal/resourcetype"
 	"guildhall.dev/services/permission/internal/role"
 )
 
@@ -40,16 +44,17 @@ const byPolicy = "policy" // policy
 // Policies are the policies of all organisations. It is safe for concurrent
 // use.
 type Policies struct {
-	roles  *role.Roles
-	grants *grant.Grants
+	roles      *role.Roles
+	grants     *grant.Grants
+	properties *property.Properties
 	// items is (organisation, name) -> PolicyItem.
 	items *kv.Table[*storev1.PolicyItem]
 }
 
 // New returns the policies that the store holds.
-func New(roles *role.Roles, grants *grant.Grants) *Policies {
+func New(roles *role.Roles, grants *grant.Grants, properties *property.Properties) *Policies {
 	return &Policies{
-		roles: roles, grants: grants,
+		roles: roles, grants: grants, properties: properties,
 		items: kv.NewTable(kv.TableConfig[*storev1.PolicyItem]{
 			Name: "policy_items", Key: func(i *storev1.PolicyItem) kv.Key { return itemKey(i.GetName()) },
 			Indexes: []kv.Index[*storev1.PolicyItem]{{
@@ -116,9 +121,11 @@ func (s *Policies) Settle(tx kv.Tx, p *Plan) error {
 	return nil
 }
 
-// The kinds of things that a policy is made of, by their names.
+// The kinds of things that a policy is made of, by their names. What is none of
+// these is the entry of properties.
 func isRole(name string) bool  { return role.Pattern.Matches(name) }
 func isGrant(name string) bool { return grant.Pattern.Matches(name) }
+func isType(name string) bool  { return resourcetype.Pattern.Matches(name) }
 
 // find returns a thing by its name, nil when there is none, or none that a
 // policy may speak of.
@@ -132,8 +139,12 @@ func (s *Policies) find(r kv.Reader, name string) (thing proto.Message, err erro
 			return nil, nil
 		}
 		thing = g
-	default:
+	case isType(name):
 		thing, err = s.roles.Types().Get(r, name)
+	default:
+		entity := property.NameOf(name)
+		rec, e := s.properties.Get(r, entity)
+		thing, err = &permissionv1.Properties{Entity: entity, Values: rec.Value.GetProperties()}, e
 	}
 	if errs.Is(err, errs.NotFound) {
 		return nil, nil

@@ -12,15 +12,17 @@ import (
 )
 
 // Collection is the collection of the thing, as permissions name it: "roles",
-// "grants", "resourceTypes".
+// "grants", "resourceTypes", "properties".
 func (c Change) Collection() string {
 	switch {
 	case isRole(c.Name):
 		return "roles"
 	case isGrant(c.Name):
 		return "grants"
+	case isType(c.Name):
+		return "resourceTypes"
 	}
-	return "resourceTypes"
+	return "properties"
 }
 
 // Proto returns the change as the API shows it.
@@ -29,7 +31,7 @@ func (c Change) Proto() *permissionv1.PolicyChange {
 	if g, ok := c.thing().(*permissionv1.Grant); ok {
 		out.Grant = proto.CloneOf(g)
 	}
-	if c.Action == permissionv1.PolicyChange_ACTION_UPDATE {
+	if c.Action == permissionv1.PolicyChange_ACTION_UPDATE && c.Collection() != "properties" {
 		out.Fields = differences(canonical(c.Old), canonical(c.Now))
 	}
 	return out

@@ -49,7 +49,10 @@ func builtIns() []builtIn {
 	return []builtIn{{
 		name: "roles/auditor", title: "Auditor",
 		purpose: "Reads and verifies audit logs, and sees who holds which role.",
-		allow:   []string{"*.auditEntries.*", "permission.grants.get", "permission.grants.list", "permission.decisions.list", "permission.roles.get", "permission.roles.list"},
+		allow: []string{
+			"*.auditEntries.*", "permission.grants.get", "permission.grants.list", "permission.decisions.list",
+			"permission.roles.get", "permission.roles.list", "permission.resourceTypes.get", "permission.resourceTypes.list",
+		},
 	}, {
 		name: Customer, title: "Customer",
 		purpose: "What every customer may do: answer surveys.",

@@ -103,6 +103,8 @@ type Policy struct {
 	// Grants. One without a name is found by what it says; a new one gets a name
 	// that is made of that.
 	Grants []*Grant `protobuf:"bytes,4,rep,name=grants,proto3" json:"grants,omitempty"`
+	// Stored properties of subjects and resources, each exactly as it says here.
+	Properties []*Properties `protobuf:"bytes,5,rep,name=properties,proto3" json:"properties,omitempty"`
 	// What has to be so when all of it is in force.
 	Assertions    []*PolicyAssertion `protobuf:"bytes,6,rep,name=assertions,proto3" json:"assertions,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -163,6 +165,13 @@ func (x *Policy) GetRoles() []*Role {
 func (x *Policy) GetGrants() []*Grant {
 	if x != nil {
 		return x.Grants
+	}
+	return nil
+}
+
+func (x *Policy) GetProperties() []*Properties {
+	if x != nil {
+		return x.Properties
 	}
 	return nil
 }
@@ -607,14 +616,15 @@ type PolicyChange struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What is done.
 	Action PolicyChange_Action `protobuf:"varint,1,opt,name=action,proto3,enum=guildhall.permission.v1.PolicyChange_Action" json:"action,omitempty"`
-	// To what: the name of a role, a grant or a resource type.
+	// To what: the name of a role, a grant or a resource type; of properties,
+	// whose with "#properties" behind it.
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	// Where in the document it stands: "policy.grants[3]". Empty for what is
 	// deleted.
 	Field string `protobuf:"bytes,3,opt,name=field,proto3" json:"field,omitempty"`
 	// The grant, as it is to be or was. None for all else.
 	Grant *Grant `protobuf:"bytes,4,opt,name=grant,proto3" json:"grant,omitempty"`
-	// What differs, of an update, by field.
+	// What differs, of an update, by field; of properties nothing is told here.
 	Fields        []*PolicyFieldChange `protobuf:"bytes,5,rep,name=fields,proto3" json:"fields,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -900,12 +910,15 @@ var File_guildhall_permission_v1_policy_proto protoreflect.FileDescriptor
 
 const file_guildhall_permission_v1_policy_proto_rawDesc = "" +
 	"\n" +
-	"$guildhall/permission/v1/policy.proto\x12\x17guildhall.permission.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\x1a#guildhall/permission/v1/check.proto\x1a#guildhall/permission/v1/grant.proto\x1a+guildhall/permission/v1/resource_type.proto\x1a\"guildhall/permission/v1/role.proto\"\xde\x02\n" +
+	"$guildhall/permission/v1/policy.proto\x12\x17guildhall.permission.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\x1a#guildhall/permission/v1/check.proto\x1a#guildhall/permission/v1/grant.proto\x1a&guildhall/permission/v1/property.proto\x1a+guildhall/permission/v1/resource_type.proto\x1a\"guildhall/permission/v1/role.proto\"\xae\x03\n" +
 	"\x06Policy\x12$\n" +
 	"\tpolicy_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18?R\bpolicyId\x12V\n" +
 	"\x0eresource_types\x18\x02 \x03(\v2%.guildhall.permission.v1.ResourceTypeB\b\xbaH\x05\x92\x01\x02\x10dR\rresourceTypes\x12>\n" +
 	"\x05roles\x18\x03 \x03(\v2\x1d.guildhall.permission.v1.RoleB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\x05roles\x12A\n" +
-	"\x06grants\x18\x04 \x03(\v2\x1e.guildhall.permission.v1.GrantB\t\xbaH\x06\x92\x01\x03\x10\x88'R\x06grants\x12S\n" +
+	"\x06grants\x18\x04 \x03(\v2\x1e.guildhall.permission.v1.GrantB\t\xbaH\x06\x92\x01\x03\x10\x88'R\x06grants\x12N\n" +
+	"\n" +
+	"properties\x18\x05 \x03(\v2#.guildhall.permission.v1.PropertiesB\t\xbaH\x06\x92\x01\x03\x10\x88'R\n" +
+	"properties\x12S\n" +
 	"\n" +
 	"assertions\x18\x06 \x03(\v2(.guildhall.permission.v1.PolicyAssertionB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\n" +
 	"assertions\"\xef\x01\n" +
@@ -1007,37 +1020,39 @@ var file_guildhall_permission_v1_policy_proto_goTypes = []any{
 	(*ResourceType)(nil),          // 11: guildhall.permission.v1.ResourceType
 	(*Role)(nil),                  // 12: guildhall.permission.v1.Role
 	(*Grant)(nil),                 // 13: guildhall.permission.v1.Grant
-	(*CheckQuery)(nil),            // 14: guildhall.permission.v1.CheckQuery
-	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
-	(*CheckResult)(nil),           // 16: guildhall.permission.v1.CheckResult
+	(*Properties)(nil),            // 14: guildhall.permission.v1.Properties
+	(*CheckQuery)(nil),            // 15: guildhall.permission.v1.CheckQuery
+	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
+	(*CheckResult)(nil),           // 17: guildhall.permission.v1.CheckResult
 }
 var file_guildhall_permission_v1_policy_proto_depIdxs = []int32{
 	11, // 0: guildhall.permission.v1.Policy.resource_types:type_name -> guildhall.permission.v1.ResourceType
 	12, // 1: guildhall.permission.v1.Policy.roles:type_name -> guildhall.permission.v1.Role
 	13, // 2: guildhall.permission.v1.Policy.grants:type_name -> guildhall.permission.v1.Grant
-	2,  // 3: guildhall.permission.v1.Policy.assertions:type_name -> guildhall.permission.v1.PolicyAssertion
-	14, // 4: guildhall.permission.v1.PolicyAssertion.allow:type_name -> guildhall.permission.v1.CheckQuery
-	14, // 5: guildhall.permission.v1.PolicyAssertion.deny:type_name -> guildhall.permission.v1.CheckQuery
-	15, // 6: guildhall.permission.v1.PolicyAssertion.time:type_name -> google.protobuf.Timestamp
-	1,  // 7: guildhall.permission.v1.PlanPolicyRequest.policy:type_name -> guildhall.permission.v1.Policy
-	1,  // 8: guildhall.permission.v1.ApplyPolicyRequest.policy:type_name -> guildhall.permission.v1.Policy
-	7,  // 9: guildhall.permission.v1.PolicyPlan.changes:type_name -> guildhall.permission.v1.PolicyChange
-	9,  // 10: guildhall.permission.v1.PolicyPlan.assertions:type_name -> guildhall.permission.v1.PolicyAssertionResult
-	0,  // 11: guildhall.permission.v1.PolicyChange.action:type_name -> guildhall.permission.v1.PolicyChange.Action
-	13, // 12: guildhall.permission.v1.PolicyChange.grant:type_name -> guildhall.permission.v1.Grant
-	8,  // 13: guildhall.permission.v1.PolicyChange.fields:type_name -> guildhall.permission.v1.PolicyFieldChange
-	16, // 14: guildhall.permission.v1.PolicyAssertionResult.result:type_name -> guildhall.permission.v1.CheckResult
-	3,  // 15: guildhall.permission.v1.PolicyService.ExportPolicy:input_type -> guildhall.permission.v1.ExportPolicyRequest
-	4,  // 16: guildhall.permission.v1.PolicyService.PlanPolicy:input_type -> guildhall.permission.v1.PlanPolicyRequest
-	5,  // 17: guildhall.permission.v1.PolicyService.ApplyPolicy:input_type -> guildhall.permission.v1.ApplyPolicyRequest
-	1,  // 18: guildhall.permission.v1.PolicyService.ExportPolicy:output_type -> guildhall.permission.v1.Policy
-	6,  // 19: guildhall.permission.v1.PolicyService.PlanPolicy:output_type -> guildhall.permission.v1.PolicyPlan
-	6,  // 20: guildhall.permission.v1.PolicyService.ApplyPolicy:output_type -> guildhall.permission.v1.PolicyPlan
-	18, // [18:21] is the sub-list for method output_type
-	15, // [15:18] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	14, // 3: guildhall.permission.v1.Policy.properties:type_name -> guildhall.permission.v1.Properties
+	2,  // 4: guildhall.permission.v1.Policy.assertions:type_name -> guildhall.permission.v1.PolicyAssertion
+	15, // 5: guildhall.permission.v1.PolicyAssertion.allow:type_name -> guildhall.permission.v1.CheckQuery
+	15, // 6: guildhall.permission.v1.PolicyAssertion.deny:type_name -> guildhall.permission.v1.CheckQuery
+	16, // 7: guildhall.permission.v1.PolicyAssertion.time:type_name -> google.protobuf.Timestamp
+	1,  // 8: guildhall.permission.v1.PlanPolicyRequest.policy:type_name -> guildhall.permission.v1.Policy
+	1,  // 9: guildhall.permission.v1.ApplyPolicyRequest.policy:type_name -> guildhall.permission.v1.Policy
+	7,  // 10: guildhall.permission.v1.PolicyPlan.changes:type_name -> guildhall.permission.v1.PolicyChange
+	9,  // 11: guildhall.permission.v1.PolicyPlan.assertions:type_name -> guildhall.permission.v1.PolicyAssertionResult
+	0,  // 12: guildhall.permission.v1.PolicyChange.action:type_name -> guildhall.permission.v1.PolicyChange.Action
+	13, // 13: guildhall.permission.v1.PolicyChange.grant:type_name -> guildhall.permission.v1.Grant
+	8,  // 14: guildhall.permission.v1.PolicyChange.fields:type_name -> guildhall.permission.v1.PolicyFieldChange
+	17, // 15: guildhall.permission.v1.PolicyAssertionResult.result:type_name -> guildhall.permission.v1.CheckResult
+	3,  // 16: guildhall.permission.v1.PolicyService.ExportPolicy:input_type -> guildhall.permission.v1.ExportPolicyRequest
+	4,  // 17: guildhall.permission.v1.PolicyService.PlanPolicy:input_type -> guildhall.permission.v1.PlanPolicyRequest
+	5,  // 18: guildhall.permission.v1.PolicyService.ApplyPolicy:input_type -> guildhall.permission.v1.ApplyPolicyRequest
+	1,  // 19: guildhall.permission.v1.PolicyService.ExportPolicy:output_type -> guildhall.permission.v1.Policy
+	6,  // 20: guildhall.permission.v1.PolicyService.PlanPolicy:output_type -> guildhall.permission.v1.PolicyPlan
+	6,  // 21: guildhall.permission.v1.PolicyService.ApplyPolicy:output_type -> guildhall.permission.v1.PolicyPlan
+	19, // [19:22] is the sub-list for method output_type
+	16, // [16:19] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_guildhall_permission_v1_policy_proto_init() }
@@ -1047,6 +1062,7 @@ func file_guildhall_permission_v1_policy_proto_init() {
 	}
 	file_guildhall_permission_v1_check_proto_init()
 	file_guildhall_permission_v1_grant_proto_init()
+	file_guildhall_permission_v1_property_proto_init()
 	file_guildhall_permission_v1_resource_type_proto_init()
 	file_guildhall_permission_v1_role_proto_init()
 	file_guildhall_permission_v1_policy_proto_msgTypes[1].OneofWrappers = []any{
