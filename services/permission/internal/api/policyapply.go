@@ -85,8 +85,11 @@ func (a *applying) change(ctx context.Context, c policy.Change) error {
 	case *permissionv1.Properties:
 		return a.properties(c, thing)
 	case *permissionv1.Grant:
-		if c.Old != nil {
+		if old, _ := c.Old.(*permissionv1.Grant); old != nil {
 			a.note(grant.Change{Delete: c.Name}, c.Field)
+			if err := a.mayRevoke(a.tx, a.by, old); err != nil {
+				return err
+			}
 		}
 		if c.Now == nil {
 			return nil

@@ -45,13 +45,18 @@ func (s *Policies) Export(r kv.Reader, organization, policy string) (*permission
 		return nil
 	}
 	if policy == "" {
-		return d, s.all(r, organization, add)
+		if err := s.all(r, organization, add); err != nil {
+			return nil, err
+		}
 	}
 	names, err := s.owned(r, organization, policy)
 	if err != nil {
 		return nil, err
 	}
 	for _, name := range names {
+		if policy == "" && !isProperties(name) {
+			continue // all of these are there already
+		}
 		m, err := s.find(r, name)
 		if err != nil {
 			return nil, err

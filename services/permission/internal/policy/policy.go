@@ -17,8 +17,8 @@
 // The package changes nothing but ownership: the centres of roles, grants,
 // resource types and properties make the changes, by their own rules (see
 // Plan). Grants that services keep are invisible here. Stored properties are
-// pruned by nobody and exported only with the policy that owns them: most are
-// data of applications.
+// neither pruned nor exported unless a policy owns them: most are data of
+// applications.
 package policy
 
 import (
@@ -90,10 +90,14 @@ func (s *Policies) owner(r kv.Reader, name string) (string, error) {
 	return rec.Value.GetPolicy(), err
 }
 
-// owned returns the names that a policy owns, by name.
+// owned returns the names that a policy owns, by name; all that any policy owns
+// when policy is empty.
 func (s *Policies) owned(r kv.Reader, organization, policy string) (names []string, err error) {
-	prefix := kv.Key{kv.String(organization), kv.String(policy)}
-	for rec, err := range s.items.Scan(r, kv.Query{Index: byPolicy, Prefix: prefix}) {
+	q := kv.Query{Prefix: kv.Key{kv.String(organization)}}
+	if policy != "" {
+		q = kv.Query{Index: byPolicy, Prefix: kv.Key{kv.String(organization), kv.String(policy)}}
+	}
+	for rec, err := range s.items.Scan(r, q) {
 		if err != nil {
 			return nil, err
 		}
@@ -121,11 +125,12 @@ func (s *Policies) Settle(tx kv.Tx, p *Plan) error {
 	return nil
 }
 
-// The kinds of things that a policy is made of, by their names. What is none of
-// these is the entry of properties.
+// The kinds of things that a policy is made of, by their names.
 func isRole(name string) bool  { return role.Pattern.Matches(name) }
 func isGrant(name string) bool { return grant.Pattern.Matches(name) }
 func isType(name string) bool  { return resourcetype.Pattern.Matches(name) }
+
+func isProperties(name string) bool { return property.NameOf(name) != name }
 
 // find returns a thing by its name, nil when there is none, or none that a
 // policy may speak of.

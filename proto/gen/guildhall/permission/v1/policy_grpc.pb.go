@@ -40,8 +40,8 @@ const (
 // never touched.
 type PolicyServiceClient interface {
 	// Returns what is there as a document: custom roles, resource types, and the
-	// grants that people gave, each by name; or only what belongs to one policy,
-	// then with the properties that it says.
+	// grants that people gave, each by name, and properties that a policy owns;
+	// or only what belongs to one policy.
 	// Reasons: POLICY_TOO_LARGE (name a policy).
 	ExportPolicy(ctx context.Context, in *ExportPolicyRequest, opts ...grpc.CallOption) (*Policy, error)
 	// Says what ApplyPolicy would do, and how the assertions come out in the
@@ -121,8 +121,8 @@ func (c *policyServiceClient) ApplyPolicy(ctx context.Context, in *ApplyPolicyRe
 // never touched.
 type PolicyServiceServer interface {
 	// Returns what is there as a document: custom roles, resource types, and the
-	// grants that people gave, each by name; or only what belongs to one policy,
-	// then with the properties that it says.
+	// grants that people gave, each by name, and properties that a policy owns;
+	// or only what belongs to one policy.
 	// Reasons: POLICY_TOO_LARGE (name a policy).
 	ExportPolicy(context.Context, *ExportPolicyRequest) (*Policy, error)
 	// Says what ApplyPolicy would do, and how the assertions come out in the
