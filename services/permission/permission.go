@@ -72,6 +72,17 @@ const (
 	DefaultRedisTTL  = time.Hour
 )
 
+// withDefaults returns the configuration with defaults for what is zero.
+func (cfg Config) withDefaults() Config {
+	if cfg.CacheSize == 0 {
+		cfg.CacheSize = DefaultCacheSize
+	}
+	if cfg.RedisTTL == 0 {
+		cfg.RedisTTL = DefaultRedisTTL
+	}
+	return cfg
+}
+
 // Builder describes the service to a process.
 func Builder() serve.Builder {
 	cfg := &Config{
@@ -104,12 +115,7 @@ var (
 
 // New builds the service; it is Build of Builder.
 func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error) {
-	if cfg.CacheSize == 0 {
-		cfg.CacheSize = DefaultCacheSize
-	}
-	if cfg.RedisTTL == 0 {
-		cfg.RedisTTL = DefaultRedisTTL
-	}
+	cfg = cfg.withDefaults()
 	roles := role.New(role.NewCatalogue(authz.Catalogue()))
 	subjects, properties := subject.New(), property.New()
 	conditions, err := condition.New()

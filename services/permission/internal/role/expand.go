@@ -37,6 +37,18 @@ func (s *Roles) Expand(r kv.Reader, organization string, role *permissionv1.Role
 	return slices.Compact(names), nil
 }
 
+// Gives is Expand of the role named; none when there is no such role.
+func (s *Roles) Gives(r kv.Reader, organization, name string) ([]string, error) {
+	one, err := s.Get(r, name)
+	if errs.Is(err, errs.NotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s.Expand(r, organization, one)
+}
+
 // Difference returns the permissions, sorted, that a role gives after a change
 // and not before, and those that it gave before and no more. Its errors are
 // those of Update for the role as it is to be.
