@@ -26,10 +26,12 @@ import (
 	"guildhall.dev/services/permission/internal/api"
 	"guildhall.dev/services/permission/internal/cache"
 	"guildhall.dev/services/permission/internal/check"
+	"guildhall.dev/services/permission/internal/condition"
 	"guildhall.dev/services/permission/internal/decide"
 	"guildhall.dev/services/permission/internal/decision"
 	"guildhall.dev/services/permission/internal/grant"
 	"guildhall.dev/services/permission/internal/mirror"
+	"guildhall.dev/services/permission/internal/property"
 	"guildhall.dev/services/permission/internal/revision"
 	"guildhall.dev/services/permission/internal/role"
 	"guildhall.dev/services/permission/internal/subject"
@@ -99,15 +101,20 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error)
 		cfg.RedisTTL = DefaultRedisTTL
 	}
 	roles := role.New(role.NewCatalogue(authz.Catalogue()))
-	subjects := subject.New()
-	grants := grant.New(roles, subjects)
+	subjects, properties := subject.New(), property.New()
+	conditions, err := condition.New()
+	if err != nil {
+		return nil, err
+	}
+	grants := grant.New(roles, subjects, conditions)
 	uses, entries := usage.NewTable(), decision.NewTable()
-	tables := slices.Concat(kv.RawTables(roles, subjects, grants, uses, entries), change.Tables(), revision.Tables(), mirror.Tables())
+	tables := slices.Concat(kv.RawTables(roles, subjects, properties, grants, uses, entries),
+		change.Tables(), revision.Tables(), mirror.Tables())
 	store, err := kit.OpenStore(ctx, tables, nil)
 	if err != nil {
 		return nil, err
 	}
-	loader := &decide.Loader{Grants: grants, Subjects: subjects, Roles: roles}
+	loader := &decide.Loader{Grants: grants, Subjects: subjects, Roles: roles, Properties: properties}
 	s := &Service{}
 	if s.cache, err = cache.New(cache.Config{
 		Store: store, Loader: loader, MemoryBytes: uint64(cfg.CacheSize),
@@ -119,7 +126,7 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error)
 	if s.journal, err = journal.New(ctx, kit, s.cache.Writes()); err != nil {
 		return nil, err
 	}
-	rules := decide.New(roles)
+	rules := decide.New(roles, conditions)
 	if err := s.openRecords(cfg, kit, grants, uses, entries); err != nil {
 		return nil, err
 	}
@@ -134,7 +141,7 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error)
 	}
 	identity := kit.Dial("identity")
 	s.mirror = mirror.New(mirror.Config{
-		Store: s.journal.Store, Grants: grants, Subjects: subjects, Journal: s.journal.Changes,
+		Store: s.journal.Store, Grants: grants, Subjects: subjects, Properties: properties, Journal: s.journal.Changes,
 		Logger: kit.Logger, Clock: kit.Clock,
 		Identity: mirror.Directory{
 			Organizations: identityv1.NewOrganizationServiceClient(identity),

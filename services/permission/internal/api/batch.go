@@ -114,8 +114,9 @@ func (s *grants) expect(tx *change.Tx, req *permissionv1.BatchChangeGrantsReques
 			fact, want = p.GetMustNotExist(), false
 			reason, part, text = "GRANT_UNEXPECTED", "must_not_exist", "there is such a grant; read the grants again, then decide"
 		}
-		has, err := s.Grants.Has(tx, req.GetParent(), grant.Fact{
-			Subject: fact.GetSubject(), Role: fact.GetRole(), Resource: fact.GetResource(),
+		has, err := s.Grants.Has(tx, req.GetParent(), &permissionv1.Grant{
+			Subject: fact.GetSubject(), Role: fact.GetRole(), Resource: fact.GetResource(), Effect: fact.GetEffect(),
+			Condition: &permissionv1.Condition{Expression: fact.GetCondition()},
 		})
 		if err != nil {
 			return err
@@ -142,29 +143,63 @@ func checkRevision(r kv.Reader, organization string, want int64) error {
 }
 
 // changes returns the batch in the centre's terms, all of it within what the
-// caller holds before it. What is given often is judged once.
+// caller holds before it.
 func (s *grants) changes(tx *change.Tx, by authn.Caller, req *permissionv1.BatchChangeGrantsRequest) ([]grant.Change, error) {
-	type given struct {
-		role, resource string
-		expires        int64
-	}
-	judged := make(map[given]bool)
+	judged := make(map[gift]bool)
 	changes := make([]grant.Change, len(req.GetChanges()))
+	var doomed []string
 	for i, c := range req.GetChanges() {
 		if d := c.GetDelete(); d != nil {
 			changes[i] = grant.Change{Delete: d.GetName(), Etag: d.GetEtag()}
+			doomed = append(doomed, d.GetName())
 			continue
 		}
 		g := s.asked(tx, by, req.GetParent(), c.GetCreate().GetGrantId(), c.GetCreate().GetGrant())
 		changes[i] = grant.Change{Create: g}
-		key := given{g.GetRole(), g.GetResource(), g.GetExpireTime().GetSeconds()}
-		if judged[key] {
+		if judged[giftOf(g)] {
 			continue // ChangeAll sees to what else there is to a grant
 		}
 		if err := s.checkGiver(tx, by, g); err != nil {
 			return nil, grant.InChange(i, changes[i], err)
 		}
-		judged[key] = true
+		judged[giftOf(g)] = true
 	}
-	return changes, nil
+	return changes, s.mayRevokeAll(tx, by, changes, doomed)
+}
+
+// gift is what of a grant decides whether its giver may give it; a batch often
+// gives the same to many.
+type gift struct {
+	role, resource string
+	expires        int64
+	denied         string // the subject of a grant that denies
+}
+
+func giftOf(g *permissionv1.Grant) gift {
+	key := gift{role: g.GetRole(), resource: g.GetResource(), expires: g.GetExpireTime().GetSeconds()}
+	if grant.Denies(g) {
+		key.denied = g.GetSubject()
+	}
+	return key
+}
+
+// mayRevokeAll is mayRevoke for those of the changes that delete a grant: the
+// doomed, in their order. That one is not there is for ChangeAll to say.
+func (s *grants) mayRevokeAll(tx *change.Tx, by authn.Caller, changes []grant.Change, doomed []string) error {
+	found, err := s.Grants.GetMany(tx, doomed)
+	if err != nil {
+		return err
+	}
+	for i, c := range changes {
+		if c.Create != nil {
+			continue
+		}
+		if found[0] != nil {
+			if err := s.mayRevoke(tx, by, found[0]); err != nil {
+				return grant.InChange(i, c, err)
+			}
+		}
+		found = found[1:]
+	}
+	return nil
 }

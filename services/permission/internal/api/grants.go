@@ -70,14 +70,7 @@ func (s *grants) checkGiver(tx *change.Tx, by authn.Caller, g *permissionv1.Gran
 	if err := s.Grants.Check(tx, tx.Time, g); err != nil {
 		return err
 	}
-	given, err := s.Roles.Get(tx, g.GetRole())
-	if err != nil {
-		return err
-	}
-	// To give away power over "installation" takes more than to be in charge
-	// of grants of one's organisation.
-	needed := append(given.GetPermissions(), createGrants)
-	return s.mayGive(tx, by, g.GetResource(), needed, g.GetExpireTime().GetSeconds())
+	return s.mayGrant(tx, by, g)
 }
 
 // GetGrant implements permissionv1.GrantServiceServer.
@@ -144,7 +137,15 @@ func (s *grants) DeleteGrant(ctx context.Context, req *permissionv1.DeleteGrantR
 	if _, err := grant.Pattern.Parse("name", req.GetName()); err != nil {
 		return nil, err
 	}
-	return change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.Grant, error) {
+	by := caller(ctx)
+	deleted, err := change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.Grant, error) {
+		old, err := s.Grants.Get(tx, req.GetName())
+		if err != nil {
+			return nil, err
+		}
+		if err := s.mayRevoke(tx, by, old); err != nil {
+			return nil, err
+		}
 		deleted, v, err := s.Grants.Delete(tx, tx.Time, req.GetName(), req.GetEtag())
 		if err != nil {
 			return nil, err
@@ -152,6 +153,8 @@ func (s *grants) DeleteGrant(ctx context.Context, req *permissionv1.DeleteGrantR
 		recordDeleted(tx, deleted, v)
 		return deleted, nil
 	})
+	s.keepRefusal(ctx, req.GetName(), err)
+	return deleted, err
 }
 
 // SetManagedGrant implements permissionv1.GrantServiceServer.

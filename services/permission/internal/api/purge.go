@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 
+	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/filter"
@@ -32,7 +33,8 @@ func (s *grants) PurgeGrants(ctx context.Context, req *permissionv1.PurgeGrantsR
 	if !req.GetForce() {
 		return s.preview(ctx, req, f)
 	}
-	return change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.PurgeGrantsResponse, error) {
+	by := caller(ctx)
+	purged, err := change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.PurgeGrantsResponse, error) {
 		resp, doomed, err := s.selected(tx, req, f)
 		if err != nil {
 			return nil, err
@@ -45,6 +47,9 @@ func (s *grants) PurgeGrants(ctx context.Context, req *permissionv1.PurgeGrantsR
 		for i, g := range doomed {
 			changes[i] = grant.Change{Delete: g.GetName()}
 		}
+		if err := s.mayPurge(tx, by, doomed); err != nil {
+			return nil, err
+		}
 		_, v, err := s.Grants.ChangeAll(tx, tx.Time, req.GetParent(), changes)
 		if err != nil {
 			return nil, ofPurge(err)
@@ -55,6 +60,18 @@ func (s *grants) PurgeGrants(ctx context.Context, req *permissionv1.PurgeGrantsR
 		resp.Revision = v.Number
 		return resp, nil
 	})
+	s.keepRefusal(ctx, req.GetParent(), err)
+	return purged, err
+}
+
+// mayPurge is mayRevoke for all of the grants.
+func (s *grants) mayPurge(tx *change.Tx, by authn.Caller, doomed []*permissionv1.Grant) error {
+	for _, g := range doomed {
+		if err := s.mayRevoke(tx, by, g); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // preview says what a purge would delete. It leaves no trace, and so keeps no

@@ -30,48 +30,39 @@ type Change struct {
 // those of Create and Delete, with the change they are about as their field:
 // changes[3].create.role. After an error the transaction must be given up.
 func (s *Grants) ChangeAll(tx kv.Tx, at time.Time, organization string, changes []Change) ([]*permissionv1.Grant, revision.Revision, error) {
+	stakes, err := s.stakes(tx, at, organization, changes)
+	if err != nil {
+		return nil, revision.Revision{}, err
+	}
 	changed := make([]*permissionv1.Grant, len(changes))
-	var left []departure
 	for i, c := range changes {
-		var err error
 		if c.Create != nil {
 			changed[i], err = s.insert(tx, at, c.Create)
 		} else {
-			changed[i], err = s.remove(tx, c, i, &left)
+			changed[i], err = s.remove(tx, c)
 		}
 		if err != nil {
 			return nil, revision.Revision{}, InChange(i, c, err)
 		}
 	}
-	for _, d := range left {
-		if err := s.checkPost(tx, organization, d.post, ""); err != nil {
-			return nil, revision.Revision{}, InChange(d.index, changes[d.index], err)
+	for _, k := range stakes {
+		filled, err := s.isFilled(tx, at, organization, k.post)
+		if err != nil {
+			return nil, revision.Revision{}, err
+		}
+		if !filled {
+			return nil, revision.Revision{}, InChange(k.index, changes[k.index], k.refusal(changes))
 		}
 	}
 	v, err := revision.Bump(tx, organization, at, touchedBy(changed)...)
 	return changed, v, err
 }
 
-// departure is a post that a change leaves, maybe to another change's grant.
-type departure struct {
-	post  post
-	index int
-}
-
-// remove deletes the grant of a change, and notes the post that it filled.
-func (s *Grants) remove(tx kv.Tx, c Change, index int, left *[]departure) (*permissionv1.Grant, error) {
+// remove deletes the grant of a change.
+func (s *Grants) remove(tx kv.Tx, c Change) (*permissionv1.Grant, error) {
 	rec, err := s.removable(tx, c.Delete, c.Etag)
 	if err != nil {
 		return nil, err
-	}
-	if p, ok := postOf(rec.Value); ok {
-		lasting, err := s.lasting(tx, rec.Value)
-		if err != nil {
-			return nil, err
-		}
-		if lasting {
-			*left = append(*left, departure{p, index})
-		}
 	}
 	if _, err := s.table.Delete(tx, keyOf(c.Delete), ""); err != nil {
 		return nil, err
@@ -113,14 +104,14 @@ func InChange(index int, c Change, err error) error {
 	return &named
 }
 
-// Fact is what a grant says, without its name.
-type Fact struct{ Subject, Role, Resource string }
-
-// Has reports whether people gave a grant of the fact in the organisation.
-// Those that a service keeps do not count.
-func (s *Grants) Has(r kv.Reader, organization string, f Fact) (bool, error) {
-	_, found, err := s.table.FindBy(r, byFact, kv.Key{
-		kv.String(organization), kv.String(f.Subject), kv.String(f.Role), kv.String(f.Resource),
-	})
+// Has reports whether people gave a grant that says the same: of the subject,
+// role and resource, with the same effect and condition. Those that a service
+// keeps do not count.
+func (s *Grants) Has(r kv.Reader, organization string, like *permissionv1.Grant) (bool, error) {
+	key := kv.Key{kv.String(organization)}
+	for _, part := range factOf(like) {
+		key = append(key, kv.String(part))
+	}
+	_, found, err := s.table.FindBy(r, byFact, key)
 	return found, err
 }

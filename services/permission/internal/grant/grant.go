@@ -1,5 +1,5 @@
 // Package grant is the centre of service permission: who holds which role on
-// what.
+// what, or is denied it.
 //
 // A grant is an immutable fact: it is made and deleted, and never changed, but
 // for the role of one that a service keeps for its own resource (see
@@ -11,6 +11,8 @@
 package grant
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"iter"
 	"slices"
 	"strings"
@@ -24,6 +26,7 @@ import (
 	"guildhall.dev/pkg/resource"
 	storev1 "guildhall.dev/proto/gen/guildhall/permission/store/v1"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
+	"guildhall.dev/services/permission/internal/condition"
 	"guildhall.dev/services/permission/internal/revision"
 	"guildhall.dev/services/permission/internal/role"
 	"guildhall.dev/services/permission/internal/subject"
@@ -38,21 +41,26 @@ const (
 	bySubject  = "subject"  // subject
 	byResource = "resource" // resource
 	byRole     = "role"     // role, resource
-	byFact     = "fact"     // subject, role, resource; unique, of people's grants
+	byFact     = "fact"     // see factOf; unique, of people's grants
+	byHolders  = "holders"  // of grants to holders
+	byDeny     = "deny"     // resource; of grants that deny
 )
 
 // Grants are the grants of all organisations. It is safe for concurrent use.
 type Grants struct {
 	roles    *role.Roles
 	subjects *subject.Subjects
-	table    *kv.Table[*permissionv1.Grant]
-	managed  *kv.Table[*storev1.Managed]
-	endings  *kv.Table[*storev1.Ending]
-	seeded   *kv.Table[*storev1.Seeded]
+	// conditions checks those that are written.
+	conditions *condition.Programs
+
+	table   *kv.Table[*permissionv1.Grant]
+	managed *kv.Table[*storev1.Managed]
+	endings *kv.Table[*storev1.Ending]
+	seeded  *kv.Table[*storev1.Seeded]
 }
 
 // New returns the grants that the store holds.
-func New(roles *role.Roles, subjects *subject.Subjects) *Grants {
+func New(roles *role.Roles, subjects *subject.Subjects, conditions *condition.Programs) *Grants {
 	key := func(g *permissionv1.Grant, parts ...string) []kv.Key {
 		k := kv.Key{kv.String(organizationOf(g.GetName()))}
 		for _, p := range parts {
@@ -61,7 +69,7 @@ func New(roles *role.Roles, subjects *subject.Subjects) *Grants {
 		return []kv.Key{k}
 	}
 	return &Grants{
-		roles: roles, subjects: subjects,
+		roles: roles, subjects: subjects, conditions: conditions,
 		table: kv.NewTable(kv.TableConfig[*permissionv1.Grant]{
 			Name: "grants", Key: func(g *permissionv1.Grant) kv.Key { return keyOf(g.GetName()) },
 			NotFound: "GRANT_NOT_FOUND", Exists: "GRANT_EXISTS",
@@ -71,10 +79,22 @@ func New(roles *role.Roles, subjects *subject.Subjects) *Grants {
 					if g.GetManagedBy() != "" {
 						return nil // a service's word stands beside that of people
 					}
-					return key(g, g.GetSubject(), g.GetRole(), g.GetResource())
+					return key(g, factOf(g)...)
 				}},
 				{Name: bySubject, Keys: func(g *permissionv1.Grant) []kv.Key { return key(g, g.GetSubject()) }},
 				{Name: byResource, Keys: func(g *permissionv1.Grant) []kv.Key { return key(g, g.GetResource()) }},
+				{Name: byHolders, Keys: func(g *permissionv1.Grant) []kv.Key {
+					if _, _, ok := subject.ParseHolders(g.GetSubject()); !ok {
+						return nil
+					}
+					return key(g)
+				}},
+				{Name: byDeny, Keys: func(g *permissionv1.Grant) []kv.Key {
+					if !Denies(g) {
+						return nil
+					}
+					return key(g, g.GetResource())
+				}},
 				{Name: byRole, Keys: func(g *permissionv1.Grant) []kv.Key { return key(g, g.GetRole(), g.GetResource()) }},
 			},
 		}),
@@ -102,18 +122,23 @@ func (s *Grants) Tables() []string {
 // returns it with the organisation's new revision. That whoever gives it holds
 // as much is the caller's to see to, in the same transaction.
 //
-// Errors are Exists (GRANT_EXISTS), Unavailable (SUBJECT_ENDING) and those of
-// Check.
+// Errors are Exists (GRANT_EXISTS), Unavailable (SUBJECT_ENDING), Precondition
+// (LAST_ADMINISTRATOR, LAST_OPERATOR, of one that denies) and those of Check.
 func (s *Grants) Create(tx kv.Tx, at time.Time, g *permissionv1.Grant) (*permissionv1.Grant, revision.Revision, error) {
 	stored, err := s.insert(tx, at, g)
 	if err != nil {
 		return nil, revision.Revision{}, err
 	}
+	if Denies(stored) {
+		if err := s.keepPosts(tx, at, stored); err != nil {
+			return nil, revision.Revision{}, err
+		}
+	}
 	v, err := touch(tx, at, stored)
 	return stored, v, err
 }
 
-// insert is Create without the revision.
+// insert is Create without posts and the revision.
 func (s *Grants) insert(tx kv.Tx, at time.Time, g *permissionv1.Grant) (*permissionv1.Grant, error) {
 	if err := s.Check(tx, at, g); err != nil {
 		return nil, err
@@ -151,7 +176,7 @@ func (s *Grants) Delete(tx kv.Tx, at time.Time, name, etag string) (*permissionv
 	if err != nil {
 		return nil, revision.Revision{}, err
 	}
-	if err := s.keepPost(tx, rec.Value); err != nil {
+	if err := s.keepPost(tx, at, rec.Value); err != nil {
 		return nil, revision.Revision{}, err
 	}
 	if _, err := s.table.Delete(tx, keyOf(name), ""); err != nil {
@@ -196,12 +221,36 @@ func (s *Grants) Of(r kv.Reader, name string) iter.Seq2[*permissionv1.Grant, err
 	}
 }
 
-// Uses reports whether any grant of the organisation gives the role.
+// OfHolders yields the grants to all holder forms of an organisation that
+// count, by name.
+func (s *Grants) OfHolders(r kv.Reader, organization string) iter.Seq2[*permissionv1.Grant, error] {
+	return func(yield func(*permissionv1.Grant, error) bool) {
+		for rec, err := range s.table.Scan(r, kv.Query{Index: byHolders, Prefix: kv.Key{kv.String(organization)}}) {
+			if !yield(rec.Value, err) {
+				return
+			}
+		}
+	}
+}
+
+// Uses reports whether any grant of the organisation gives or denies the role,
+// or is to its holders.
 func (s *Grants) Uses(r kv.Reader, organization, roleName string) (bool, error) {
 	page, err := s.table.List(r, kv.Query{
 		Index: byRole, Prefix: kv.Key{kv.String(organization), kv.String(roleName)}, Limit: 1,
 	})
-	return len(page.Records) > 0, err
+	if err != nil || len(page.Records) > 0 {
+		return err == nil, err
+	}
+	for g, err := range s.OfHolders(r, organization) {
+		if err != nil {
+			return false, err
+		}
+		if _, held, _ := subject.ParseHolders(g.GetSubject()); held == roleName {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // Filter selects grants of one organisation; at most one field is set.
@@ -227,9 +276,38 @@ func Event(g *permissionv1.Grant, v revision.Revision) *permissionv1.GrantChange
 	}
 }
 
-// touch notes that the grant's subject holds something else now.
+// Denies reports whether the grant takes away. An effect that this version
+// does not know is no reason to give.
+func Denies(g *permissionv1.Grant) bool {
+	return g.GetEffect() != permissionv1.Effect_EFFECT_UNSPECIFIED && g.GetEffect() != permissionv1.Effect_EFFECT_ALLOW
+}
+
+// factOf returns what no two grants of people have in common: subject, role
+// and resource and, of one that denies or has a condition, those too. An
+// expression may be longer than a key.
+func factOf(g *permissionv1.Grant) []string {
+	fact := []string{g.GetSubject(), g.GetRole(), g.GetResource()}
+	expression := g.GetCondition().GetExpression()
+	if !Denies(g) && expression == "" {
+		return fact
+	}
+	effect := permissionv1.Effect_EFFECT_ALLOW
+	if Denies(g) {
+		effect = permissionv1.Effect_EFFECT_DENY
+	}
+	digest := sha256.Sum256([]byte(expression))
+	return append(fact, effect.String(), hex.EncodeToString(digest[:]))
+}
+
+// touch notes that the grant's subject holds something else now. Grants to
+// holders are kept together, because who they reach is found from the resource
+// that is asked about.
 func touch(tx kv.Tx, at time.Time, g *permissionv1.Grant) (revision.Revision, error) {
-	return revision.Bump(tx, organizationOf(g.GetName()), at, g.GetSubject())
+	touched := g.GetSubject()
+	if _, _, ok := subject.ParseHolders(touched); ok {
+		touched = subject.AllHolders(organizationOf(g.GetName()))
+	}
+	return revision.Bump(tx, organizationOf(g.GetName()), at, touched)
 }
 
 func organizationOf(name string) string { return resource.Parent(name) }

@@ -111,7 +111,7 @@ func (s *Roles) Set(r kv.Reader, name string) (Set, error) {
 	}
 	rec, ok, err := s.table.Find(r, keyOf(name))
 	if err != nil || !ok {
-		return nil, err
+		return Set{}, err
 	}
 	return s.catalogue.Of(rec.Value.GetPermissions()), nil
 }
@@ -152,7 +152,7 @@ func (s *Roles) Delete(tx kv.Tx, at time.Time, name, etag string) (*permissionv1
 func (s *Roles) checkPermissions(names []string) error {
 	var faults []errs.Option
 	for i, name := range names {
-		if _, ok := s.catalogue.Number(name); !ok {
+		if _, ok := s.catalogue.numbers[name]; !ok {
 			faults = append(faults, errs.Field(fmt.Sprintf("role.permissions[%d]", i), "PERMISSION_UNKNOWN", "name a permission of ListPermissions"))
 		}
 	}

@@ -122,8 +122,8 @@ func TestRoles_createGetUpdateDelete(t *testing.T) {
 		})
 		view(t, s, func(r kv.Reader) error {
 			set, err := roles.Set(r, name)
-			number, _ := roles.Catalogue().Number("identity.teams.get")
-			old, _ := roles.Catalogue().Number("identity.staff.get")
+			number, _ := roles.Catalogue().Lookup("identity.teams.get")
+			old, _ := roles.Catalogue().Lookup("identity.staff.get")
 			if !set.Has(number) || set.Has(old) {
 				t.Error("the set is not that of the update")
 			}
@@ -134,7 +134,7 @@ func TestRoles_createGetUpdateDelete(t *testing.T) {
 		wantReason(t, err, errs.NotFound, "ROLE_NOT_FOUND")
 		view(t, s, func(r kv.Reader) error {
 			set, err := roles.Set(r, name)
-			if len(set) != 0 {
+			if !set.IsEmpty() {
 				t.Error("a deleted role has permissions")
 			}
 			changes, _, logErr := revision.Since(r, acme, 0)

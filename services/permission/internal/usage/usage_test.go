@@ -12,6 +12,7 @@ import (
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/testkit"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
+	"guildhall.dev/services/permission/internal/condition"
 	"guildhall.dev/services/permission/internal/grant"
 	"guildhall.dev/services/permission/internal/revision"
 	"guildhall.dev/services/permission/internal/role"
@@ -55,7 +56,11 @@ func each(t *testing.T, test func(t *testing.T, f *fixture)) {
 func newFixture(t testing.TB, engine string) *fixture {
 	t.Helper()
 	roles, subjects := role.New(role.NewCatalogue(authz.Catalogue())), subject.New()
-	grants, uses := grant.New(roles, subjects), usage.NewTable()
+	conditions, err := condition.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	grants, uses := grant.New(roles, subjects, conditions), usage.NewTable()
 	store := &failing{Store: testkit.Store(t, engine, "permission", append(kv.RawTables(roles, subjects, grants, uses), revision.Tables()...))}
 	u, err := usage.New(usage.Config{Store: store, Grants: grants}, uses)
 	if err != nil {

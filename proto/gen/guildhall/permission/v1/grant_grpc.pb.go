@@ -35,24 +35,33 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Grants give a subject a role on a resource and all below it. What no grant
-// allows is denied.
+// Grants give a subject a role on a resource and all below it, or take it away.
+// What no grant allows is denied.
 type GrantServiceClient interface {
 	// Grants a role. Nobody can grant what they do not hold, or longer than they
 	// hold it: the caller must have each permission of the role on the resource,
-	// and permission.grants.create, until the grant ends.
+	// and permission.grants.create, until the grant ends; what the caller holds
+	// under a condition does not count. A grant that denies also needs a caller
+	// who holds as much as its subject, and an administrator of the organisation
+	// when it is to more than one account.
 	//
-	// Reasons: GRANT_EXISTS (the same subject, role and resource),
-	// ROLE_NOT_FOUND, ROLE_MANAGED (only a service gives it), SUBJECT_INVALID,
-	// RESOURCE_FOREIGN, GRANT_EXCEEDS_CALLER, EXPIRE_TIME_PAST, SUBJECT_ENDING.
+	// Reasons: GRANT_EXISTS (the same subject, role, resource, effect and
+	// condition), ROLE_NOT_FOUND, ROLE_MANAGED (only a service gives it),
+	// SUBJECT_INVALID, RESOURCE_FOREIGN, CONDITION_INVALID, CONDITION_TOO_COSTLY,
+	// GRANT_EXCEEDS_CALLER, TARGET_EXCEEDS_CALLER, EXPIRE_TIME_PAST,
+	// SUBJECT_ENDING, LAST_ADMINISTRATOR and LAST_OPERATOR (a grant that denies
+	// would leave none).
 	CreateGrant(ctx context.Context, in *CreateGrantRequest, opts ...grpc.CallOption) (*Grant, error)
 	// Returns a grant. Reasons: GRANT_NOT_FOUND.
 	GetGrant(ctx context.Context, in *GetGrantRequest, opts ...grpc.CallOption) (*Grant, error)
 	// Lists grants by name, or of one subject, resource or role.
 	ListGrants(ctx context.Context, in *ListGrantsRequest, opts ...grpc.CallOption) (*ListGrantsResponse, error)
 	// Revokes a grant. When the call returns, no check anywhere says yes because
-	// of it. Reasons: GRANT_NOT_FOUND, ETAG_MISMATCH, GRANT_MANAGED,
-	// LAST_ADMINISTRATOR, LAST_OPERATOR.
+	// of it. To revoke one that denies is to give: the caller must hold what it
+	// takes away.
+	//
+	// Reasons: GRANT_NOT_FOUND, ETAG_MISMATCH, GRANT_MANAGED,
+	// GRANT_EXCEEDS_CALLER, LAST_ADMINISTRATOR, LAST_OPERATOR.
 	DeleteGrant(ctx context.Context, in *DeleteGrantRequest, opts ...grpc.CallOption) (*Grant, error)
 	// Makes and deletes many grants at once: all of it takes effect, or nothing.
 	// The rules of CreateGrant and DeleteGrant hold for each change, and it takes
@@ -196,24 +205,33 @@ func (c *grantServiceClient) SetManagedGrant(ctx context.Context, in *SetManaged
 // All implementations should embed UnimplementedGrantServiceServer
 // for forward compatibility.
 //
-// Grants give a subject a role on a resource and all below it. What no grant
-// allows is denied.
+// Grants give a subject a role on a resource and all below it, or take it away.
+// What no grant allows is denied.
 type GrantServiceServer interface {
 	// Grants a role. Nobody can grant what they do not hold, or longer than they
 	// hold it: the caller must have each permission of the role on the resource,
-	// and permission.grants.create, until the grant ends.
+	// and permission.grants.create, until the grant ends; what the caller holds
+	// under a condition does not count. A grant that denies also needs a caller
+	// who holds as much as its subject, and an administrator of the organisation
+	// when it is to more than one account.
 	//
-	// Reasons: GRANT_EXISTS (the same subject, role and resource),
-	// ROLE_NOT_FOUND, ROLE_MANAGED (only a service gives it), SUBJECT_INVALID,
-	// RESOURCE_FOREIGN, GRANT_EXCEEDS_CALLER, EXPIRE_TIME_PAST, SUBJECT_ENDING.
+	// Reasons: GRANT_EXISTS (the same subject, role, resource, effect and
+	// condition), ROLE_NOT_FOUND, ROLE_MANAGED (only a service gives it),
+	// SUBJECT_INVALID, RESOURCE_FOREIGN, CONDITION_INVALID, CONDITION_TOO_COSTLY,
+	// GRANT_EXCEEDS_CALLER, TARGET_EXCEEDS_CALLER, EXPIRE_TIME_PAST,
+	// SUBJECT_ENDING, LAST_ADMINISTRATOR and LAST_OPERATOR (a grant that denies
+	// would leave none).
 	CreateGrant(context.Context, *CreateGrantRequest) (*Grant, error)
 	// Returns a grant. Reasons: GRANT_NOT_FOUND.
 	GetGrant(context.Context, *GetGrantRequest) (*Grant, error)
 	// Lists grants by name, or of one subject, resource or role.
 	ListGrants(context.Context, *ListGrantsRequest) (*ListGrantsResponse, error)
 	// Revokes a grant. When the call returns, no check anywhere says yes because
-	// of it. Reasons: GRANT_NOT_FOUND, ETAG_MISMATCH, GRANT_MANAGED,
-	// LAST_ADMINISTRATOR, LAST_OPERATOR.
+	// of it. To revoke one that denies is to give: the caller must hold what it
+	// takes away.
+	//
+	// Reasons: GRANT_NOT_FOUND, ETAG_MISMATCH, GRANT_MANAGED,
+	// GRANT_EXCEEDS_CALLER, LAST_ADMINISTRATOR, LAST_OPERATOR.
 	DeleteGrant(context.Context, *DeleteGrantRequest) (*Grant, error)
 	// Makes and deletes many grants at once: all of it takes effect, or nothing.
 	// The rules of CreateGrant and DeleteGrant hold for each change, and it takes
