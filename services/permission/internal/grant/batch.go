@@ -54,7 +54,7 @@ func (s *Grants) ChangeAll(tx kv.Tx, at time.Time, organization string, changes 
 			return nil, revision.Revision{}, InChange(k.index, changes[k.index], k.refusal(changes))
 		}
 	}
-	v, err := revision.Bump(tx, organization, at, touchedBy(changed)...)
+	v, err := revision.Bump(tx, organization, at, touchedByAll(changed)...)
 	return changed, v, err
 }
 
@@ -70,11 +70,11 @@ func (s *Grants) remove(tx kv.Tx, c Change) (*permissionv1.Grant, error) {
 	return shown(rec), nil
 }
 
-// touchedBy returns the subjects of the grants, each once, in order.
-func touchedBy(grants []*permissionv1.Grant) []string {
+// touchedByAll returns what the grants touch, each name once, in order.
+func touchedByAll(grants []*permissionv1.Grant) []string {
 	names := make([]string, len(grants))
 	for i, g := range grants {
-		names[i] = g.GetSubject()
+		names[i] = touchedBy(g)
 	}
 	slices.Sort(names)
 	return slices.Compact(names)

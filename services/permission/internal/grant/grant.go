@@ -299,15 +299,19 @@ func factOf(g *permissionv1.Grant) []string {
 	return append(fact, effect.String(), hex.EncodeToString(digest[:]))
 }
 
-// touch notes that the grant's subject holds something else now. Grants to
-// holders are kept together, because who they reach is found from the resource
-// that is asked about.
+// touch notes that the grant's subject holds something else now.
 func touch(tx kv.Tx, at time.Time, g *permissionv1.Grant) (revision.Revision, error) {
-	touched := g.GetSubject()
-	if _, _, ok := subject.ParseHolders(touched); ok {
-		touched = subject.AllHolders(organizationOf(g.GetName()))
+	return revision.Bump(tx, organizationOf(g.GetName()), at, touchedBy(g))
+}
+
+// touchedBy returns the name under which what the grant's subject holds is
+// kept. Grants to holders are kept together, because who they reach is found
+// from the resource that is asked about.
+func touchedBy(g *permissionv1.Grant) string {
+	if _, _, ok := subject.ParseHolders(g.GetSubject()); ok {
+		return subject.AllHolders(organizationOf(g.GetName()))
 	}
-	return revision.Bump(tx, organizationOf(g.GetName()), at, touched)
+	return g.GetSubject()
 }
 
 func organizationOf(name string) string { return resource.Parent(name) }
