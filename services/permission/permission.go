@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
+	"guildhall.dev/pkg/audit"
 	"guildhall.dev/pkg/authz"
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/conf"
@@ -30,10 +31,12 @@ import (
 	"guildhall.dev/services/permission/internal/decide"
 	"guildhall.dev/services/permission/internal/decision"
 	"guildhall.dev/services/permission/internal/grant"
+	"guildhall.dev/services/permission/internal/lease"
 	"guildhall.dev/services/permission/internal/mirror"
 	"guildhall.dev/services/permission/internal/property"
 	"guildhall.dev/services/permission/internal/revision"
 	"guildhall.dev/services/permission/internal/role"
+	"guildhall.dev/services/permission/internal/sequence"
 	"guildhall.dev/services/permission/internal/subject"
 	"guildhall.dev/services/permission/internal/usage"
 
@@ -57,6 +60,9 @@ type Config struct {
 	UsageInterval time.Duration  `yaml:"usage_interval" min:"0s" doc:"How often the uses of grants are written, and what of them a crash loses; 0 is 1m."`
 	DecisionLog   decision.Share `yaml:"decision_log" doc:"Which answers to checks are logged: off, full, or a part of them as in 0.01."`
 	DecisionKeep  time.Duration  `yaml:"decision_keep" min:"0s" doc:"How long logged answers are kept; 0 is 168h."`
+
+	LeaseLength  time.Duration `yaml:"lease_length" min:"0s" max:"1m" doc:"How long a replica may answer from memory after it was last in touch with the store, and so the most that a change waits for a replica that is dead; at least 100ms, 0 is 3s. Only where the store is shared (PostgreSQL)."`
+	LeaseRenewal time.Duration `yaml:"lease_renewal" min:"0s" max:"30s" doc:"How often a replica renews its lease, and so about how long a change waits for the others without Redis; at most half of lease_length, 0 is 250ms. Only where the store is shared (PostgreSQL)."`
 }
 
 // Defaults of Config.
@@ -67,8 +73,11 @@ const (
 
 // Builder describes the service to a process.
 func Builder() serve.Builder {
-	cfg := &Config{CacheSize: DefaultCacheSize, RedisTTL: DefaultRedisTTL,
-		UsageInterval: usage.DefaultInterval, DecisionKeep: decision.DefaultKeep}
+	cfg := &Config{
+		CacheSize: DefaultCacheSize, RedisTTL: DefaultRedisTTL,
+		UsageInterval: usage.DefaultInterval, DecisionKeep: decision.DefaultKeep,
+		LeaseLength: lease.DefaultLength, LeaseRenewal: lease.DefaultRenewal,
+	}
 	return serve.Builder{Name: Name, Config: cfg, Build: func(ctx context.Context, kit *serve.Kit) (serve.Service, error) {
 		return New(ctx, *cfg, kit)
 	}}
@@ -108,8 +117,8 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error)
 	}
 	grants := grant.New(roles, subjects, conditions)
 	uses, entries := usage.NewTable(), decision.NewTable()
-	tables := slices.Concat(kv.RawTables(roles, subjects, properties, grants, uses, entries),
-		change.Tables(), revision.Tables(), mirror.Tables())
+	tables := slices.Concat(kv.RawTables(roles, subjects, properties, grants, uses, entries), change.Tables(), revision.Tables(),
+		sequence.Tables(), lease.Tables(), mirror.Tables())
 	store, err := kit.OpenStore(ctx, tables, nil)
 	if err != nil {
 		return nil, err
@@ -119,6 +128,8 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error)
 	if s.cache, err = cache.New(cache.Config{
 		Store: store, Loader: loader, MemoryBytes: uint64(cfg.CacheSize),
 		Redis: kit.Redis, Ring: kit.Ring, RedisTTL: cfg.RedisTTL, Meter: kit.Meter, Logger: kit.Logger,
+		Lease: &lease.Config{Length: cfg.LeaseLength, Renewal: cfg.LeaseRenewal},
+		Aside: slices.Concat(feed.Tables(), audit.Tables()),
 	}); err != nil {
 		return nil, err
 	}

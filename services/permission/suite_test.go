@@ -55,7 +55,10 @@ type installation struct {
 	cluster  *authn.ClusterKey
 	signer   *authn.Signer
 	identity *identity
-	config   permission.Config // of the replicas that start from now on
+	// config and decorate, which gives them their way to the store when set,
+	// are for the replicas that start from now on.
+	config   permission.Config
+	decorate func(kv.Store) kv.Store
 
 	mu  sync.Mutex
 	now time.Time // zero is the real time
@@ -178,6 +181,9 @@ func (r *replica) kit(meter metric.Meter) *serve.Kit {
 			return nil, err
 		}
 		r.store = in.ring.Wrap(raw)
+		if in.decorate != nil {
+			return in.decorate(r.store), nil
+		}
 		return r.store, nil
 	}
 	return kit
@@ -245,7 +251,7 @@ func (r *replica) client(cfg rpc.DialConfig, more ...grpc.DialOption) *client {
 	return &client{
 		RoleServiceClient: permissionv1.NewRoleServiceClient(conn), GrantServiceClient: permissionv1.NewGrantServiceClient(conn),
 		CheckServiceClient: permissionv1.NewCheckServiceClient(conn), events: permissionv1.NewPermissionEventServiceClient(conn),
-		audit: permissionv1.NewPermissionAuditServiceClient(conn),
+		audit: permissionv1.NewPermissionAuditServiceClient(conn), ResourceTypeServiceClient: permissionv1.NewResourceTypeServiceClient(conn),
 	}
 }
 
@@ -254,6 +260,7 @@ type client struct {
 	permissionv1.RoleServiceClient
 	permissionv1.GrantServiceClient
 	permissionv1.CheckServiceClient
+	permissionv1.ResourceTypeServiceClient
 	events permissionv1.PermissionEventServiceClient
 	audit  permissionv1.PermissionAuditServiceClient
 }

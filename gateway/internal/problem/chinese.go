@@ -127,7 +127,7 @@ var chineseGeneral = map[string]text{
 	// permission
 	"ROLE_EXISTS":          {"角色已存在", "该角色标识已被使用。"},
 	"ROLE_NOT_FOUND":       {"未找到角色", "角色不存在，或您无权查看。"},
-	"ROLE_IN_USE":          {"角色使用中", "仍有授权使用该角色，不能删除。"},
+	"ROLE_IN_USE":          {"角色使用中", "仍有授权或其他角色使用该角色，不能删除。"},
 	"PERMISSION_UNKNOWN":   {"未知的权限", "权限目录中没有这个权限。"},
 	"GRANT_EXISTS":         {"授权已存在", "该对象在此资源上已有这个角色。"},
 	"GRANT_NOT_FOUND":      {"未找到授权", "授权不存在，或您无权查看。"},

@@ -6,7 +6,10 @@ import "maps"
 // A test holds them against the reasons that the protos' comments promise.
 var chineseReasons = merge(
 	chineseGeneral,
+	chineseGrants,
+	chineseRoles,
 	chineseBulk,
+	chineseLeases,
 )
 
 // merge returns the texts of all parts. A reason is in one of them.

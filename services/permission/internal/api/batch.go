@@ -143,63 +143,36 @@ func checkRevision(r kv.Reader, organization string, want int64) error {
 }
 
 // changes returns the batch in the centre's terms, all of it within what the
-// caller holds before it.
+// caller holds before it. What is given often is judged once.
 func (s *grants) changes(tx *change.Tx, by authn.Caller, req *permissionv1.BatchChangeGrantsRequest) ([]grant.Change, error) {
-	judged := make(map[gift]bool)
+	type given struct {
+		role, resource string
+		expires        int64
+		denied         string // to whom
+	}
+	judged := make(map[given]bool)
 	changes := make([]grant.Change, len(req.GetChanges()))
-	var doomed []string
 	for i, c := range req.GetChanges() {
 		if d := c.GetDelete(); d != nil {
 			changes[i] = grant.Change{Delete: d.GetName(), Etag: d.GetEtag()}
-			doomed = append(doomed, d.GetName())
+			if err := s.mayRevokeNamed(tx, by, d.GetName()); err != nil {
+				return nil, grant.InChange(i, changes[i], err)
+			}
 			continue
 		}
 		g := s.asked(tx, by, req.GetParent(), c.GetCreate().GetGrantId(), c.GetCreate().GetGrant())
 		changes[i] = grant.Change{Create: g}
-		if judged[giftOf(g)] {
+		key := given{g.GetRole(), g.GetResource(), g.GetExpireTime().GetSeconds(), ""}
+		if grant.Denies(g) {
+			key.denied = g.GetSubject()
+		}
+		if judged[key] {
 			continue // ChangeAll sees to what else there is to a grant
 		}
 		if err := s.checkGiver(tx, by, g); err != nil {
 			return nil, grant.InChange(i, changes[i], err)
 		}
-		judged[giftOf(g)] = true
+		judged[key] = true
 	}
-	return changes, s.mayRevokeAll(tx, by, changes, doomed)
-}
-
-// gift is what of a grant decides whether its giver may give it; a batch often
-// gives the same to many.
-type gift struct {
-	role, resource string
-	expires        int64
-	denied         string // the subject of a grant that denies
-}
-
-func giftOf(g *permissionv1.Grant) gift {
-	key := gift{role: g.GetRole(), resource: g.GetResource(), expires: g.GetExpireTime().GetSeconds()}
-	if grant.Denies(g) {
-		key.denied = g.GetSubject()
-	}
-	return key
-}
-
-// mayRevokeAll is mayRevoke for those of the changes that delete a grant: the
-// doomed, in their order. That one is not there is for ChangeAll to say.
-func (s *grants) mayRevokeAll(tx *change.Tx, by authn.Caller, changes []grant.Change, doomed []string) error {
-	found, err := s.Grants.GetMany(tx, doomed)
-	if err != nil {
-		return err
-	}
-	for i, c := range changes {
-		if c.Create != nil {
-			continue
-		}
-		if found[0] != nil {
-			if err := s.mayRevoke(tx, by, found[0]); err != nil {
-				return grant.InChange(i, c, err)
-			}
-		}
-		found = found[1:]
-	}
-	return nil
+	return changes, nil
 }

@@ -1,8 +1,6 @@
 package api
 
 import (
-	"slices"
-
 	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
@@ -18,13 +16,13 @@ import (
 // for one that denies, unless its subject holds nothing that the caller lacks.
 // Else whoever may give little could lock out whoever may do much.
 func (cfg Config) mayGrant(tx *change.Tx, by authn.Caller, g *permissionv1.Grant) error {
-	set, err := cfg.Roles.Set(tx, g.GetRole())
+	needed, err := cfg.permissionsOf(tx, g)
 	if err != nil {
 		return err
 	}
 	// To give away power over "installation" takes more than to be in charge
 	// of grants of one's organisation.
-	needed := append(slices.Collect(cfg.Roles.Catalogue().Names(set)), createGrants)
+	needed = append(needed, createGrants)
 	if err := cfg.mayGive(tx, by, g.GetResource(), needed, g.GetExpireTime().GetSeconds()); err != nil {
 		return err
 	}
@@ -70,9 +68,31 @@ func (cfg Config) mayRevoke(tx *change.Tx, by authn.Caller, g *permissionv1.Gran
 	if err != nil || administers {
 		return err
 	}
-	set, err := cfg.Roles.Set(tx, g.GetRole())
+	taken, err := cfg.permissionsOf(tx, g)
 	if err != nil {
 		return err
 	}
-	return cfg.mayGive(tx, by, g.GetResource(), slices.Collect(cfg.Roles.Catalogue().Names(set)), expires)
+	return cfg.mayGive(tx, by, g.GetResource(), taken, expires)
+}
+
+// mayRevokeNamed is mayRevoke for a grant that may not be there, which is for
+// grant.Delete to say.
+func (cfg Config) mayRevokeNamed(tx *change.Tx, by authn.Caller, name string) error {
+	g, err := cfg.Grants.Get(tx, name)
+	if errs.Is(err, errs.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return cfg.mayRevoke(tx, by, g)
+}
+
+// permissionsOf returns all permissions that the grant gives or takes away.
+func (cfg Config) permissionsOf(tx *change.Tx, g *permissionv1.Grant) ([]string, error) {
+	given, err := cfg.Roles.Get(tx, g.GetRole())
+	if err != nil {
+		return nil, err
+	}
+	return cfg.Roles.Expand(tx, subject.OrganizationOf(g.GetName()), given)
 }

@@ -139,11 +139,7 @@ func (s *grants) DeleteGrant(ctx context.Context, req *permissionv1.DeleteGrantR
 	}
 	by := caller(ctx)
 	deleted, err := change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.Grant, error) {
-		old, err := s.Grants.Get(tx, req.GetName())
-		if err != nil {
-			return nil, err
-		}
-		if err := s.mayRevoke(tx, by, old); err != nil {
+		if err := s.mayRevokeNamed(tx, by, req.GetName()); err != nil {
 			return nil, err
 		}
 		deleted, v, err := s.Grants.Delete(tx, tx.Time, req.GetName(), req.GetEtag())

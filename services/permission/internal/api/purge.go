@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 
-	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/filter"
@@ -46,9 +45,9 @@ func (s *grants) PurgeGrants(ctx context.Context, req *permissionv1.PurgeGrantsR
 		changes := make([]grant.Change, len(doomed))
 		for i, g := range doomed {
 			changes[i] = grant.Change{Delete: g.GetName()}
-		}
-		if err := s.mayPurge(tx, by, doomed); err != nil {
-			return nil, err
+			if err := s.mayRevoke(tx, by, g); err != nil {
+				return nil, err
+			}
 		}
 		_, v, err := s.Grants.ChangeAll(tx, tx.Time, req.GetParent(), changes)
 		if err != nil {
@@ -62,16 +61,6 @@ func (s *grants) PurgeGrants(ctx context.Context, req *permissionv1.PurgeGrantsR
 	})
 	s.keepRefusal(ctx, req.GetParent(), err)
 	return purged, err
-}
-
-// mayPurge is mayRevoke for all of the grants.
-func (s *grants) mayPurge(tx *change.Tx, by authn.Caller, doomed []*permissionv1.Grant) error {
-	for _, g := range doomed {
-		if err := s.mayRevoke(tx, by, g); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // preview says what a purge would delete. It leaves no trace, and so keeps no

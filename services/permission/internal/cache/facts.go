@@ -10,6 +10,7 @@ import (
 
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/services/permission/internal/decide"
+	"guildhall.dev/services/permission/internal/fresh"
 	"guildhall.dev/services/permission/internal/property"
 	"guildhall.dev/services/permission/internal/revision"
 	"guildhall.dev/services/permission/internal/role"
@@ -106,11 +107,17 @@ func (f *facts) entry(name string, load loadFunc) (*entry, error) {
 			return nil, err
 		}
 	}
-	if e.generation != f.state.generation || e.at.Number > f.state.revision.Number {
+	if !f.state.includes(e) {
 		f.ahead = max(e.at.Number, 1)
 		return nil, errMoved
 	}
 	return e, nil
+}
+
+// includes reports whether an entry is of this state or an earlier one, and
+// so, still being there, good at it.
+func (s *state) includes(e *entry) bool {
+	return e.generation == s.generation && e.at.Number <= s.revision.Number
 }
 
 // loadFunc reads an entry from the store.
@@ -255,6 +262,6 @@ func (s stripes) enter(ctx context.Context, name string) (leave func(), err erro
 	case lock <- struct{}{}:
 		return func() { <-lock }, nil
 	case <-ctx.Done():
-		return nil, ended(ctx)
+		return nil, fresh.Ended(ctx)
 	}
 }

@@ -22,7 +22,10 @@ const forever = 253402300799
 // nor does what is denied under one, which speaks of the circumstances in
 // which something is done and not of what somebody holds.
 func (d *Rules) Lasting(facts Facts, organization string, q Question, now time.Time, expires int64) (Answer, error) {
-	return d.answer(facts, organization, q, query{now: now, until: lastSecond(now, expires), lasting: true})
+	ask := d.newQuery(facts, organization, now)
+	defer d.free(ask)
+	ask.until, ask.lasting = lastSecond(now, expires), true
+	return ask.answer(q)
 }
 
 // lastSecond returns the last Unix second of a grant that expires at the one
@@ -156,13 +159,17 @@ func (q *query) gap(s *Subject, r row) (Gap, error) {
 	if err != nil {
 		return Gap{}, err
 	}
+	names, err := q.rules.names(q.facts, q.organization, set)
+	if err != nil {
+		return Gap{}, err
+	}
 	root := q.organization
 	if h.Resource == authz.Installation {
 		root = authz.Installation
 	}
 	q.question.Resource, q.until = h.Resource, lastSecond(q.now, h.Expires)
 	q.levels = appendLevels(q.levels[:0], q.organization, h.Resource, root)
-	for permission := range q.rules.catalogue.Names(set) {
+	for _, permission := range names {
 		q.permission, _ = q.rules.catalogue.Lookup(permission)
 		a, err := q.decide()
 		if err != nil {

@@ -34,6 +34,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"google.golang.org/protobuf/types/known/structpb"
@@ -86,6 +87,7 @@ type Rules struct {
 	catalogue  *role.Catalogue
 	self       role.Set
 	conditions *condition.Programs
+	queries    sync.Pool
 }
 
 // New returns the rules for the roles.
@@ -99,48 +101,51 @@ func New(roles *role.Roles, conditions *condition.Programs) *Rules {
 // unknown permission or a malformed name is answered no. The error is that of
 // the facts, or that their context has ended.
 func (d *Rules) Answer(facts Facts, organization string, q Question, now time.Time) (Answer, error) {
-	return d.answer(facts, organization, q, query{now: now, until: now.Unix()})
+	ask := d.newQuery(facts, organization, now)
+	defer d.free(ask)
+	ask.until = now.Unix()
+	return ask.answer(q)
 }
 
 func no(why permissionv1.Denial) (Answer, error) { return Answer{Denial: why}, nil }
 
 // answer is Answer for a query that has its times.
-func (d *Rules) answer(facts Facts, organization string, q Question, ask query) (Answer, error) {
-	kind, home, ok := authn.ParseName(q.Subject)
-	if !ok || kind == authn.System || home != organization {
+func (q *query) answer(question Question) (Answer, error) {
+	kind, home, ok := authn.ParseName(question.Subject)
+	if !ok || kind == authn.System || home != q.organization {
 		return no(permissionv1.Denial_DENIAL_SUBJECT_UNKNOWN)
 	}
 	var known bool
-	if ask.permission, known = d.catalogue.Lookup(q.Permission); !known {
+	if q.permission, known = q.rules.catalogue.Lookup(question.Permission); !known {
 		return no(permissionv1.Denial_DENIAL_PERMISSION_UNKNOWN)
 	}
-	q.Resource = subjectMatter(q.Resource)
-	root := organization
-	if q.Resource == authz.Installation {
+	if declared, err := declares(q.facts, q.organization, q.permission); err != nil || !declared {
+		return Answer{Denial: permissionv1.Denial_DENIAL_PERMISSION_UNKNOWN}, err
+	}
+	question.Resource = subjectMatter(question.Resource)
+	root := q.organization
+	if question.Resource == authz.Installation {
 		root = authz.Installation
 	}
-	if !within(q.Resource, root) {
+	if !within(question.Resource, root) {
 		return no(permissionv1.Denial_DENIAL_RESOURCE_FOREIGN)
 	}
-	own, err := facts.Subject(q.Subject)
+	own, err := q.facts.Subject(question.Subject)
 	if err != nil {
 		return Answer{}, err
 	}
 	if own.facts != nil && own.facts.Denied {
 		return no(permissionv1.Denial_DENIAL_SUBJECT_SUSPENDED)
 	}
-	if own.facts != nil && q.Session != "" && slices.Contains(own.facts.Ended, q.Session) {
+	if own.facts != nil && question.Session != "" && slices.Contains(own.facts.Ended, question.Session) {
 		return no(permissionv1.Denial_DENIAL_SESSION_ENDED)
 	}
-	// These stay on the stack.
-	var levels [8]level
-	var sources [16]source
-	ask.rules, ask.facts, ask.organization, ask.question = d, facts, organization, q
-	ask.levels, ask.sources = appendLevels(levels[:0], organization, q.Resource, root), sources[:0]
-	if err := ask.gather(own, kind); err != nil {
+	q.question = question
+	q.levels = appendLevels(q.levels[:0], q.organization, question.Resource, root)
+	if err := q.gather(own, kind); err != nil {
 		return Answer{}, err
 	}
-	return ask.decide()
+	return q.decide()
 }
 
 // subjectMatter returns the resource that a question about the name is about.

@@ -65,6 +65,9 @@ func (f *facts) Subject(name string) (*decide.Subject, error) {
 }
 
 func (f *facts) Role(name string) (role.Set, error) {
+	if name == role.Declared(f.model.organization) {
+		return f.roles.Catalogue().Of(f.model.declared), nil
+	}
 	if set, ok := f.roles.BuiltIn(name); ok {
 		return set, nil
 	}
@@ -130,6 +133,7 @@ func drawModel(t *rapid.T) *model {
 	for i := range 2 {
 		m.roles[fmt.Sprintf("%s/roles/r%d", acme, i)] = some(permissions(), 4, "permissions")
 	}
+	m.declared = some([]string{"custom.orders.ship", "custom.orders.cancel"}, 2, "declared")
 	drawTeams(t, m)
 	for _, account := range accounts() {
 		m.members[account] = some(teams(), 3, "teams")

@@ -28,6 +28,25 @@ type query struct {
 	holders *Subject
 }
 
+// newQuery returns a query without anything to look for. Queries are used
+// again, because a check should leave nothing to the collector.
+func (d *Rules) newQuery(facts Facts, organization string, now time.Time) *query {
+	q, ok := d.queries.Get().(*query)
+	if !ok {
+		q = &query{levels: make([]level, 0, 8), sources: make([]source, 0, 16)}
+	}
+	q.rules, q.facts, q.organization, q.now = d, facts, organization, now
+	return q
+}
+
+// free takes a query back that nobody looks at any more.
+func (d *Rules) free(q *query) {
+	clear(q.levels)
+	clear(q.sources)
+	*q = query{levels: q.levels[:0], sources: q.sources[:0]}
+	d.queries.Put(q)
+}
+
 // level is a name above the resource, or itself, relative to the organisation,
 // with its place in indexes: it is looked up in many.
 type level struct {

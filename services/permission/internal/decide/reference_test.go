@@ -21,6 +21,7 @@ type model struct {
 	denied       map[string]bool     // accounts
 	ended        map[string][]string // account -> ids of sessions
 	roles        map[string][]string // custom role -> permissions
+	declared     []string            // custom permissions
 	levels       map[string]float64  // name -> its stored property "level"
 }
 
@@ -93,7 +94,7 @@ func (m *model) answer(roles *role.Roles, q decide.Question, now time.Time) perm
 	if len(parts) != 4 || !strings.HasPrefix(q.Subject, m.organization+"/") || !slices.Contains([]string{"staff", "customers", "serviceAccounts"}, parts[2]) {
 		return permissionv1.Denial_DENIAL_SUBJECT_UNKNOWN
 	}
-	if !strings.HasPrefix(q.Permission, "custom.") && !slices.ContainsFunc(authz.Catalogue(), func(p authz.Permission) bool { return p.Name == q.Permission }) {
+	if !slices.Contains(m.declared, q.Permission) && !slices.ContainsFunc(authz.Catalogue(), func(p authz.Permission) bool { return p.Name == q.Permission }) {
 		return permissionv1.Denial_DENIAL_PERMISSION_UNKNOWN
 	}
 	resource := meant(q.Resource)
@@ -204,6 +205,9 @@ func covers(upper, name string) bool { return name == upper || strings.HasPrefix
 func (m *model) contains(roles *role.Roles, name, permission string) bool {
 	if !role.IsBuiltIn(name) {
 		return slices.Contains(m.roles[name], permission)
+	}
+	if name == role.Admin && strings.HasPrefix(permission, "custom.") {
+		return true // whatever is declared
 	}
 	r, err := roles.Get(nil, name)
 	return err == nil && slices.Contains(r.GetPermissions(), permission)

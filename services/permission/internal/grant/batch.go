@@ -10,6 +10,7 @@ import (
 	"guildhall.dev/pkg/kv"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/revision"
+	"guildhall.dev/services/permission/internal/subject"
 )
 
 // Change is one change of a batch: a grant to make, or else the name of one to
@@ -30,39 +31,49 @@ type Change struct {
 // those of Create and Delete, with the change they are about as their field:
 // changes[3].create.role. After an error the transaction must be given up.
 func (s *Grants) ChangeAll(tx kv.Tx, at time.Time, organization string, changes []Change) ([]*permissionv1.Grant, revision.Revision, error) {
-	stakes, err := s.stakes(tx, at, organization, changes)
-	if err != nil {
-		return nil, revision.Revision{}, err
-	}
 	changed := make([]*permissionv1.Grant, len(changes))
+	var left []departure
 	for i, c := range changes {
+		var err error
 		if c.Create != nil {
 			changed[i], err = s.insert(tx, at, c.Create)
 		} else {
-			changed[i], err = s.remove(tx, c)
+			changed[i], err = s.remove(tx, at, c, i, &left)
 		}
 		if err != nil {
 			return nil, revision.Revision{}, InChange(i, c, err)
 		}
 	}
-	for _, k := range stakes {
-		filled, err := s.isFilled(tx, at, organization, k.post)
-		if err != nil {
-			return nil, revision.Revision{}, err
-		}
-		if !filled {
-			return nil, revision.Revision{}, InChange(k.index, changes[k.index], k.refusal(changes))
+	for _, d := range left {
+		if err := s.checkPost(tx, at, organization, d.post, ""); err != nil {
+			return nil, revision.Revision{}, InChange(d.index, changes[d.index], err)
 		}
 	}
-	v, err := revision.Bump(tx, organization, at, touchedByAll(changed)...)
+	if err := s.keepPostsOfAll(tx, at, organization, changes, changed); err != nil {
+		return nil, revision.Revision{}, err
+	}
+	v, err := revision.Bump(tx, organization, at, touchedBy(changed...)...)
 	return changed, v, err
 }
 
-// remove deletes the grant of a change.
-func (s *Grants) remove(tx kv.Tx, c Change) (*permissionv1.Grant, error) {
+// departure is a post that a change leaves, maybe to another change's grant.
+type departure struct {
+	post  post
+	index int
+}
+
+// remove deletes the grant of a change, and notes the post that it filled.
+func (s *Grants) remove(tx kv.Tx, at time.Time, c Change, index int, left *[]departure) (*permissionv1.Grant, error) {
 	rec, err := s.removable(tx, c.Delete, c.Etag)
 	if err != nil {
 		return nil, err
+	}
+	p, fills, err := s.filledBy(tx, at, rec.Value)
+	if err != nil {
+		return nil, err
+	}
+	if fills {
+		*left = append(*left, departure{p, index})
 	}
 	if _, err := s.table.Delete(tx, keyOf(c.Delete), ""); err != nil {
 		return nil, err
@@ -70,11 +81,35 @@ func (s *Grants) remove(tx kv.Tx, c Change) (*permissionv1.Grant, error) {
 	return shown(rec), nil
 }
 
-// touchedByAll returns what the grants touch, each name once, in order.
-func touchedByAll(grants []*permissionv1.Grant) []string {
+// keepPostsOfAll is keepPosts for the grants that the changes made.
+func (s *Grants) keepPostsOfAll(r kv.Reader, at time.Time, organization string, changes []Change, changed []*permissionv1.Grant) error {
+	var denying []*permissionv1.Grant
+	first := 0
+	for i, g := range changed {
+		if changes[i].Create == nil || !Denies(g) {
+			continue
+		}
+		if denying == nil {
+			first = i
+		}
+		denying = append(denying, g)
+	}
+	if err := s.keepPosts(r, at, organization, denying...); err != nil {
+		return InChange(first, changes[first], err)
+	}
+	return nil
+}
+
+// touchedBy returns the names under which the grants are kept for checks, each
+// once, in order: their subjects. Grants to holders are kept together, because
+// who they reach is found from the resource that is asked about.
+func touchedBy(grants ...*permissionv1.Grant) []string {
 	names := make([]string, len(grants))
 	for i, g := range grants {
-		names[i] = touchedBy(g)
+		names[i] = g.GetSubject()
+		if _, _, ok := subject.ParseHolders(names[i]); ok {
+			names[i] = subject.AllHolders(organizationOf(g.GetName()))
+		}
 	}
 	slices.Sort(names)
 	return slices.Compact(names)

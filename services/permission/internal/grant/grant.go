@@ -130,7 +130,7 @@ func (s *Grants) Create(tx kv.Tx, at time.Time, g *permissionv1.Grant) (*permiss
 		return nil, revision.Revision{}, err
 	}
 	if Denies(stored) {
-		if err := s.keepPosts(tx, at, stored); err != nil {
+		if err := s.keepPosts(tx, at, organizationOf(stored.GetName()), stored); err != nil {
 			return nil, revision.Revision{}, err
 		}
 	}
@@ -138,7 +138,7 @@ func (s *Grants) Create(tx kv.Tx, at time.Time, g *permissionv1.Grant) (*permiss
 	return stored, v, err
 }
 
-// insert is Create without posts and the revision.
+// insert is Create without the revision, and without the rule of posts.
 func (s *Grants) insert(tx kv.Tx, at time.Time, g *permissionv1.Grant) (*permissionv1.Grant, error) {
 	if err := s.Check(tx, at, g); err != nil {
 		return nil, err
@@ -301,17 +301,7 @@ func factOf(g *permissionv1.Grant) []string {
 
 // touch notes that the grant's subject holds something else now.
 func touch(tx kv.Tx, at time.Time, g *permissionv1.Grant) (revision.Revision, error) {
-	return revision.Bump(tx, organizationOf(g.GetName()), at, touchedBy(g))
-}
-
-// touchedBy returns the name under which what the grant's subject holds is
-// kept. Grants to holders are kept together, because who they reach is found
-// from the resource that is asked about.
-func touchedBy(g *permissionv1.Grant) string {
-	if _, _, ok := subject.ParseHolders(g.GetSubject()); ok {
-		return subject.AllHolders(organizationOf(g.GetName()))
-	}
-	return g.GetSubject()
+	return revision.Bump(tx, organizationOf(g.GetName()), at, touchedBy(g)...)
 }
 
 func organizationOf(name string) string { return resource.Parent(name) }

@@ -42,44 +42,66 @@ func postsOf(organization string) []post {
 // organisation, or to run the installation. Operators are all of one
 // organisation: none gives the role to another's accounts.
 func (s *Grants) keepPost(r kv.Reader, at time.Time, ending *permissionv1.Grant) error {
-	organization := organizationOf(ending.GetName())
-	for _, p := range postsOf(organization) {
-		if ending.GetRole() != p.role || ending.GetResource() != p.resource {
-			continue
-		}
-		f := filling{s, r, at, organization, p, nil}
-		if err := f.findBars(""); err != nil {
-			return err
-		}
-		fills, err := f.fills(ending)
-		if err != nil || !fills {
-			return err // nothing depends on this one
-		}
-		if filled, err := f.filled(ending.GetName()); err != nil || filled {
-			return err
-		}
-		return errs.New(errs.Precondition, p.reason, p.ended)
+	p, fills, err := s.filledBy(r, at, ending)
+	if err != nil || !fills {
+		return err // nothing depends on this one
 	}
-	return nil
+	return s.checkPost(r, at, organizationOf(ending.GetName()), p, ending.GetName())
 }
 
-// keepPosts refuses a grant that denies, and is stored already, when it leaves
-// nobody to fill a post that is filled without it. One that ends, or counts
-// under a condition only, could be the end of it as well.
-func (s *Grants) keepPosts(r kv.Reader, at time.Time, denying *permissionv1.Grant) error {
-	organization := organizationOf(denying.GetName())
+// filledBy returns the post that the grant fills, and whether it does.
+func (s *Grants) filledBy(r kv.Reader, at time.Time, g *permissionv1.Grant) (post, bool, error) {
+	organization := organizationOf(g.GetName())
 	for _, p := range postsOf(organization) {
-		if denying.GetResource() != p.resource {
+		if g.GetRole() != p.role || g.GetResource() != p.resource {
 			continue
 		}
-		f := filling{s, r, at, organization, p, nil}
-		if err := f.findBars(""); err != nil {
+		f := filling{s: s, r: r, at: at, organization: organization, post: p}
+		if err := f.findBars(nil); err != nil {
+			return p, false, err
+		}
+		fills, err := f.fills(g)
+		return p, fills, err
+	}
+	return post{}, false, nil
+}
+
+// checkPost refuses unless a grant of the organisation, other than the one
+// named, fills the post.
+func (s *Grants) checkPost(r kv.Reader, at time.Time, organization string, p post, without string) error {
+	f := filling{s: s, r: r, at: at, organization: organization, post: p}
+	if err := f.findBars(nil); err != nil {
+		return err
+	}
+	if filled, err := f.filled(without); err != nil || filled {
+		return err
+	}
+	return errs.New(errs.Precondition, p.reason, p.ended)
+}
+
+// keepPosts refuses grants of one organisation that deny, and are stored
+// already, when together they leave nobody to fill a post that is filled
+// without them. One that ends, or counts under a condition only, could be the
+// end of it as well.
+func (s *Grants) keepPosts(r kv.Reader, at time.Time, organization string, denying ...*permissionv1.Grant) error {
+	for _, p := range postsOf(organization) {
+		var names []string
+		for _, g := range denying {
+			if g.GetResource() == p.resource {
+				names = append(names, g.GetName())
+			}
+		}
+		if names == nil {
+			continue
+		}
+		f := filling{s: s, r: r, at: at, organization: organization, post: p}
+		if err := f.findBars(nil); err != nil {
 			return err
 		}
 		if after, err := f.filled(""); err != nil || after {
 			return err
 		}
-		if err := f.findBars(denying.GetName()); err != nil {
+		if err := f.findBars(names); err != nil {
 			return err
 		}
 		if before, err := f.filled(""); err != nil || !before {
@@ -94,63 +116,8 @@ func (s *Grants) keepPosts(r kv.Reader, at time.Time, denying *permissionv1.Gran
 // organisation for good. A change of a role that is denied to somebody may end
 // that.
 func (s *Grants) Administered(r kv.Reader, at time.Time, organization string) (bool, error) {
-	return s.isFilled(r, at, organization, postsOf(organization)[0])
-}
-
-// stake is a post that is filled before a batch and that a change of it may
-// empty.
-type stake struct {
-	post  post
-	index int
-}
-
-// stakes returns the posts that a batch may empty, each with the first change
-// that may.
-func (s *Grants) stakes(r kv.Reader, at time.Time, organization string, changes []Change) (stakes []stake, err error) {
-	names := make([]string, len(changes))
-	for i, c := range changes {
-		names[i] = c.Delete
-	}
-	ending, err := s.GetMany(r, names)
-	if err != nil {
-		return nil, err
-	}
-	for _, p := range postsOf(organization) {
-		index := slices.IndexFunc(changes, func(c Change) bool {
-			return c.Create != nil && Denies(c.Create) && c.Create.GetResource() == p.resource
-		})
-		if i := slices.IndexFunc(ending, func(g *permissionv1.Grant) bool {
-			return g != nil && g.GetRole() == p.role && g.GetResource() == p.resource
-		}); index < 0 || 0 <= i && i < index {
-			index = i
-		}
-		if index < 0 {
-			continue
-		}
-		filled, err := s.isFilled(r, at, organization, p)
-		if err != nil {
-			return nil, err
-		}
-		if filled {
-			stakes = append(stakes, stake{p, index})
-		}
-	}
-	return stakes, nil
-}
-
-// refusal is the error of a batch that empties the post.
-func (k stake) refusal(changes []Change) error {
-	text := k.post.ended
-	if changes[k.index].Create != nil {
-		text = k.post.denied
-	}
-	return errs.New(errs.Precondition, k.post.reason, text)
-}
-
-// isFilled reports whether somebody fills the post.
-func (s *Grants) isFilled(r kv.Reader, at time.Time, organization string, p post) (bool, error) {
-	f := filling{s, r, at, organization, p, nil}
-	if err := f.findBars(""); err != nil {
+	f := filling{s: s, r: r, at: at, organization: organization, post: postsOf(organization)[0]}
+	if err := f.findBars(nil); err != nil {
 		return false, err
 	}
 	return f.filled("")
@@ -167,9 +134,9 @@ type filling struct {
 	bars []string
 }
 
-// findBars looks for grants that deny, except for the one named. A post is on
-// a name that is below no other, so they are on that very name.
-func (f *filling) findBars(except string) error {
+// findBars looks for grants that deny, except for those named. A post is on a
+// name that is below no other, so they are on that very name.
+func (f *filling) findBars(except []string) error {
 	f.bars = nil
 	prefix := kv.Key{kv.String(f.organization), kv.String(f.post.resource)}
 	for rec, err := range f.s.table.Scan(f.r, kv.Query{Index: byDeny, Prefix: prefix}) {
@@ -177,7 +144,7 @@ func (f *filling) findBars(except string) error {
 			return err
 		}
 		g := rec.Value
-		if g.GetName() == except || f.expired(g) {
+		if slices.Contains(except, g.GetName()) || f.expired(g) {
 			continue
 		}
 		set, err := f.s.roles.Set(f.r, g.GetRole())

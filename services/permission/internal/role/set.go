@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"guildhall.dev/pkg/authz"
+	"guildhall.dev/services/permission/internal/resourcetype"
 )
 
 // Catalogue numbers the permissions that the suite declares, so that a set of
@@ -112,25 +113,32 @@ type Permission struct {
 	custom string // its name, of a custom one
 }
 
+// IsCustom reports whether an organisation declares the permission, and not the
+// suite.
+func (p Permission) IsCustom() bool { return p.custom != "" }
+
 // Set is a set of permissions of a Catalogue. It is read-only once made; the
 // zero Set is empty.
 type Set struct {
 	bits   []uint64 // by the numbers of the catalogue
 	custom []string // sorted
+	// anyCustom says that every custom permission is in the set, also one that
+	// is declared later. Names does not yield those.
+	anyCustom bool
 }
 
 // Has reports whether the permission is in the set.
 func (s Set) Has(p Permission) bool {
 	if p.custom != "" {
 		_, found := slices.BinarySearch(s.custom, p.custom)
-		return found
+		return found || s.anyCustom
 	}
 	return p.number>>6 < len(s.bits) && s.bits[p.number>>6]&(1<<(p.number&63)) != 0
 }
 
 // IsEmpty reports whether nothing is in the set.
 func (s Set) IsEmpty() bool {
-	return len(s.custom) == 0 && !slices.ContainsFunc(s.bits, func(word uint64) bool { return word != 0 })
+	return len(s.custom) == 0 && !s.anyCustom && !slices.ContainsFunc(s.bits, func(word uint64) bool { return word != 0 })
 }
 
 // Size returns about how many bytes of memory the set takes.
@@ -145,7 +153,11 @@ func (s Set) Size() int {
 
 // customPrefix begins the names of permissions that organisations make for
 // resource types of their own.
-const customPrefix = "custom."
+const customPrefix = resourcetype.Prefix
+
+// isCustomCollection reports whether a collection, as in "custom.records", is
+// one that an organisation declares.
+func isCustomCollection(name string) bool { return strings.HasPrefix(name, customPrefix) }
 
 // IsCustom reports whether the name has the form of a custom permission:
 // "custom.<collection>.<verb>", each in lowerCamelCase (AIP-122).
