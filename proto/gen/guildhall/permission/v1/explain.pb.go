@@ -572,13 +572,17 @@ func (x *SimulateChecksRequest) GetRoles() []*RoleProposal {
 	return nil
 }
 
-// A custom role as it would be.
+// A custom role as it would be; see Role.
 type RoleProposal struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// "organizations/acme/roles/clerk".
+	// "organizations/acme/roles/clerk", which is there.
 	Role string `protobuf:"bytes,1,opt,name=role,proto3" json:"role,omitempty"`
-	// All permissions that it would have, those of included roles too.
-	Permissions   []string `protobuf:"bytes,2,rep,name=permissions,proto3" json:"permissions,omitempty"`
+	// Its permissions.
+	Permissions []string `protobuf:"bytes,2,rep,name=permissions,proto3" json:"permissions,omitempty"`
+	// Permissions by collection.
+	Levels []*CollectionLevel `protobuf:"bytes,3,rep,name=levels,proto3" json:"levels,omitempty"`
+	// Roles that it would include.
+	IncludedRoles []string `protobuf:"bytes,4,rep,name=included_roles,json=includedRoles,proto3" json:"included_roles,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -623,6 +627,20 @@ func (x *RoleProposal) GetRole() string {
 func (x *RoleProposal) GetPermissions() []string {
 	if x != nil {
 		return x.Permissions
+	}
+	return nil
+}
+
+func (x *RoleProposal) GetLevels() []*CollectionLevel {
+	if x != nil {
+		return x.Levels
+	}
+	return nil
+}
+
+func (x *RoleProposal) GetIncludedRoles() []string {
+	if x != nil {
+		return x.IncludedRoles
 	}
 	return nil
 }
@@ -751,7 +769,7 @@ var File_guildhall_permission_v1_explain_proto protoreflect.FileDescriptor
 
 const file_guildhall_permission_v1_explain_proto_rawDesc = "" +
 	"\n" +
-	"%guildhall/permission/v1/explain.proto\x12\x17guildhall.permission.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\x1a#guildhall/permission/v1/check.proto\x1a#guildhall/permission/v1/grant.proto\"t\n" +
+	"%guildhall/permission/v1/explain.proto\x12\x17guildhall.permission.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\x1a#guildhall/permission/v1/check.proto\x1a#guildhall/permission/v1/grant.proto\x1a\"guildhall/permission/v1/role.proto\"t\n" +
 	"\x0eExplainRequest\x12\x1f\n" +
 	"\x06parent\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06parent\x12A\n" +
 	"\x05query\x18\x02 \x01(\v2#.guildhall.permission.v1.CheckQueryB\x06\xbaH\x03\xc8\x01\x01R\x05query\"\xa9\x02\n" +
@@ -805,10 +823,12 @@ const file_guildhall_permission_v1_explain_proto_rawDesc = "" +
 	"\rcreate_grants\x18\x03 \x03(\v2\x1e.guildhall.permission.v1.GrantB\b\xbaH\x05\x92\x01\x02\x10dR\fcreateGrants\x12/\n" +
 	"\rdelete_grants\x18\x04 \x03(\tB\n" +
 	"\xbaH\a\x92\x01\x04\x10d\x18\x01R\fdeleteGrants\x12E\n" +
-	"\x05roles\x18\x05 \x03(\v2%.guildhall.permission.v1.RoleProposalB\b\xbaH\x05\x92\x01\x02\x10\x14R\x05roles\"`\n" +
+	"\x05roles\x18\x05 \x03(\v2%.guildhall.permission.v1.RoleProposalB\b\xbaH\x05\x92\x01\x02\x10\x14R\x05roles\"\xea\x01\n" +
 	"\fRoleProposal\x12\x1b\n" +
-	"\x04role\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04role\x123\n" +
-	"\vpermissions\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10\xe8\a\"\x06r\x04\x10\x03\x18dR\vpermissions\"w\n" +
+	"\x04role\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04role\x125\n" +
+	"\vpermissions\x18\x02 \x03(\tB\x13\xbaH\x10\x92\x01\r\x10\xe8\a\x18\x01\"\x06r\x04\x10\x03\x18dR\vpermissions\x12J\n" +
+	"\x06levels\x18\x03 \x03(\v2(.guildhall.permission.v1.CollectionLevelB\b\xbaH\x05\x92\x01\x02\x10dR\x06levels\x12:\n" +
+	"\x0eincluded_roles\x18\x04 \x03(\tB\x13\xbaH\x10\x92\x01\r\x102\x18\x01\"\ar\x05\x10\x01\x18\xc8\x01R\rincludedRoles\"w\n" +
 	"\x16SimulateChecksResponse\x12A\n" +
 	"\aresults\x18\x01 \x03(\v2'.guildhall.permission.v1.SimulatedCheckR\aresults\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x03R\brevision\"\xa4\x01\n" +
@@ -851,6 +871,7 @@ var file_guildhall_permission_v1_explain_proto_goTypes = []any{
 	(*CheckResult)(nil),            // 11: guildhall.permission.v1.CheckResult
 	(*timestamppb.Timestamp)(nil),  // 12: google.protobuf.Timestamp
 	(*Grant)(nil),                  // 13: guildhall.permission.v1.Grant
+	(*CollectionLevel)(nil),        // 14: guildhall.permission.v1.CollectionLevel
 }
 var file_guildhall_permission_v1_explain_proto_depIdxs = []int32{
 	10, // 0: guildhall.permission.v1.ExplainRequest.query:type_name -> guildhall.permission.v1.CheckQuery
@@ -864,18 +885,19 @@ var file_guildhall_permission_v1_explain_proto_depIdxs = []int32{
 	10, // 8: guildhall.permission.v1.SimulateChecksRequest.queries:type_name -> guildhall.permission.v1.CheckQuery
 	13, // 9: guildhall.permission.v1.SimulateChecksRequest.create_grants:type_name -> guildhall.permission.v1.Grant
 	7,  // 10: guildhall.permission.v1.SimulateChecksRequest.roles:type_name -> guildhall.permission.v1.RoleProposal
-	9,  // 11: guildhall.permission.v1.SimulateChecksResponse.results:type_name -> guildhall.permission.v1.SimulatedCheck
-	11, // 12: guildhall.permission.v1.SimulatedCheck.before:type_name -> guildhall.permission.v1.CheckResult
-	11, // 13: guildhall.permission.v1.SimulatedCheck.after:type_name -> guildhall.permission.v1.CheckResult
-	2,  // 14: guildhall.permission.v1.ExplainService.Explain:input_type -> guildhall.permission.v1.ExplainRequest
-	6,  // 15: guildhall.permission.v1.ExplainService.SimulateChecks:input_type -> guildhall.permission.v1.SimulateChecksRequest
-	3,  // 16: guildhall.permission.v1.ExplainService.Explain:output_type -> guildhall.permission.v1.ExplainResponse
-	8,  // 17: guildhall.permission.v1.ExplainService.SimulateChecks:output_type -> guildhall.permission.v1.SimulateChecksResponse
-	16, // [16:18] is the sub-list for method output_type
-	14, // [14:16] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	14, // 11: guildhall.permission.v1.RoleProposal.levels:type_name -> guildhall.permission.v1.CollectionLevel
+	9,  // 12: guildhall.permission.v1.SimulateChecksResponse.results:type_name -> guildhall.permission.v1.SimulatedCheck
+	11, // 13: guildhall.permission.v1.SimulatedCheck.before:type_name -> guildhall.permission.v1.CheckResult
+	11, // 14: guildhall.permission.v1.SimulatedCheck.after:type_name -> guildhall.permission.v1.CheckResult
+	2,  // 15: guildhall.permission.v1.ExplainService.Explain:input_type -> guildhall.permission.v1.ExplainRequest
+	6,  // 16: guildhall.permission.v1.ExplainService.SimulateChecks:input_type -> guildhall.permission.v1.SimulateChecksRequest
+	3,  // 17: guildhall.permission.v1.ExplainService.Explain:output_type -> guildhall.permission.v1.ExplainResponse
+	8,  // 18: guildhall.permission.v1.ExplainService.SimulateChecks:output_type -> guildhall.permission.v1.SimulateChecksResponse
+	17, // [17:19] is the sub-list for method output_type
+	15, // [15:17] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_guildhall_permission_v1_explain_proto_init() }
@@ -885,6 +907,7 @@ func file_guildhall_permission_v1_explain_proto_init() {
 	}
 	file_guildhall_permission_v1_check_proto_init()
 	file_guildhall_permission_v1_grant_proto_init()
+	file_guildhall_permission_v1_role_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

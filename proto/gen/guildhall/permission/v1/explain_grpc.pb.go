@@ -44,8 +44,8 @@ type ExplainServiceClient interface {
 	// that are not made. Proposed grants have to be ones that CreateGrant could
 	// make; whether the caller could give them is not asked.
 	//
-	// Reasons: those of CreateGrant for what is no grant, GRANT_NOT_FOUND,
-	// ROLE_NOT_FOUND, PERMISSION_UNKNOWN; the field names the change.
+	// Reasons: those of CreateGrant and UpdateRole for what cannot be,
+	// GRANT_NOT_FOUND, ROLE_NOT_FOUND; the field names the change.
 	SimulateChecks(ctx context.Context, in *SimulateChecksRequest, opts ...grpc.CallOption) (*SimulateChecksResponse, error)
 }
 
@@ -96,8 +96,8 @@ type ExplainServiceServer interface {
 	// that are not made. Proposed grants have to be ones that CreateGrant could
 	// make; whether the caller could give them is not asked.
 	//
-	// Reasons: those of CreateGrant for what is no grant, GRANT_NOT_FOUND,
-	// ROLE_NOT_FOUND, PERMISSION_UNKNOWN; the field names the change.
+	// Reasons: those of CreateGrant and UpdateRole for what cannot be,
+	// GRANT_NOT_FOUND, ROLE_NOT_FOUND; the field names the change.
 	SimulateChecks(context.Context, *SimulateChecksRequest) (*SimulateChecksResponse, error)
 }
 
