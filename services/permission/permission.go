@@ -24,12 +24,14 @@ import (
 	"guildhall.dev/pkg/journal"
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/serve"
+	"guildhall.dev/services/permission/internal/access"
 	"guildhall.dev/services/permission/internal/api"
 	"guildhall.dev/services/permission/internal/cache"
 	"guildhall.dev/services/permission/internal/check"
 	"guildhall.dev/services/permission/internal/condition"
 	"guildhall.dev/services/permission/internal/decide"
 	"guildhall.dev/services/permission/internal/decision"
+	"guildhall.dev/services/permission/internal/explain"
 	"guildhall.dev/services/permission/internal/grant"
 	"guildhall.dev/services/permission/internal/lease"
 	"guildhall.dev/services/permission/internal/mirror"
@@ -157,6 +159,8 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error)
 	s.api = api.Config{
 		Roles: roles, Grants: grants, Rules: rules, Loader: loader, Checker: s.checker, Journal: s.journal,
 		Policies: documents, Usage: s.usage, Decisions: s.decisions, Clock: kit.Clock,
+		Lists:     &access.Lists{Rules: rules, Loader: loader, Conditions: conditions},
+		Explainer: &explain.Explainer{Rules: rules, Loader: loader, Conditions: conditions},
 	}
 	identity := kit.Dial("identity")
 	s.mirror = mirror.New(mirror.Config{

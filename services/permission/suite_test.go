@@ -55,8 +55,9 @@ type installation struct {
 	cluster  *authn.ClusterKey
 	signer   *authn.Signer
 	identity *identity
-	config   permission.Config // of the replicas that start from now on
-	// decorate, when set, gives the replicas that start their way to the store.
+	// config and decorate, which gives them their way to the store when set,
+	// are for the replicas that start from now on.
+	config   permission.Config
 	decorate func(kv.Store) kv.Store
 
 	mu  sync.Mutex
