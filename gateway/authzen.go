@@ -34,6 +34,7 @@ func newDecisionPoint(e *edge) *decisionPoint {
 		edge: e, base: strings.TrimSuffix(e.kit.Issuer, "/"), endpoints: map[string]authzen.Call{},
 		api: authzen.New(authzen.Config{
 			Checks:       permissionv1.NewCheckServiceClient(conn),
+			Access:       permissionv1.NewAccessServiceClient(conn),
 			Types:        permissionv1.NewResourceTypeServiceClient(conn),
 			SubjectTypes: e.cfg.AuthZEN.SubjectTypes,
 		}),

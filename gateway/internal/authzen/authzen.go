@@ -25,6 +25,8 @@ import (
 type Config struct {
 	// Checks answers. Its calls get the caller's token from their context.
 	Checks permissionv1.CheckServiceClient
+	// Access lists who may do what.
+	Access permissionv1.AccessServiceClient
 	// Types lists the resource types of an organisation.
 	Types permissionv1.ResourceTypeServiceClient
 	// SubjectTypes says which collection of accounts a further type of subject
@@ -66,5 +68,8 @@ func (a *API) Endpoints() []Endpoint {
 	return []Endpoint{
 		{"/access/v1/evaluation", "access_evaluation_endpoint", a.Evaluation},
 		{"/access/v1/evaluations", "access_evaluations_endpoint", a.Evaluations},
+		{"/access/v1/search/subject", "search_subject_endpoint", a.SubjectSearch},
+		{"/access/v1/search/resource", "search_resource_endpoint", a.ResourceSearch},
+		{"/access/v1/search/action", "search_action_endpoint", a.ActionSearch},
 	}
 }

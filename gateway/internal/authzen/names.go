@@ -39,6 +39,9 @@ type kind struct {
 	// top is the collection that ids are in: "groups" for messages too. It is
 	// empty for what lies in several collections, whose ids begin with theirs.
 	top string
+	// collection is where resources of the type are: "groups",
+	// "groups/-/messages". It is empty when that is not one place.
+	collection string
 	// permissions by verb, of a type of the suite. One that two services
 	// declare is "".
 	permissions map[string]string
@@ -82,6 +85,7 @@ func (n *names) add(p authz.Permission) {
 		// "organizations/*/groups/*/messages/*": the third segment.
 		if segments := strings.Split(pattern, "/"); len(segments) > 2 && segments[2] != "*" {
 			k.top = segments[2]
+			k.collection = longer(k.collection, strings.ReplaceAll(strings.Join(segments[2:len(segments)-1], "/"), "*", "-"))
 		}
 	}
 	if _, twice := k.permissions[p.Verb]; twice {
@@ -89,6 +93,13 @@ func (n *names) add(p authz.Permission) {
 	} else {
 		k.permissions[p.Verb] = p.Name
 	}
+}
+
+func longer(a, b string) string {
+	if len(a) > len(b) {
+		return a
+	}
+	return b
 }
 
 // singular returns the singular of a collection's name: "surveys" is of
@@ -139,6 +150,33 @@ func (k *kind) resource(organization string, e entity) string {
 		return bounded(organization+"/"+e.id, maxName)
 	}
 	return bounded(organization+"/"+k.top+"/"+e.id, maxName)
+}
+
+// idOf returns the id of a resource of the kind by its name.
+func (k *kind) idOf(organization, name string) (id string, ok bool) {
+	want, have := strings.Split(k.collection, "/"), strings.Split(strings.TrimPrefix(name, organization+"/"), "/")
+	if len(have) != len(want)+1 {
+		return "", false
+	}
+	for i, segment := range want {
+		if segment != "-" && segment != have[i] {
+			return "", false
+		}
+	}
+	return strings.Join(have[1:], "/"), true
+}
+
+// verbOf returns the verb of a permission on resources of the kind.
+func (k *kind) verbOf(permission string) (verb string, ok bool) {
+	if k == nil {
+		return "", false
+	}
+	if k.permissions == nil {
+		return strings.CutPrefix(permission, "custom."+k.top+".")
+	}
+	_, verb, _ = strings.Cut(permission, ".")
+	_, verb, _ = strings.Cut(verb, ".")
+	return verb, k.permissions[verb] == permission
 }
 
 // synonyms are verbs that enforcement points commonly use, and ours for them.

@@ -79,7 +79,7 @@ func (t *types) read(ctx context.Context, organization string) (map[string]*kind
 		}
 		for _, declared := range page.GetResourceTypes() {
 			id := declared.GetName()[len(organization+"/resourceTypes/"):]
-			kinds[id] = &kind{top: declared.GetCollection()}
+			kinds[id] = &kind{top: declared.GetCollection(), collection: declared.GetCollection()}
 		}
 		if token = page.GetNextPageToken(); token == "" {
 			return kinds, nil
