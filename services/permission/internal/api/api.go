@@ -14,6 +14,7 @@ import (
 	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/feed"
 	"guildhall.dev/pkg/journal"
+	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/page"
 	"guildhall.dev/pkg/resource"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
@@ -40,6 +41,9 @@ type Config struct {
 	// Lists and Explainer tell more of answers than a check does.
 	Lists     *access.Lists
 	Explainer *explain.Explainer
+	// Appointed returns an active appointment of an account to a role on a
+	// resource, nil for none: what a service gives by it ends with it.
+	Appointed func(r kv.Reader, now time.Time, account, on, role string) (*permissionv1.AdminAppointment, error)
 	// Usage and Decisions are what is kept of answers.
 	Usage     *usage.Recorder
 	Decisions *decision.Log
@@ -51,6 +55,7 @@ type Config struct {
 func Register(r grpc.ServiceRegistrar, cfg Config) {
 	permissionv1.RegisterRoleServiceServer(r, &roles{cfg})
 	permissionv1.RegisterResourceTypeServiceServer(r, &resourceTypes{cfg})
+	permissionv1.RegisterPropertyServiceServer(r, &properties{cfg})
 	permissionv1.RegisterGrantServiceServer(r, &grants{cfg})
 	permissionv1.RegisterGrantUsageServiceServer(r, &grantUsage{cfg})
 	permissionv1.RegisterCheckServiceServer(r, &checks{cfg})

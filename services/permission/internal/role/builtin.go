@@ -51,7 +51,8 @@ func builtIns() []builtIn {
 		purpose: "Reads and verifies audit logs, and sees who holds which role.",
 		allow: []string{
 			"*.auditEntries.*", "permission.grants.get", "permission.grants.list", "permission.decisions.list",
-			"permission.roles.get", "permission.roles.list", "permission.checks.explain", "permission.checks.simulate",
+			"permission.roles.get", "permission.roles.list", "permission.resourceTypes.get", "permission.resourceTypes.list",
+			"permission.checks.explain", "permission.checks.simulate",
 			"permission.checks.listResources", "permission.checks.listSubjects", "permission.checks.listPermissions",
 		},
 	}, {
@@ -99,6 +100,9 @@ func builtIns() []builtIn {
 			"identity.customers.get", "identity.staff.get", "identity.sessions.list", "identity.sessions.revoke",
 			"feedback.complaints.create", "feedback.complaints.get", "feedback.complaints.list",
 			"feedback.complaints.accept", "feedback.complaints.dispute", "feedback.complaints.withdraw",
+			"permission.trainingRecords.get", "permission.trainingRecords.list",
+			"permission.appointmentNotices.get", "permission.appointmentNotices.list", "permission.appointmentNotices.acknowledge",
+			"permission.appointmentNotices.object", "permission.appointmentNotices.withdraw",
 		},
 	}, {
 		name: Staff, title: "Staff",
@@ -106,6 +110,7 @@ func builtIns() []builtIn {
 		allow: []string{
 			"identity.organizations.get", "identity.staff.get", "identity.staff.list", "identity.teams.get",
 			"identity.teams.list", "identity.teamMembers.list", "permission.roles.get", "permission.roles.list",
+			"permission.courses.get", "permission.courses.list", "permission.dutyProfiles.get", "permission.dutyProfiles.list",
 		},
 	}, {
 		name: "roles/viewer", title: "Viewer",
