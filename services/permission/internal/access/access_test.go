@@ -22,6 +22,7 @@ import (
 	"guildhall.dev/services/permission/internal/condition"
 	"guildhall.dev/services/permission/internal/decide"
 	"guildhall.dev/services/permission/internal/grant"
+	"guildhall.dev/services/permission/internal/people/qualification"
 	"guildhall.dev/services/permission/internal/property"
 	"guildhall.dev/services/permission/internal/revision"
 	"guildhall.dev/services/permission/internal/role"
@@ -57,10 +58,11 @@ func open(t testing.TB, engine string) *world {
 	}
 	roles, subjects, properties := role.New(role.NewCatalogue(authz.Catalogue())), subject.New(), property.New()
 	grants := grant.New(roles, subjects, conditions)
+	qualifications := qualification.New(roles, grants, subjects)
 	w := &world{grants: grants, subjects: subjects, properties: properties, rules: decide.New(roles, conditions)}
-	w.loader = &decide.Loader{Grants: grants, Subjects: subjects, Roles: roles, Properties: properties}
+	w.loader = &decide.Loader{Grants: grants, Subjects: subjects, Roles: roles, Properties: properties, Qualifications: qualifications}
 	w.lists = &access.Lists{Rules: w.rules, Loader: w.loader, Conditions: conditions}
-	w.store = testkit.Store(t, engine, "permission", append(kv.RawTables(roles, subjects, properties, grants), revision.Tables()...))
+	w.store = testkit.Store(t, engine, "permission", append(kv.RawTables(roles, subjects, properties, grants, qualifications), revision.Tables()...))
 	return w
 }
 

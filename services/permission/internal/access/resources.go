@@ -75,6 +75,8 @@ type holds struct {
 	// depends says that there are others.
 	always  map[string]bool
 	depends bool
+	// requiring are the roles that need a certificate on some resources.
+	requiring map[string]bool
 	// makers are the holder forms that the subject is reached by for some
 	// resources only. Grants to holders come last, when these are known.
 	makers map[string]bool
@@ -90,6 +92,9 @@ func (s *State) holdsOf(q ResourceQuery, p role.Permission) (*holds, error) {
 		return nil, err
 	}
 	all := &holds{always: make(map[string]bool), makers: make(map[string]bool)}
+	if all.requiring, err = s.rules.Requiring(s.facts, s.organization); err != nil {
+		return nil, err
+	}
 	for _, name := range names {
 		held, err := s.facts.Subject(name.Name)
 		if err != nil {
@@ -128,7 +133,9 @@ func (s *State) add(all *holds, q ResourceQuery, h decide.Hold, denyOnly bool) {
 			return
 		}
 	}
-	about := speaksOf(h, "resource") || all.makers[h.Holders]
+	required := !h.Deny && all.requiring[h.Role]
+	depends = depends || required
+	about := speaksOf(h, "resource") || all.makers[h.Holders] || required
 	all.depends = all.depends || about && !h.Deny && !denyOnly
 	switch {
 	case h.Deny:

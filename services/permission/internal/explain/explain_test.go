@@ -18,6 +18,7 @@ import (
 	"guildhall.dev/services/permission/internal/decide"
 	"guildhall.dev/services/permission/internal/explain"
 	"guildhall.dev/services/permission/internal/grant"
+	"guildhall.dev/services/permission/internal/people/qualification"
 	"guildhall.dev/services/permission/internal/property"
 	"guildhall.dev/services/permission/internal/revision"
 	"guildhall.dev/services/permission/internal/role"
@@ -65,13 +66,14 @@ func open(t testing.TB, engine string) *fixture {
 	}
 	roles, subjects, properties := role.New(role.NewCatalogue(authz.Catalogue())), subject.New(), property.New()
 	grants := grant.New(roles, subjects, conditions)
+	qualifications := qualification.New(roles, grants, subjects)
 	return &fixture{
 		Explainer: &explain.Explainer{
 			Rules: decide.New(roles, conditions), Conditions: conditions,
-			Loader: &decide.Loader{Grants: grants, Subjects: subjects, Roles: roles, Properties: properties},
+			Loader: &decide.Loader{Grants: grants, Subjects: subjects, Roles: roles, Properties: properties, Qualifications: qualifications},
 		},
 		subjects: subjects, roles: roles,
-		store: testkit.Store(t, engine, "permission", append(kv.RawTables(roles, subjects, properties, grants), revision.Tables()...)),
+		store: testkit.Store(t, engine, "permission", append(kv.RawTables(roles, subjects, properties, grants, qualifications), revision.Tables()...)),
 	}
 }
 
