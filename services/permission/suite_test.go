@@ -55,7 +55,10 @@ type installation struct {
 	cluster  *authn.ClusterKey
 	signer   *authn.Signer
 	identity *identity
-	config   permission.Config // of the replicas that start from now on
+	// config and decorate, which gives them their way to the store when set,
+	// are for the replicas that start from now on.
+	config   permission.Config
+	decorate func(kv.Store) kv.Store
 
 	mu  sync.Mutex
 	now time.Time // zero is the real time
