@@ -38,6 +38,7 @@ import (
 	"guildhall.dev/services/permission/internal/role"
 	"guildhall.dev/services/permission/internal/sequence"
 	"guildhall.dev/services/permission/internal/subject"
+	"guildhall.dev/services/permission/internal/token"
 	"guildhall.dev/services/permission/internal/usage"
 
 	// The catalogue of permissions is made of the protos of all services.
@@ -129,7 +130,7 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error)
 		Store: store, Loader: loader, MemoryBytes: uint64(cfg.CacheSize),
 		Redis: kit.Redis, Ring: kit.Ring, RedisTTL: cfg.RedisTTL, Meter: kit.Meter, Logger: kit.Logger,
 		Lease: &lease.Config{Length: cfg.LeaseLength, Renewal: cfg.LeaseRenewal},
-		Aside: slices.Concat(feed.Tables(), audit.Tables()),
+		Aside: slices.Concat(feed.Tables(), audit.Tables(), uses.Tables(), entries.Tables()),
 	}); err != nil {
 		return nil, err
 	}
@@ -148,7 +149,7 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error)
 	}
 	s.api = api.Config{
 		Roles: roles, Grants: grants, Rules: rules, Loader: loader, Checker: s.checker, Journal: s.journal,
-		Usage: s.usage, Decisions: s.decisions, Clock: kit.Clock,
+		Usage: s.usage, Decisions: s.decisions, Tokens: token.New(kit.Ring.Derive(token.Purpose)), Clock: kit.Clock,
 	}
 	identity := kit.Dial("identity")
 	s.mirror = mirror.New(mirror.Config{

@@ -22,6 +22,7 @@ import (
 	"guildhall.dev/services/permission/internal/decision"
 	"guildhall.dev/services/permission/internal/grant"
 	"guildhall.dev/services/permission/internal/role"
+	"guildhall.dev/services/permission/internal/token"
 	"guildhall.dev/services/permission/internal/usage"
 )
 
@@ -38,6 +39,7 @@ type Config struct {
 	// Usage and Decisions are what is kept of answers.
 	Usage     *usage.Recorder
 	Decisions *decision.Log
+	Tokens    *token.Tokens
 	// Clock decides what has expired, where no change says its time.
 	Clock func() time.Time
 }

@@ -14,6 +14,7 @@ import (
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/grant"
 	"guildhall.dev/services/permission/internal/revision"
+	"guildhall.dev/services/permission/internal/subject"
 )
 
 // Types of the events of grants.
@@ -50,7 +51,7 @@ func (s *grants) CreateGrant(ctx context.Context, req *permissionv1.CreateGrantR
 			return nil, err
 		}
 		recordCreated(tx, stored, v)
-		return stored, nil
+		return s.changedGrant(stored, v), nil
 	})
 	s.keepRefusal(ctx, req.GetParent(), err)
 	return created, err
@@ -60,7 +61,7 @@ func (s *grants) CreateGrant(ctx context.Context, req *permissionv1.CreateGrantR
 func (s *grants) asked(tx *change.Tx, by authn.Caller, parent, id string, g *permissionv1.Grant) *permissionv1.Grant {
 	g = proto.CloneOf(g)
 	g.Name = parent + "/grants/" + idOr(id, tx)
-	g.Creator, g.ManagedBy = by.Name, ""
+	g.Creator, g.ManagedBy, g.ConsistencyToken = by.Name, "", ""
 	return g
 }
 
@@ -147,7 +148,7 @@ func (s *grants) DeleteGrant(ctx context.Context, req *permissionv1.DeleteGrantR
 			return nil, err
 		}
 		recordDeleted(tx, deleted, v)
-		return deleted, nil
+		return s.changedGrant(deleted, v), nil
 	})
 	s.keepRefusal(ctx, req.GetName(), err)
 	return deleted, err
@@ -165,7 +166,11 @@ func (s *grants) SetManagedGrant(ctx context.Context, req *permissionv1.SetManag
 			return nil, err
 		}
 		recordManaged(tx, e)
-		return &permissionv1.SetManagedGrantResponse{Version: e.Version}, nil
+		resp := &permissionv1.SetManagedGrantResponse{Version: e.Version}
+		if e.Revision.Number > 0 {
+			resp.ConsistencyToken = s.Tokens.Of(subject.OrganizationOf(req.GetSubject()), e.Revision)
+		}
+		return resp, nil
 	})
 }
 

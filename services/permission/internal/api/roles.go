@@ -37,13 +37,13 @@ func (s *roles) CreateRole(ctx context.Context, req *permissionv1.CreateRoleRequ
 	}
 	return change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.Role, error) {
 		r := proto.CloneOf(req.GetRole())
-		r.Name = req.GetParent() + "/roles/" + idOr(req.GetRoleId(), tx)
+		r.Name, r.ConsistencyToken = req.GetParent()+"/roles/"+idOr(req.GetRoleId(), tx), ""
 		created, v, err := s.Roles.Create(tx, tx.Time, caller(ctx).Name, r)
 		if err != nil {
 			return nil, err
 		}
 		recordRole(tx, roleCreated, v, nil, created)
-		return created, nil
+		return s.changedRole(created, v), nil
 	})
 }
 
@@ -119,7 +119,7 @@ func (s *roles) update(ctx context.Context, tx *change.Tx, old, now *permissionv
 		return nil, err
 	}
 	recordRole(tx, roleUpdated, v, old, stored)
-	return stored, nil
+	return s.changedRole(stored, v), nil
 }
 
 // merge returns the role with the fields of the paths taken from the other.
@@ -161,7 +161,7 @@ func (s *roles) DeleteRole(ctx context.Context, req *permissionv1.DeleteRoleRequ
 			return nil, err
 		}
 		recordRole(tx, roleDeleted, v, deleted, nil)
-		return deleted, nil
+		return s.changedRole(deleted, v), nil
 	})
 }
 
