@@ -149,7 +149,8 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error)
 	}
 	s.api = api.Config{
 		Roles: roles, Grants: grants, Rules: rules, Loader: loader, Checker: s.checker, Journal: s.journal,
-		Usage: s.usage, Decisions: s.decisions, Tokens: token.New(kit.Ring.Derive(token.Purpose)), Clock: kit.Clock,
+		Usage: s.usage, Decisions: s.decisions, Tokens: token.New(kit.Ring.Derive(token.Purpose)),
+		Lanes: change.NewLanes(s.journal.Changes), Clock: kit.Clock,
 	}
 	identity := kit.Dial("identity")
 	s.mirror = mirror.New(mirror.Config{

@@ -12,6 +12,7 @@ import (
 
 	"guildhall.dev/pkg/audit"
 	"guildhall.dev/pkg/authn"
+	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/feed"
 	"guildhall.dev/pkg/journal"
 	"guildhall.dev/pkg/page"
@@ -40,6 +41,9 @@ type Config struct {
 	Usage     *usage.Recorder
 	Decisions *decision.Log
 	Tokens    *token.Tokens
+	// Lanes take single changes of grants, which meet in the revision of their
+	// organisation, into one transaction.
+	Lanes *change.Lanes
 	// Clock decides what has expired, where no change says its time.
 	Clock func() time.Time
 }

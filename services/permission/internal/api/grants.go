@@ -41,7 +41,7 @@ func (s *grants) CreateGrant(ctx context.Context, req *permissionv1.CreateGrantR
 		}
 	}
 	by := caller(ctx)
-	created, err := change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.Grant, error) {
+	created, err := change.DoTogether(ctx, s.Lanes, req.GetParent(), req, func(tx *change.Tx) (*permissionv1.Grant, error) {
 		g := s.asked(tx, by, req.GetParent(), req.GetGrantId(), req.GetGrant())
 		if err := s.checkGiver(tx, by, g); err != nil {
 			return nil, err
@@ -139,7 +139,7 @@ func (s *grants) DeleteGrant(ctx context.Context, req *permissionv1.DeleteGrantR
 		return nil, err
 	}
 	by := caller(ctx)
-	deleted, err := change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.Grant, error) {
+	deleted, err := change.DoTogether(ctx, s.Lanes, subject.OrganizationOf(req.GetName()), req, func(tx *change.Tx) (*permissionv1.Grant, error) {
 		if err := s.mayRevokeNamed(tx, by, req.GetName()); err != nil {
 			return nil, err
 		}
@@ -160,7 +160,7 @@ func (s *grants) SetManagedGrant(ctx context.Context, req *permissionv1.SetManag
 		Service: caller(ctx).Service(), Subject: req.GetSubject(), Resource: req.GetResource(),
 		Role: req.GetRole(), Version: req.GetVersion(),
 	}
-	return change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.SetManagedGrantResponse, error) {
+	return change.DoTogether(ctx, s.Lanes, subject.OrganizationOf(req.GetSubject()), req, func(tx *change.Tx) (*permissionv1.SetManagedGrantResponse, error) {
 		e, err := s.Grants.SetManaged(tx, tx.Time, w, tx.NewID())
 		if err != nil {
 			return nil, err
