@@ -103,11 +103,10 @@ func TestSettle_replicaThatComesBack(t *testing.T) {
 		t.Run(fmt.Sprintf("moment=%d", at), func(t *testing.T) {
 			bubble(t, func(w *world) {
 				a, b, _ := w.joinThree()
-				b.store.freeze(moments)
+				b.store.gone.Store(true)
 				a.change()
-				time.Sleep(DefaultLength)
-				b.store.thaw()
 				b.store.freeze(at)
+				b.store.gone.Store(false)
 				time.Sleep(DefaultRenewal + 50*time.Millisecond) // it stands there
 				n, _ := a.change()
 				b.store.thaw()
