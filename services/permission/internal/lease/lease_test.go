@@ -97,25 +97,31 @@ func TestSettle_frozenReplica(t *testing.T) {
 }
 
 // TestSettle_replicaThatComesBack stops one that everybody has given up at each
-// moment of its return, while a change goes by that does not wait for it.
+// moment of its return, while a change goes by that does not wait for it; and
+// once more at each moment after that.
 func TestSettle_replicaThatComesBack(t *testing.T) {
 	for at := range moments {
-		t.Run(fmt.Sprintf("moment=%d", at), func(t *testing.T) {
-			bubble(t, func(w *world) {
-				a, b, _ := w.joinThree()
-				b.store.gone.Store(true)
-				a.change()
-				b.store.freeze(at)
-				b.store.gone.Store(false)
-				time.Sleep(DefaultRenewal + 50*time.Millisecond) // it stands there
-				n, _ := a.change()
-				b.store.thaw()
-				for range 1000 {
+		for then := range moments {
+			t.Run(fmt.Sprintf("moment=%d/then=%d", at, then), func(t *testing.T) {
+				bubble(t, func(w *world) {
+					a, b, _ := w.joinThree()
+					b.store.gone.Store(true)
+					a.change()
+					b.store.freeze(at)
+					b.store.gone.Store(false)
+					time.Sleep(DefaultRenewal + 50*time.Millisecond) // it stands there
+					n, _ := a.change()
+					b.store.freeze(then)
+					for range 500 {
+						b.wantAtLeast(n)
+						time.Sleep(time.Millisecond)
+					}
+					b.store.thaw()
+					w.await(b.keeper.Holds)
 					b.wantAtLeast(n)
-					time.Sleep(time.Millisecond)
-				}
+				})
 			})
-		})
+		}
 	}
 }
 

@@ -228,10 +228,14 @@ type faulty struct {
 
 var errGone = errors.New("the store is gone")
 
-// freeze stops whoever comes by the moment, until thaw.
+// freeze stops whoever comes by the moment, until thaw, and lets those go on
+// who stand at another.
 func (f *faulty) freeze(at moment) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.frozen != nil {
+		close(f.frozen)
+	}
 	f.frozen, f.at = make(chan struct{}), at
 }
 
