@@ -25,6 +25,7 @@ import (
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/serve"
 	"guildhall.dev/services/permission/internal/api"
+	"guildhall.dev/services/permission/internal/api/staffing"
 	"guildhall.dev/services/permission/internal/cache"
 	"guildhall.dev/services/permission/internal/check"
 	"guildhall.dev/services/permission/internal/condition"
@@ -33,6 +34,7 @@ import (
 	"guildhall.dev/services/permission/internal/grant"
 	"guildhall.dev/services/permission/internal/lease"
 	"guildhall.dev/services/permission/internal/mirror"
+	"guildhall.dev/services/permission/internal/people/sweep"
 	"guildhall.dev/services/permission/internal/property"
 	"guildhall.dev/services/permission/internal/revision"
 	"guildhall.dev/services/permission/internal/role"
@@ -72,6 +74,17 @@ const (
 	DefaultRedisTTL  = time.Hour
 )
 
+// withDefaults returns the configuration with defaults for what is zero.
+func (cfg Config) withDefaults() Config {
+	if cfg.CacheSize == 0 {
+		cfg.CacheSize = DefaultCacheSize
+	}
+	if cfg.RedisTTL == 0 {
+		cfg.RedisTTL = DefaultRedisTTL
+	}
+	return cfg
+}
+
 // Builder describes the service to a process.
 func Builder() serve.Builder {
 	cfg := &Config{
@@ -94,6 +107,8 @@ type Service struct {
 	mirror    *mirror.Mirror
 	identity  *feed.Consumer
 	api       api.Config
+	staffing  staffing.Config
+	sweeper   *sweep.Sweeper
 }
 
 var (
@@ -104,12 +119,7 @@ var (
 
 // New builds the service; it is Build of Builder.
 func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error) {
-	if cfg.CacheSize == 0 {
-		cfg.CacheSize = DefaultCacheSize
-	}
-	if cfg.RedisTTL == 0 {
-		cfg.RedisTTL = DefaultRedisTTL
-	}
+	cfg = cfg.withDefaults()
 	roles := role.New(role.NewCatalogue(authz.Catalogue()))
 	subjects, properties := subject.New(), property.New()
 	conditions, err := condition.New()
@@ -117,14 +127,15 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error)
 		return nil, err
 	}
 	grants := grant.New(roles, subjects, conditions)
+	people := newCrew(roles, grants, subjects)
 	uses, entries := usage.NewTable(), decision.NewTable()
-	tables := slices.Concat(kv.RawTables(roles, subjects, properties, grants, uses, entries), change.Tables(), revision.Tables(),
+	tables := slices.Concat(kv.RawTables(roles, subjects, properties, grants, uses, entries, people), change.Tables(), revision.Tables(),
 		sequence.Tables(), lease.Tables(), mirror.Tables())
 	store, err := kit.OpenStore(ctx, tables, nil)
 	if err != nil {
 		return nil, err
 	}
-	loader := &decide.Loader{Grants: grants, Subjects: subjects, Roles: roles, Properties: properties}
+	loader := &decide.Loader{Grants: grants, Subjects: subjects, Roles: roles, Properties: properties, Qualifications: people.qualifications}
 	s := &Service{}
 	if s.cache, err = cache.New(cache.Config{
 		Store: store, Loader: loader, MemoryBytes: uint64(cfg.CacheSize),
@@ -150,20 +161,13 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error)
 	s.api = api.Config{
 		Roles: roles, Grants: grants, Rules: rules, Loader: loader, Checker: s.checker, Journal: s.journal,
 		Usage: s.usage, Decisions: s.decisions, Tokens: token.New(kit.Ring.Derive(token.Purpose)),
-		Lanes: change.NewLanes(s.journal.Changes), Clock: kit.Clock,
+		Lanes: change.NewLanes(s.journal.Changes), Clock: kit.Clock, Appointed: people.appointments.Appointed,
 	}
-	identity := kit.Dial("identity")
-	s.mirror = mirror.New(mirror.Config{
+	s.staffing, s.sweeper = people.serve(s.api), s.sweep(people, kit)
+	return s, s.follow(kit, mirror.Config{
 		Store: s.journal.Store, Grants: grants, Subjects: subjects, Properties: properties, Journal: s.journal.Changes,
-		Logger: kit.Logger, Clock: kit.Clock,
-		Identity: mirror.Directory{
-			Organizations: identityv1.NewOrganizationServiceClient(identity),
-			Staff:         identityv1.NewStaffServiceClient(identity),
-			Customers:     identityv1.NewCustomerServiceClient(identity),
-			Teams:         identityv1.NewTeamServiceClient(identity),
-		},
+		Logger: kit.Logger, Clock: kit.Clock, Forget: people.forget(),
 	})
-	return s, s.follow(kit, identity)
 }
 
 // openRecords opens what is kept of answers to checks.
@@ -180,8 +184,16 @@ func (s *Service) openRecords(cfg Config, kit *serve.Kit, grants *grant.Grants, 
 	return err
 }
 
-// follow makes the consumer of identity's feed.
-func (s *Service) follow(kit *serve.Kit, identity grpc.ClientConnInterface) error {
+// follow makes the mirror of identity, and the consumer of its feed.
+func (s *Service) follow(kit *serve.Kit, cfg mirror.Config) error {
+	identity := kit.Dial("identity")
+	cfg.Identity = mirror.Directory{
+		Organizations: identityv1.NewOrganizationServiceClient(identity),
+		Staff:         identityv1.NewStaffServiceClient(identity),
+		Customers:     identityv1.NewCustomerServiceClient(identity),
+		Teams:         identityv1.NewTeamServiceClient(identity),
+	}
+	s.mirror = mirror.New(cfg)
 	source := identityv1.NewIdentityEventServiceClient(identity)
 	var err error
 	s.identity, err = feed.NewConsumer(feed.ConsumerConfig{
@@ -198,7 +210,10 @@ func (s *Service) follow(kit *serve.Kit, identity grpc.ClientConnInterface) erro
 func (s *Service) Name() string { return Name }
 
 // Register implements serve.Service.
-func (s *Service) Register(r grpc.ServiceRegistrar) { api.Register(r, s.api) }
+func (s *Service) Register(r grpc.ServiceRegistrar) {
+	api.Register(r, s.api)
+	staffing.Register(r, s.staffing)
+}
 
 // Checker implements serve.CheckSource: this process asks itself.
 func (s *Service) Checker() authz.Checker { return s.checker }
@@ -214,6 +229,7 @@ func (s *Service) Run(ctx context.Context) error {
 	g.Go(func() error { return s.journal.Run(ctx) })
 	g.Go(func() error { return s.identity.Run(ctx) })
 	g.Go(func() error { return s.mirror.Run(ctx) })
+	g.Go(func() error { return s.sweeper.Run(ctx) })
 	g.Go(func() error { s.cache.Run(ctx); return nil })
 	g.Go(func() error { return s.usage.Run(ctx) })
 	g.Go(func() error { return s.decisions.Run(ctx) })

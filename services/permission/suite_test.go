@@ -55,9 +55,8 @@ type installation struct {
 	cluster  *authn.ClusterKey
 	signer   *authn.Signer
 	identity *identity
-	// config and decorate, which gives them their way to the store when set,
-	// are for the replicas that start from now on.
-	config   permission.Config
+	config   permission.Config // of the replicas that start from now on
+	// decorate, when set, gives the replicas that start their way to the store.
 	decorate func(kv.Store) kv.Store
 
 	mu  sync.Mutex
@@ -252,6 +251,7 @@ func (r *replica) client(cfg rpc.DialConfig, more ...grpc.DialOption) *client {
 		RoleServiceClient: permissionv1.NewRoleServiceClient(conn), GrantServiceClient: permissionv1.NewGrantServiceClient(conn),
 		CheckServiceClient: permissionv1.NewCheckServiceClient(conn), events: permissionv1.NewPermissionEventServiceClient(conn),
 		audit: permissionv1.NewPermissionAuditServiceClient(conn), ResourceTypeServiceClient: permissionv1.NewResourceTypeServiceClient(conn),
+		PropertyServiceClient: permissionv1.NewPropertyServiceClient(conn), conn: conn,
 	}
 }
 
@@ -261,8 +261,10 @@ type client struct {
 	permissionv1.GrantServiceClient
 	permissionv1.CheckServiceClient
 	permissionv1.ResourceTypeServiceClient
+	permissionv1.PropertyServiceClient
 	events permissionv1.PermissionEventServiceClient
 	audit  permissionv1.PermissionAuditServiceClient
+	conn   *grpc.ClientConn
 }
 
 // may asks one question of the organisation acme.

@@ -58,7 +58,7 @@ func (s *grants) BatchChangeGrants(ctx context.Context, req *permissionv1.BatchC
 			Grants: changed, Revision: v.Number, ConsistencyToken: s.Tokens.Of(parent, v),
 		}, nil
 	})
-	s.keepRefusal(ctx, parent, err)
+	s.KeepRefusal(ctx, parent, err)
 	return resp, err
 }
 
