@@ -55,9 +55,8 @@ type installation struct {
 	cluster  *authn.ClusterKey
 	signer   *authn.Signer
 	identity *identity
-	config   permission.Config // of the replicas that start from now on
-	// decorate, when set, gives the replicas that start their way to the store.
-	decorate func(kv.Store) kv.Store
+	config   permission.Config       // of the replicas that start from now on
+	decorate func(kv.Store) kv.Store // gives those their way to the store; nil leaves it
 
 	mu  sync.Mutex
 	now time.Time // zero is the real time
