@@ -1,6 +1,8 @@
 package permission
 
 import (
+	"slices"
+
 	"guildhall.dev/pkg/serve"
 	"guildhall.dev/services/permission/internal/api"
 	"guildhall.dev/services/permission/internal/api/staffing"
@@ -8,6 +10,7 @@ import (
 	"guildhall.dev/services/permission/internal/mirror"
 	"guildhall.dev/services/permission/internal/people/appointment"
 	"guildhall.dev/services/permission/internal/people/duty"
+	"guildhall.dev/services/permission/internal/people/inspection"
 	"guildhall.dev/services/permission/internal/people/qualification"
 	"guildhall.dev/services/permission/internal/people/sweep"
 	"guildhall.dev/services/permission/internal/role"
@@ -19,19 +22,20 @@ type crew struct {
 	duties         *duty.Duties
 	qualifications *qualification.Qualifications
 	appointments   *appointment.Appointments
+	inspections    *inspection.Inspections
 }
 
 func newCrew(roles *role.Roles, grants *grant.Grants, subjects *subject.Subjects) crew {
 	duties := duty.New(roles, grants)
 	return crew{
 		duties: duties, qualifications: qualification.New(roles, grants, subjects),
-		appointments: appointment.New(roles, grants, duties),
+		appointments: appointment.New(roles, grants, duties), inspections: inspection.New(),
 	}
 }
 
 // Tables returns the raw tables of all of them.
 func (c crew) Tables() []string {
-	return append(append(c.duties.Tables(), c.qualifications.Tables()...), c.appointments.Tables()...)
+	return slices.Concat(c.duties.Tables(), c.qualifications.Tables(), c.appointments.Tables(), c.inspections.Tables())
 }
 
 // forget is what ends with an account or a team that is gone for good.
@@ -40,7 +44,9 @@ func (c crew) forget() []mirror.Forget {
 }
 
 func (c crew) serve(cfg api.Config) staffing.Config {
-	return staffing.Config{Config: cfg, Duties: c.duties, Qualifications: c.qualifications, Appointments: c.appointments}
+	return staffing.Config{
+		Config: cfg, Duties: c.duties, Qualifications: c.qualifications, Appointments: c.appointments, Inspections: c.inspections,
+	}
 }
 
 // sweep returns what does what falls due. The service's journal is open.

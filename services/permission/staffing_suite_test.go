@@ -16,6 +16,7 @@ type people struct {
 	permissionv1.CertificationRequirementServiceClient
 	permissionv1.AdminAppointmentServiceClient
 	permissionv1.AppointmentNoticeServiceClient
+	permissionv1.InspectionServiceClient
 }
 
 // staffing returns the clients of an account.
@@ -28,6 +29,7 @@ func (r *replica) staffing(account string) *people {
 		CertificationRequirementServiceClient: permissionv1.NewCertificationRequirementServiceClient(c.conn),
 		AdminAppointmentServiceClient:         permissionv1.NewAdminAppointmentServiceClient(c.conn),
 		AppointmentNoticeServiceClient:        permissionv1.NewAppointmentNoticeServiceClient(c.conn),
+		InspectionServiceClient:               permissionv1.NewInspectionServiceClient(c.conn),
 	}
 }
 

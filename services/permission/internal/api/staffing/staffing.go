@@ -24,6 +24,7 @@ import (
 	"guildhall.dev/services/permission/internal/api"
 	"guildhall.dev/services/permission/internal/people/appointment"
 	"guildhall.dev/services/permission/internal/people/duty"
+	"guildhall.dev/services/permission/internal/people/inspection"
 	"guildhall.dev/services/permission/internal/people/qualification"
 )
 
@@ -35,6 +36,7 @@ type Config struct {
 	Duties         *duty.Duties
 	Qualifications *qualification.Qualifications
 	Appointments   *appointment.Appointments
+	Inspections    *inspection.Inspections
 }
 
 // Register registers all services of the package.
@@ -45,6 +47,7 @@ func Register(r grpc.ServiceRegistrar, cfg Config) {
 	permissionv1.RegisterCertificationRequirementServiceServer(r, requirements{cfg})
 	permissionv1.RegisterAdminAppointmentServiceServer(r, appointments{cfg})
 	permissionv1.RegisterAppointmentNoticeServiceServer(r, notices{cfg})
+	permissionv1.RegisterInspectionServiceServer(r, inspections{cfg})
 }
 
 // caller returns the name of who is calling.
