@@ -463,6 +463,53 @@ func (x *FindingChanged) GetState() string {
 	return ""
 }
 
+// With "guildhall.permission.appraisal.{verb}.v1", where the verb is created,
+// appealed or decided.
+type AppraisalChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As in Appraisal.State, without the prefix.
+	State         string `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AppraisalChanged) Reset() {
+	*x = AppraisalChanged{}
+	mi := &file_guildhall_permission_v1_duty_events_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AppraisalChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AppraisalChanged) ProtoMessage() {}
+
+func (x *AppraisalChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_duty_events_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AppraisalChanged.ProtoReflect.Descriptor instead.
+func (*AppraisalChanged) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_duty_events_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *AppraisalChanged) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
 var File_guildhall_permission_v1_duty_events_proto protoreflect.FileDescriptor
 
 const file_guildhall_permission_v1_duty_events_proto_rawDesc = "" +
@@ -494,6 +541,8 @@ const file_guildhall_permission_v1_duty_events_proto_rawDesc = "" +
 	"\tinspected\x18\x01 \x01(\tR\tinspected\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\"&\n" +
 	"\x0eFindingChanged\x12\x14\n" +
+	"\x05state\x18\x01 \x01(\tR\x05state\"(\n" +
+	"\x10AppraisalChanged\x12\x14\n" +
 	"\x05state\x18\x01 \x01(\tR\x05stateB>Z<guildhall.dev/proto/gen/guildhall/permission/v1;permissionv1b\x06proto3"
 
 var (
@@ -508,7 +557,7 @@ func file_guildhall_permission_v1_duty_events_proto_rawDescGZIP() []byte {
 	return file_guildhall_permission_v1_duty_events_proto_rawDescData
 }
 
-var file_guildhall_permission_v1_duty_events_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_guildhall_permission_v1_duty_events_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_guildhall_permission_v1_duty_events_proto_goTypes = []any{
 	(*DutyAssignmentChanged)(nil),           // 0: guildhall.permission.v1.DutyAssignmentChanged
 	(*TrainingRecordChanged)(nil),           // 1: guildhall.permission.v1.TrainingRecordChanged
@@ -517,11 +566,12 @@ var file_guildhall_permission_v1_duty_events_proto_goTypes = []any{
 	(*AppointmentNoticeChanged)(nil),        // 4: guildhall.permission.v1.AppointmentNoticeChanged
 	(*InspectionChanged)(nil),               // 5: guildhall.permission.v1.InspectionChanged
 	(*FindingChanged)(nil),                  // 6: guildhall.permission.v1.FindingChanged
-	(*timestamppb.Timestamp)(nil),           // 7: google.protobuf.Timestamp
+	(*AppraisalChanged)(nil),                // 7: guildhall.permission.v1.AppraisalChanged
+	(*timestamppb.Timestamp)(nil),           // 8: google.protobuf.Timestamp
 }
 var file_guildhall_permission_v1_duty_events_proto_depIdxs = []int32{
-	7, // 0: guildhall.permission.v1.TrainingRecordChanged.expire_time:type_name -> google.protobuf.Timestamp
-	7, // 1: guildhall.permission.v1.CertificationRequirementChanged.enforce_time:type_name -> google.protobuf.Timestamp
+	8, // 0: guildhall.permission.v1.TrainingRecordChanged.expire_time:type_name -> google.protobuf.Timestamp
+	8, // 1: guildhall.permission.v1.CertificationRequirementChanged.enforce_time:type_name -> google.protobuf.Timestamp
 	2, // [2:2] is the sub-list for method output_type
 	2, // [2:2] is the sub-list for method input_type
 	2, // [2:2] is the sub-list for extension type_name
@@ -540,7 +590,7 @@ func file_guildhall_permission_v1_duty_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_permission_v1_duty_events_proto_rawDesc), len(file_guildhall_permission_v1_duty_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -11,6 +11,7 @@ package storev1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	v1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -78,16 +79,74 @@ func (x *InspectionSeed) GetSeed() []byte {
 	return nil
 }
 
+// What was measured by a scorecard.
+type StoredMeasurement struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "organizations/acme/scorecards/q1".
+	Scorecard string `protobuf:"bytes,1,opt,name=scorecard,proto3" json:"scorecard,omitempty"`
+	// What.
+	Measurement   *v1.Measurement `protobuf:"bytes,2,opt,name=measurement,proto3" json:"measurement,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StoredMeasurement) Reset() {
+	*x = StoredMeasurement{}
+	mi := &file_guildhall_permission_store_v1_duty_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StoredMeasurement) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StoredMeasurement) ProtoMessage() {}
+
+func (x *StoredMeasurement) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_store_v1_duty_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StoredMeasurement.ProtoReflect.Descriptor instead.
+func (*StoredMeasurement) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_store_v1_duty_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *StoredMeasurement) GetScorecard() string {
+	if x != nil {
+		return x.Scorecard
+	}
+	return ""
+}
+
+func (x *StoredMeasurement) GetMeasurement() *v1.Measurement {
+	if x != nil {
+		return x.Measurement
+	}
+	return nil
+}
+
 var File_guildhall_permission_store_v1_duty_proto protoreflect.FileDescriptor
 
 const file_guildhall_permission_store_v1_duty_proto_rawDesc = "" +
 	"\n" +
-	"(guildhall/permission/store/v1/duty.proto\x12\x1dguildhall.permission.store.v1\"D\n" +
+	"(guildhall/permission/store/v1/duty.proto\x12\x1dguildhall.permission.store.v1\x1a'guildhall/permission/v1/appraisal.proto\"D\n" +
 	"\x0eInspectionSeed\x12\x1e\n" +
 	"\n" +
 	"inspection\x18\x01 \x01(\tR\n" +
 	"inspection\x12\x12\n" +
-	"\x04seed\x18\x02 \x01(\fR\x04seedB?Z=guildhall.dev/proto/gen/guildhall/permission/store/v1;storev1b\x06proto3"
+	"\x04seed\x18\x02 \x01(\fR\x04seed\"y\n" +
+	"\x11StoredMeasurement\x12\x1c\n" +
+	"\tscorecard\x18\x01 \x01(\tR\tscorecard\x12F\n" +
+	"\vmeasurement\x18\x02 \x01(\v2$.guildhall.permission.v1.MeasurementR\vmeasurementB?Z=guildhall.dev/proto/gen/guildhall/permission/store/v1;storev1b\x06proto3"
 
 var (
 	file_guildhall_permission_store_v1_duty_proto_rawDescOnce sync.Once
@@ -101,16 +160,19 @@ func file_guildhall_permission_store_v1_duty_proto_rawDescGZIP() []byte {
 	return file_guildhall_permission_store_v1_duty_proto_rawDescData
 }
 
-var file_guildhall_permission_store_v1_duty_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
+var file_guildhall_permission_store_v1_duty_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
 var file_guildhall_permission_store_v1_duty_proto_goTypes = []any{
-	(*InspectionSeed)(nil), // 0: guildhall.permission.store.v1.InspectionSeed
+	(*InspectionSeed)(nil),    // 0: guildhall.permission.store.v1.InspectionSeed
+	(*StoredMeasurement)(nil), // 1: guildhall.permission.store.v1.StoredMeasurement
+	(*v1.Measurement)(nil),    // 2: guildhall.permission.v1.Measurement
 }
 var file_guildhall_permission_store_v1_duty_proto_depIdxs = []int32{
-	0, // [0:0] is the sub-list for method output_type
-	0, // [0:0] is the sub-list for method input_type
-	0, // [0:0] is the sub-list for extension type_name
-	0, // [0:0] is the sub-list for extension extendee
-	0, // [0:0] is the sub-list for field type_name
+	2, // 0: guildhall.permission.store.v1.StoredMeasurement.measurement:type_name -> guildhall.permission.v1.Measurement
+	1, // [1:1] is the sub-list for method output_type
+	1, // [1:1] is the sub-list for method input_type
+	1, // [1:1] is the sub-list for extension type_name
+	1, // [1:1] is the sub-list for extension extendee
+	0, // [0:1] is the sub-list for field type_name
 }
 
 func init() { file_guildhall_permission_store_v1_duty_proto_init() }
@@ -124,7 +186,7 @@ func file_guildhall_permission_store_v1_duty_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_permission_store_v1_duty_proto_rawDesc), len(file_guildhall_permission_store_v1_duty_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   1,
+			NumMessages:   2,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
