@@ -101,6 +101,10 @@ func builtIns() []builtIn {
 			"permission.appointmentNotices.get", "permission.appointmentNotices.list", "permission.appointmentNotices.acknowledge",
 			"permission.appraisals.get", "permission.appraisals.list", "permission.appraisals.appeal",
 			"permission.appointmentNotices.object", "permission.appointmentNotices.withdraw",
+			"permission.permissionChangeRequests.create", "permission.permissionChangeRequests.get",
+			"permission.permissionChangeRequests.list", "permission.permissionChangeRequests.withdraw",
+			"permission.notices.get", "permission.notices.list", "permission.notices.acknowledge",
+			"permission.accessReviewItems.list", "permission.accessReviewItems.decide",
 		},
 	}, {
 		name: Staff, title: "Staff",
