@@ -10,7 +10,7 @@ import (
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 )
 
-func (c *people) scorecard(t testing.TB) *permissionv1.Scorecard {
+func (c *crewClient) scorecard(t testing.TB) *permissionv1.Scorecard {
 	t.Helper()
 	title := &permissionv1.LocalizedText{Zh: "满意度", En: "Satisfaction"}
 	return must[*permissionv1.Scorecard](t)(c.CreateScorecard(t.Context(), &permissionv1.CreateScorecardRequest{Parent: acme, Scorecard: &permissionv1.Scorecard{
@@ -22,7 +22,7 @@ func measured(account string, at time.Time, value float64, cases int32) *permiss
 	return &permissionv1.Measurement{Account: account, Measure: "satisfaction", Value: value, SampleSize: cases, StartTime: timestamppb.New(at)}
 }
 
-func (c *people) appraise(t testing.TB, account string, card *permissionv1.Scorecard, from time.Time) (*permissionv1.Appraisal, error) {
+func (c *crewClient) appraise(t testing.TB, account string, card *permissionv1.Scorecard, from time.Time) (*permissionv1.Appraisal, error) {
 	t.Helper()
 	return c.RunAppraisal(t.Context(), &permissionv1.RunAppraisalRequest{
 		Parent: account, Scorecard: card.GetName(), PeriodStartTime: timestamppb.New(from), PeriodEndTime: timestamppb.New(from.Add(90 * day)),

@@ -15,7 +15,7 @@ import (
 	"guildhall.dev/services/permission/internal/people/inspection"
 )
 
-func (c *people) plan(t testing.TB, from permissionv1.Inspection_Population, inspected, inspector string, size int32) (*permissionv1.Inspection, error) {
+func (c *crewClient) plan(t testing.TB, from permissionv1.Inspection_Population, inspected, inspector string, size int32) (*permissionv1.Inspection, error) {
 	t.Helper()
 	return c.CreateInspection(t.Context(), &permissionv1.CreateInspectionRequest{Parent: acme, Inspection: &permissionv1.Inspection{
 		DisplayName: "Answers", Inspected: inspected, Inspector: inspector, Population: from, SampleSize: size, Criteria: "polite and right",
