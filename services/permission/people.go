@@ -8,18 +8,23 @@ import (
 	"guildhall.dev/services/permission/internal/people/policy"
 	"guildhall.dev/services/permission/internal/people/request"
 	"guildhall.dev/services/permission/internal/people/review"
+	"guildhall.dev/services/permission/internal/people/separation"
 )
 
-// newPeople makes the centres of change requests and reviews. Open gives them
-// the store, which needs their tables first.
+// newPeople makes the centres of change requests, reviews and separation of
+// duties, and gives grants and checks the rules of the last. Open gives them the
+// store, which needs their tables first.
 func newPeople(rules *decide.Rules, loader *decide.Loader) *peopleapi.Change {
 	policies, notices := policy.New(loader.Roles), notice.New()
+	requests := request.New(request.Config{
+		Roles: loader.Roles, Grants: loader.Grants, Subjects: loader.Subjects, Policies: policies, Notices: notices,
+		MayGive: api.Config{Rules: rules, Loader: loader}.MayGive,
+	})
+	separations := separation.New(separation.Config{Rules: rules, Loader: loader})
+	loader.Separation, loader.Approvals = separations.Of, requests.ApprovalsOf
+	loader.Grants.Separate(separations.Refuse)
 	return &peopleapi.Change{
-		Policies: policies, Notices: notices,
-		Requests: request.New(request.Config{
-			Roles: loader.Roles, Grants: loader.Grants, Subjects: loader.Subjects, Policies: policies, Notices: notices,
-			MayGive: api.Config{Rules: rules, Loader: loader}.MayGive,
-		}),
+		Policies: policies, Notices: notices, Requests: requests, Separations: separations,
 		Reviews: review.New(review.Config{Roles: loader.Roles, Grants: loader.Grants, Subjects: loader.Subjects}),
 	}
 }

@@ -252,7 +252,7 @@ func (r *replica) client(cfg rpc.DialConfig, more ...grpc.DialOption) *client {
 		CheckServiceClient: permissionv1.NewCheckServiceClient(conn), events: permissionv1.NewPermissionEventServiceClient(conn),
 		audit: permissionv1.NewPermissionAuditServiceClient(conn), ResourceTypeServiceClient: permissionv1.NewResourceTypeServiceClient(conn),
 		PropertyServiceClient: permissionv1.NewPropertyServiceClient(conn),
-		conn: conn,
+		conn:                  conn,
 	}
 }
 

@@ -73,7 +73,7 @@ func (s *checks) CheckCover(ctx context.Context, req *permissionv1.CheckCoverReq
 func question(q *permissionv1.CheckQuery) decide.Question {
 	return decide.Question{
 		Subject: q.GetSubject(), Permission: q.GetPermission(), Resource: q.GetResource(),
-		Session: q.GetSession(), Attributes: q.GetAttributes(),
+		Session: q.GetSession(), Attributes: q.GetAttributes(), Approval: q.GetApproval(),
 	}
 }
 

@@ -27,18 +27,21 @@ import (
 	"guildhall.dev/services/permission/internal/people/policy"
 	"guildhall.dev/services/permission/internal/people/request"
 	"guildhall.dev/services/permission/internal/people/review"
+	"guildhall.dev/services/permission/internal/people/separation"
 	"guildhall.dev/services/permission/internal/subject"
 )
 
 const organization = resource.Pattern("organizations/{organization}")
 
-// Change serves change requests, their policies and their notices, and access
-// reviews. All exported fields are required.
+// Change serves change requests, their policies and their notices, access
+// reviews, and rules of separation. All exported fields are required.
 type Change struct {
 	Requests *request.Requests
 	Policies *policy.Policies
 	Notices  *notice.Notices
 	Reviews  *review.Reviews
+
+	Separations *separation.Separations
 
 	// Set by Open.
 	journal *journal.Journal
@@ -49,7 +52,7 @@ type Change struct {
 
 // Tables returns the raw tables of the centres, for kv.Options.
 func (c *Change) Tables() []string {
-	return slices.Concat(c.Requests.Tables(), c.Policies.Tables(), c.Notices.Tables(), c.Reviews.Tables())
+	return slices.Concat(c.Requests.Tables(), c.Policies.Tables(), c.Notices.Tables(), c.Reviews.Tables(), c.Separations.Tables())
 }
 
 // Open gives the centres the store that has their tables. Call it before
@@ -77,6 +80,7 @@ func (c *Change) Register(r grpc.ServiceRegistrar) {
 	permissionv1.RegisterApprovalPolicyServiceServer(r, &policies{c})
 	permissionv1.RegisterNoticeServiceServer(r, &notices{c})
 	permissionv1.RegisterAccessReviewServiceServer(r, &reviews{c})
+	permissionv1.RegisterSeparationRuleServiceServer(r, &separations{c})
 }
 
 // caller returns who is calling; the zero Caller outside of a call.
