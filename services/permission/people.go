@@ -6,6 +6,7 @@ import (
 	peopleapi "guildhall.dev/services/permission/internal/people/api"
 	"guildhall.dev/services/permission/internal/people/notice"
 	"guildhall.dev/services/permission/internal/people/policy"
+	"guildhall.dev/services/permission/internal/people/reading"
 	"guildhall.dev/services/permission/internal/people/request"
 	"guildhall.dev/services/permission/internal/people/review"
 	"guildhall.dev/services/permission/internal/people/separation"
@@ -21,10 +22,11 @@ func newPeople(rules *decide.Rules, loader *decide.Loader) *peopleapi.Change {
 		MayGive: api.Config{Rules: rules, Loader: loader}.MayGive,
 	})
 	separations := separation.New(separation.Config{Rules: rules, Loader: loader})
-	loader.Separation, loader.Approvals = separations.Of, requests.ApprovalsOf
+	loader.Separation, loader.Approvals = separations.Deciding, requests.ApprovalsOf
 	loader.Grants.Separate(separations.Refuse)
 	return &peopleapi.Change{
 		Policies: policies, Notices: notices, Requests: requests, Separations: separations,
-		Reviews: review.New(review.Config{Roles: loader.Roles, Grants: loader.Grants, Subjects: loader.Subjects}),
+		Readings: reading.New(loader.Roles.Catalogue().Permissions(), separations.Counting),
+		Reviews:  review.New(review.Config{Roles: loader.Roles, Grants: loader.Grants, Subjects: loader.Subjects}),
 	}
 }

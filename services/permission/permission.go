@@ -146,6 +146,7 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error)
 	}
 	if s.checker, err = check.New(check.Config{
 		Cache: s.cache, Rules: rules, Clock: kit.Clock, Meter: kit.Meter, Usage: s.usage, Decisions: s.decisions,
+		Readings: people.Readings,
 	}); err != nil {
 		return nil, err
 	}

@@ -23,7 +23,7 @@ type rules struct {
 }
 
 func (r *replica) rules(t *testing.T, account string) *rules {
-	return &rules{permissionv1.NewSeparationRuleServiceClient(r.as(account).conn), t}
+	return &rules{permissionv1.NewSeparationRuleServiceClient(r.connect(account)), t}
 }
 
 // pair is a rule that who creates groups sees no audit logs.

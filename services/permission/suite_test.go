@@ -251,8 +251,7 @@ func (r *replica) client(cfg rpc.DialConfig, more ...grpc.DialOption) *client {
 		RoleServiceClient: permissionv1.NewRoleServiceClient(conn), GrantServiceClient: permissionv1.NewGrantServiceClient(conn),
 		CheckServiceClient: permissionv1.NewCheckServiceClient(conn), events: permissionv1.NewPermissionEventServiceClient(conn),
 		audit: permissionv1.NewPermissionAuditServiceClient(conn), ResourceTypeServiceClient: permissionv1.NewResourceTypeServiceClient(conn),
-		PropertyServiceClient: permissionv1.NewPropertyServiceClient(conn),
-		conn:                  conn,
+		PropertyServiceClient: permissionv1.NewPropertyServiceClient(conn), conn: conn,
 	}
 }
 
@@ -265,7 +264,7 @@ type client struct {
 	permissionv1.PropertyServiceClient
 	events permissionv1.PermissionEventServiceClient
 	audit  permissionv1.PermissionAuditServiceClient
-	conn   grpc.ClientConnInterface
+	conn   *grpc.ClientConn
 }
 
 // may asks one question of the organisation acme.

@@ -14,6 +14,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	_ "guildhall.dev/proto/gen/guildhall/options/v1"
@@ -44,6 +45,7 @@ type SeparationRule struct {
 	//
 	//	*SeparationRule_ForbiddenPair
 	//	*SeparationRule_TwoPerson
+	//	*SeparationRule_BulkRead
 	Rule isSeparationRule_Rule `protobuf_oneof:"rule"`
 	// Accounts for which it does not hold, for a time.
 	Exemptions []*SeparationExemption `protobuf:"bytes,6,rep,name=exemptions,proto3" json:"exemptions,omitempty"`
@@ -133,6 +135,15 @@ func (x *SeparationRule) GetTwoPerson() *TwoPerson {
 	return nil
 }
 
+func (x *SeparationRule) GetBulkRead() *BulkRead {
+	if x != nil {
+		if x, ok := x.Rule.(*SeparationRule_BulkRead); ok {
+			return x.BulkRead
+		}
+	}
+	return nil
+}
+
 func (x *SeparationRule) GetExemptions() []*SeparationExemption {
 	if x != nil {
 		return x.Exemptions
@@ -175,9 +186,16 @@ type SeparationRule_TwoPerson struct {
 	TwoPerson *TwoPerson `protobuf:"bytes,5,opt,name=two_person,json=twoPerson,proto3,oneof"`
 }
 
+type SeparationRule_BulkRead struct {
+	// More reading than this raises an alarm.
+	BulkRead *BulkRead `protobuf:"bytes,10,opt,name=bulk_read,json=bulkRead,proto3,oneof"`
+}
+
 func (*SeparationRule_ForbiddenPair) isSeparationRule_Rule() {}
 
 func (*SeparationRule_TwoPerson) isSeparationRule_Rule() {}
+
+func (*SeparationRule_BulkRead) isSeparationRule_Rule() {}
 
 // Two sides that nobody holds on overlapping resources: one that is the other,
 // or above it. Who came to hold both by another way than a grant, as by joining
@@ -341,6 +359,348 @@ func (x *TwoPerson) GetPermissions() []string {
 	return nil
 }
 
+// An account whose allowed checks of reading, on distinct resources, exceed the
+// threshold within the window raises an alarm; nothing is denied. Each replica
+// counts what it answers, off the path of checks, with a standard error of at
+// most 5 % of the threshold, and reports what a burst over two windows has from
+// half a window on. What it has no room to count is a metric.
+type BulkRead struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which permissions; empty is every one that changes nothing.
+	Permissions []string `protobuf:"bytes,1,rep,name=permissions,proto3" json:"permissions,omitempty"`
+	// How many distinct resources are too many.
+	Threshold int32 `protobuf:"varint,2,opt,name=threshold,proto3" json:"threshold,omitempty"`
+	// Within how long.
+	Window        *durationpb.Duration `protobuf:"bytes,3,opt,name=window,proto3" json:"window,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BulkRead) Reset() {
+	*x = BulkRead{}
+	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BulkRead) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BulkRead) ProtoMessage() {}
+
+func (x *BulkRead) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BulkRead.ProtoReflect.Descriptor instead.
+func (*BulkRead) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_separation_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *BulkRead) GetPermissions() []string {
+	if x != nil {
+		return x.Permissions
+	}
+	return nil
+}
+
+func (x *BulkRead) GetThreshold() int32 {
+	if x != nil {
+		return x.Threshold
+	}
+	return 0
+}
+
+func (x *BulkRead) GetWindow() *durationpb.Duration {
+	if x != nil {
+		return x.Window
+	}
+	return nil
+}
+
+// Somebody read more than a rule finds good.
+type Alarm struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "organizations/{organization}/alarms/{alarm}".
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The rule.
+	Rule string `protobuf:"bytes,2,opt,name=rule,proto3" json:"rule,omitempty"`
+	// The account.
+	Subject string `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
+	// About how many distinct resources it read.
+	Resources int32 `protobuf:"varint,4,opt,name=resources,proto3" json:"resources,omitempty"`
+	// From when on.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// When the alarm was raised.
+	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Alarm) Reset() {
+	*x = Alarm{}
+	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Alarm) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Alarm) ProtoMessage() {}
+
+func (x *Alarm) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Alarm.ProtoReflect.Descriptor instead.
+func (*Alarm) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_separation_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Alarm) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Alarm) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *Alarm) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *Alarm) GetResources() int32 {
+	if x != nil {
+		return x.Resources
+	}
+	return 0
+}
+
+func (x *Alarm) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *Alarm) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+// With "guildhall.permission.alarm.raised.v1".
+type AlarmRaised struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The rule.
+	Rule string `protobuf:"bytes,1,opt,name=rule,proto3" json:"rule,omitempty"`
+	// The account.
+	Subject string `protobuf:"bytes,2,opt,name=subject,proto3" json:"subject,omitempty"`
+	// About how many distinct resources it read.
+	Resources     int32 `protobuf:"varint,3,opt,name=resources,proto3" json:"resources,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AlarmRaised) Reset() {
+	*x = AlarmRaised{}
+	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AlarmRaised) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AlarmRaised) ProtoMessage() {}
+
+func (x *AlarmRaised) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AlarmRaised.ProtoReflect.Descriptor instead.
+func (*AlarmRaised) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_separation_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *AlarmRaised) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *AlarmRaised) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *AlarmRaised) GetResources() int32 {
+	if x != nil {
+		return x.Resources
+	}
+	return 0
+}
+
+// See ListAlarms.
+type ListAlarmsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "organizations/acme".
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// At most 1000; 50 when zero.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// From the page before.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAlarmsRequest) Reset() {
+	*x = ListAlarmsRequest{}
+	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAlarmsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAlarmsRequest) ProtoMessage() {}
+
+func (x *ListAlarmsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAlarmsRequest.ProtoReflect.Descriptor instead.
+func (*ListAlarmsRequest) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_separation_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ListAlarmsRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *ListAlarmsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListAlarmsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// See ListAlarms.
+type ListAlarmsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Newest first.
+	Alarms []*Alarm `protobuf:"bytes,1,rep,name=alarms,proto3" json:"alarms,omitempty"`
+	// Empty at the end.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAlarmsResponse) Reset() {
+	*x = ListAlarmsResponse{}
+	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAlarmsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAlarmsResponse) ProtoMessage() {}
+
+func (x *ListAlarmsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAlarmsResponse.ProtoReflect.Descriptor instead.
+func (*ListAlarmsResponse) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_separation_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ListAlarmsResponse) GetAlarms() []*Alarm {
+	if x != nil {
+		return x.Alarms
+	}
+	return nil
+}
+
+func (x *ListAlarmsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 // An account for which a rule does not hold.
 type SeparationExemption struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -356,7 +716,7 @@ type SeparationExemption struct {
 
 func (x *SeparationExemption) Reset() {
 	*x = SeparationExemption{}
-	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[4]
+	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -368,7 +728,7 @@ func (x *SeparationExemption) String() string {
 func (*SeparationExemption) ProtoMessage() {}
 
 func (x *SeparationExemption) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[4]
+	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -381,7 +741,7 @@ func (x *SeparationExemption) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeparationExemption.ProtoReflect.Descriptor instead.
 func (*SeparationExemption) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_separation_proto_rawDescGZIP(), []int{4}
+	return file_guildhall_permission_v1_separation_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *SeparationExemption) GetSubject() string {
@@ -423,7 +783,7 @@ type SeparationViolation struct {
 
 func (x *SeparationViolation) Reset() {
 	*x = SeparationViolation{}
-	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[5]
+	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -435,7 +795,7 @@ func (x *SeparationViolation) String() string {
 func (*SeparationViolation) ProtoMessage() {}
 
 func (x *SeparationViolation) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[5]
+	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -448,7 +808,7 @@ func (x *SeparationViolation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeparationViolation.ProtoReflect.Descriptor instead.
 func (*SeparationViolation) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_separation_proto_rawDescGZIP(), []int{5}
+	return file_guildhall_permission_v1_separation_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SeparationViolation) GetRule() string {
@@ -496,7 +856,7 @@ type CreateSeparationRuleRequest struct {
 
 func (x *CreateSeparationRuleRequest) Reset() {
 	*x = CreateSeparationRuleRequest{}
-	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[6]
+	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -508,7 +868,7 @@ func (x *CreateSeparationRuleRequest) String() string {
 func (*CreateSeparationRuleRequest) ProtoMessage() {}
 
 func (x *CreateSeparationRuleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[6]
+	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -521,7 +881,7 @@ func (x *CreateSeparationRuleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateSeparationRuleRequest.ProtoReflect.Descriptor instead.
 func (*CreateSeparationRuleRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_separation_proto_rawDescGZIP(), []int{6}
+	return file_guildhall_permission_v1_separation_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CreateSeparationRuleRequest) GetParent() string {
@@ -563,7 +923,7 @@ type GetSeparationRuleRequest struct {
 
 func (x *GetSeparationRuleRequest) Reset() {
 	*x = GetSeparationRuleRequest{}
-	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[7]
+	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -575,7 +935,7 @@ func (x *GetSeparationRuleRequest) String() string {
 func (*GetSeparationRuleRequest) ProtoMessage() {}
 
 func (x *GetSeparationRuleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[7]
+	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -588,7 +948,7 @@ func (x *GetSeparationRuleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSeparationRuleRequest.ProtoReflect.Descriptor instead.
 func (*GetSeparationRuleRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_separation_proto_rawDescGZIP(), []int{7}
+	return file_guildhall_permission_v1_separation_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GetSeparationRuleRequest) GetName() string {
@@ -613,7 +973,7 @@ type ListSeparationRulesRequest struct {
 
 func (x *ListSeparationRulesRequest) Reset() {
 	*x = ListSeparationRulesRequest{}
-	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[8]
+	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -625,7 +985,7 @@ func (x *ListSeparationRulesRequest) String() string {
 func (*ListSeparationRulesRequest) ProtoMessage() {}
 
 func (x *ListSeparationRulesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[8]
+	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -638,7 +998,7 @@ func (x *ListSeparationRulesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSeparationRulesRequest.ProtoReflect.Descriptor instead.
 func (*ListSeparationRulesRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_separation_proto_rawDescGZIP(), []int{8}
+	return file_guildhall_permission_v1_separation_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListSeparationRulesRequest) GetParent() string {
@@ -675,7 +1035,7 @@ type ListSeparationRulesResponse struct {
 
 func (x *ListSeparationRulesResponse) Reset() {
 	*x = ListSeparationRulesResponse{}
-	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[9]
+	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -687,7 +1047,7 @@ func (x *ListSeparationRulesResponse) String() string {
 func (*ListSeparationRulesResponse) ProtoMessage() {}
 
 func (x *ListSeparationRulesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[9]
+	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -700,7 +1060,7 @@ func (x *ListSeparationRulesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSeparationRulesResponse.ProtoReflect.Descriptor instead.
 func (*ListSeparationRulesResponse) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_separation_proto_rawDescGZIP(), []int{9}
+	return file_guildhall_permission_v1_separation_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListSeparationRulesResponse) GetSeparationRules() []*SeparationRule {
@@ -723,7 +1083,7 @@ type UpdateSeparationRuleRequest struct {
 	// The new values; name says which.
 	SeparationRule *SeparationRule `protobuf:"bytes,1,opt,name=separation_rule,json=separationRule,proto3" json:"separation_rule,omitempty"`
 	// Fields to change: display_name, resource, exemptions, forbidden_pair,
-	// two_person. Empty: all that are set (AIP-134).
+	// two_person, bulk_read. Empty: all that are set (AIP-134).
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// The same id with the same body returns the first result (AIP-155).
 	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -733,7 +1093,7 @@ type UpdateSeparationRuleRequest struct {
 
 func (x *UpdateSeparationRuleRequest) Reset() {
 	*x = UpdateSeparationRuleRequest{}
-	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[10]
+	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -745,7 +1105,7 @@ func (x *UpdateSeparationRuleRequest) String() string {
 func (*UpdateSeparationRuleRequest) ProtoMessage() {}
 
 func (x *UpdateSeparationRuleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[10]
+	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -758,7 +1118,7 @@ func (x *UpdateSeparationRuleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateSeparationRuleRequest.ProtoReflect.Descriptor instead.
 func (*UpdateSeparationRuleRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_separation_proto_rawDescGZIP(), []int{10}
+	return file_guildhall_permission_v1_separation_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *UpdateSeparationRuleRequest) GetSeparationRule() *SeparationRule {
@@ -797,7 +1157,7 @@ type DeleteSeparationRuleRequest struct {
 
 func (x *DeleteSeparationRuleRequest) Reset() {
 	*x = DeleteSeparationRuleRequest{}
-	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[11]
+	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -809,7 +1169,7 @@ func (x *DeleteSeparationRuleRequest) String() string {
 func (*DeleteSeparationRuleRequest) ProtoMessage() {}
 
 func (x *DeleteSeparationRuleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[11]
+	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -822,7 +1182,7 @@ func (x *DeleteSeparationRuleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteSeparationRuleRequest.ProtoReflect.Descriptor instead.
 func (*DeleteSeparationRuleRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_separation_proto_rawDescGZIP(), []int{11}
+	return file_guildhall_permission_v1_separation_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DeleteSeparationRuleRequest) GetName() string {
@@ -864,7 +1224,7 @@ type SimulateSeparationRequest struct {
 
 func (x *SimulateSeparationRequest) Reset() {
 	*x = SimulateSeparationRequest{}
-	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[12]
+	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -876,7 +1236,7 @@ func (x *SimulateSeparationRequest) String() string {
 func (*SimulateSeparationRequest) ProtoMessage() {}
 
 func (x *SimulateSeparationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[12]
+	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -889,7 +1249,7 @@ func (x *SimulateSeparationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SimulateSeparationRequest.ProtoReflect.Descriptor instead.
 func (*SimulateSeparationRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_separation_proto_rawDescGZIP(), []int{12}
+	return file_guildhall_permission_v1_separation_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SimulateSeparationRequest) GetParent() string {
@@ -936,7 +1296,7 @@ type SimulateSeparationResponse struct {
 
 func (x *SimulateSeparationResponse) Reset() {
 	*x = SimulateSeparationResponse{}
-	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[13]
+	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -948,7 +1308,7 @@ func (x *SimulateSeparationResponse) String() string {
 func (*SimulateSeparationResponse) ProtoMessage() {}
 
 func (x *SimulateSeparationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[13]
+	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -961,7 +1321,7 @@ func (x *SimulateSeparationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SimulateSeparationResponse.ProtoReflect.Descriptor instead.
 func (*SimulateSeparationResponse) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_separation_proto_rawDescGZIP(), []int{13}
+	return file_guildhall_permission_v1_separation_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *SimulateSeparationResponse) GetViolations() []*SeparationViolation {
@@ -997,7 +1357,7 @@ type SeparationRuleChanged struct {
 
 func (x *SeparationRuleChanged) Reset() {
 	*x = SeparationRuleChanged{}
-	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[14]
+	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1009,7 +1369,7 @@ func (x *SeparationRuleChanged) String() string {
 func (*SeparationRuleChanged) ProtoMessage() {}
 
 func (x *SeparationRuleChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[14]
+	mi := &file_guildhall_permission_v1_separation_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1022,7 +1382,7 @@ func (x *SeparationRuleChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeparationRuleChanged.ProtoReflect.Descriptor instead.
 func (*SeparationRuleChanged) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_separation_proto_rawDescGZIP(), []int{14}
+	return file_guildhall_permission_v1_separation_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *SeparationRuleChanged) GetRevision() int64 {
@@ -1036,7 +1396,7 @@ var File_guildhall_permission_v1_separation_proto protoreflect.FileDescriptor
 
 const file_guildhall_permission_v1_separation_proto_rawDesc = "" +
 	"\n" +
-	"(guildhall/permission/v1/separation.proto\x12\x17guildhall.permission.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\x1a#guildhall/permission/v1/grant.proto\"\x8c\x04\n" +
+	"(guildhall/permission/v1/separation.proto\x12\x17guildhall.permission.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\x1a#guildhall/permission/v1/grant.proto\"\xce\x04\n" +
 	"\x0eSeparationRule\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12-\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\n" +
@@ -1044,7 +1404,9 @@ const file_guildhall_permission_v1_separation_proto_rawDesc = "" +
 	"\bresource\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x90\x03R\bresource\x12O\n" +
 	"\x0eforbidden_pair\x18\x04 \x01(\v2&.guildhall.permission.v1.ForbiddenPairH\x00R\rforbiddenPair\x12C\n" +
 	"\n" +
-	"two_person\x18\x05 \x01(\v2\".guildhall.permission.v1.TwoPersonH\x00R\ttwoPerson\x12V\n" +
+	"two_person\x18\x05 \x01(\v2\".guildhall.permission.v1.TwoPersonH\x00R\ttwoPerson\x12@\n" +
+	"\tbulk_read\x18\n" +
+	" \x01(\v2!.guildhall.permission.v1.BulkReadH\x00R\bbulkRead\x12V\n" +
 	"\n" +
 	"exemptions\x18\x06 \x03(\v2,.guildhall.permission.v1.SeparationExemptionB\b\xbaH\x05\x92\x01\x02\x10dR\n" +
 	"exemptions\x12@\n" +
@@ -1063,7 +1425,33 @@ const file_guildhall_permission_v1_separation_proto_rawDesc = "" +
 	"\vpermissions\x18\x02 \x03(\tB\v\xbaH\b\x92\x01\x05\x10\xc8\x01\x18\x01R\vpermissions\"<\n" +
 	"\tTwoPerson\x12/\n" +
 	"\vpermissions\x18\x01 \x03(\tB\r\xbaH\n" +
-	"\x92\x01\a\b\x01\x10\xc8\x01\x18\x01R\vpermissions\"\xa8\x01\n" +
+	"\x92\x01\a\b\x01\x10\xc8\x01\x18\x01R\vpermissions\"\xac\x01\n" +
+	"\bBulkRead\x12-\n" +
+	"\vpermissions\x18\x01 \x03(\tB\v\xbaH\b\x92\x01\x05\x10\xc8\x01\x18\x01R\vpermissions\x12)\n" +
+	"\tthreshold\x18\x02 \x01(\x05B\v\xbaH\b\x1a\x06\x18\xc0\x84=(dR\tthreshold\x12F\n" +
+	"\x06window\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\x13\xbaH\x10\xc8\x01\x01\xaa\x01\n" +
+	"\"\x04\b\x80\xa3\x052\x02\b<R\x06window\"\xe4\x01\n" +
+	"\x05Alarm\x12\x17\n" +
+	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12\x12\n" +
+	"\x04rule\x18\x02 \x01(\tR\x04rule\x12\x18\n" +
+	"\asubject\x18\x03 \x01(\tR\asubject\x12\x1c\n" +
+	"\tresources\x18\x04 \x01(\x05R\tresources\x129\n" +
+	"\n" +
+	"start_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12;\n" +
+	"\vcreate_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\"Y\n" +
+	"\vAlarmRaised\x12\x12\n" +
+	"\x04rule\x18\x01 \x01(\tR\x04rule\x12\x18\n" +
+	"\asubject\x18\x02 \x01(\tR\asubject\x12\x1c\n" +
+	"\tresources\x18\x03 \x01(\x05R\tresources\"p\n" +
+	"\x11ListAlarmsRequest\x12\x1f\n" +
+	"\x06parent\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06parent\x12\x1b\n" +
+	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\"t\n" +
+	"\x12ListAlarmsResponse\x126\n" +
+	"\x06alarms\x18\x01 \x03(\v2\x1e.guildhall.permission.v1.AlarmR\x06alarms\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa8\x01\n" +
 	"\x13SeparationExemption\x12$\n" +
 	"\asubject\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x90\x03R\asubject\x12&\n" +
@@ -1129,7 +1517,11 @@ const file_guildhall_permission_v1_separation_proto_rawDesc = "" +
 	"\x14DeleteSeparationRule\x124.guildhall.permission.v1.DeleteSeparationRuleRequest\x1a'.guildhall.permission.v1.SeparationRule\"n\xea\xe0\x18+*\x04name8\x01\n" +
 	"!permission.separationRules.delete\x82\xd3\xe4\x93\x029*7/permission/v1/{name=organizations/*/separationRules/*}\x12\xfb\x01\n" +
 	"\x12SimulateSeparation\x122.guildhall.permission.v1.SimulateSeparationRequest\x1a3.guildhall.permission.v1.SimulateSeparationResponse\"|\xea\xe0\x18-*\x06parent\n" +
-	"#permission.separationRules.simulate\x82\xd3\xe4\x93\x02E:\x01*\"@/permission/v1/{parent=organizations/*}/separationRules:simulateB>Z<guildhall.dev/proto/gen/guildhall/permission/v1;permissionv1b\x06proto3"
+	"#permission.separationRules.simulate\x82\xd3\xe4\x93\x02E:\x01*\"@/permission/v1/{parent=organizations/*}/separationRules:simulate2\xd2\x01\n" +
+	"\fAlarmService\x12\xc1\x01\n" +
+	"\n" +
+	"ListAlarms\x12*.guildhall.permission.v1.ListAlarmsRequest\x1a+.guildhall.permission.v1.ListAlarmsResponse\"Z\xea\xe0\x18 *\x06parent\n" +
+	"\x16permission.alarms.list\x82\xd3\xe4\x93\x020\x12./permission/v1/{parent=organizations/*}/alarmsB>Z<guildhall.dev/proto/gen/guildhall/permission/v1;permissionv1b\x06proto3"
 
 var (
 	file_guildhall_permission_v1_separation_proto_rawDescOnce sync.Once
@@ -1143,59 +1535,72 @@ func file_guildhall_permission_v1_separation_proto_rawDescGZIP() []byte {
 	return file_guildhall_permission_v1_separation_proto_rawDescData
 }
 
-var file_guildhall_permission_v1_separation_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_guildhall_permission_v1_separation_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_guildhall_permission_v1_separation_proto_goTypes = []any{
 	(*SeparationRule)(nil),              // 0: guildhall.permission.v1.SeparationRule
 	(*ForbiddenPair)(nil),               // 1: guildhall.permission.v1.ForbiddenPair
 	(*SeparationSide)(nil),              // 2: guildhall.permission.v1.SeparationSide
 	(*TwoPerson)(nil),                   // 3: guildhall.permission.v1.TwoPerson
-	(*SeparationExemption)(nil),         // 4: guildhall.permission.v1.SeparationExemption
-	(*SeparationViolation)(nil),         // 5: guildhall.permission.v1.SeparationViolation
-	(*CreateSeparationRuleRequest)(nil), // 6: guildhall.permission.v1.CreateSeparationRuleRequest
-	(*GetSeparationRuleRequest)(nil),    // 7: guildhall.permission.v1.GetSeparationRuleRequest
-	(*ListSeparationRulesRequest)(nil),  // 8: guildhall.permission.v1.ListSeparationRulesRequest
-	(*ListSeparationRulesResponse)(nil), // 9: guildhall.permission.v1.ListSeparationRulesResponse
-	(*UpdateSeparationRuleRequest)(nil), // 10: guildhall.permission.v1.UpdateSeparationRuleRequest
-	(*DeleteSeparationRuleRequest)(nil), // 11: guildhall.permission.v1.DeleteSeparationRuleRequest
-	(*SimulateSeparationRequest)(nil),   // 12: guildhall.permission.v1.SimulateSeparationRequest
-	(*SimulateSeparationResponse)(nil),  // 13: guildhall.permission.v1.SimulateSeparationResponse
-	(*SeparationRuleChanged)(nil),       // 14: guildhall.permission.v1.SeparationRuleChanged
-	(*timestamppb.Timestamp)(nil),       // 15: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),       // 16: google.protobuf.FieldMask
-	(*Grant)(nil),                       // 17: guildhall.permission.v1.Grant
+	(*BulkRead)(nil),                    // 4: guildhall.permission.v1.BulkRead
+	(*Alarm)(nil),                       // 5: guildhall.permission.v1.Alarm
+	(*AlarmRaised)(nil),                 // 6: guildhall.permission.v1.AlarmRaised
+	(*ListAlarmsRequest)(nil),           // 7: guildhall.permission.v1.ListAlarmsRequest
+	(*ListAlarmsResponse)(nil),          // 8: guildhall.permission.v1.ListAlarmsResponse
+	(*SeparationExemption)(nil),         // 9: guildhall.permission.v1.SeparationExemption
+	(*SeparationViolation)(nil),         // 10: guildhall.permission.v1.SeparationViolation
+	(*CreateSeparationRuleRequest)(nil), // 11: guildhall.permission.v1.CreateSeparationRuleRequest
+	(*GetSeparationRuleRequest)(nil),    // 12: guildhall.permission.v1.GetSeparationRuleRequest
+	(*ListSeparationRulesRequest)(nil),  // 13: guildhall.permission.v1.ListSeparationRulesRequest
+	(*ListSeparationRulesResponse)(nil), // 14: guildhall.permission.v1.ListSeparationRulesResponse
+	(*UpdateSeparationRuleRequest)(nil), // 15: guildhall.permission.v1.UpdateSeparationRuleRequest
+	(*DeleteSeparationRuleRequest)(nil), // 16: guildhall.permission.v1.DeleteSeparationRuleRequest
+	(*SimulateSeparationRequest)(nil),   // 17: guildhall.permission.v1.SimulateSeparationRequest
+	(*SimulateSeparationResponse)(nil),  // 18: guildhall.permission.v1.SimulateSeparationResponse
+	(*SeparationRuleChanged)(nil),       // 19: guildhall.permission.v1.SeparationRuleChanged
+	(*timestamppb.Timestamp)(nil),       // 20: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),         // 21: google.protobuf.Duration
+	(*fieldmaskpb.FieldMask)(nil),       // 22: google.protobuf.FieldMask
+	(*Grant)(nil),                       // 23: guildhall.permission.v1.Grant
 }
 var file_guildhall_permission_v1_separation_proto_depIdxs = []int32{
 	1,  // 0: guildhall.permission.v1.SeparationRule.forbidden_pair:type_name -> guildhall.permission.v1.ForbiddenPair
 	3,  // 1: guildhall.permission.v1.SeparationRule.two_person:type_name -> guildhall.permission.v1.TwoPerson
-	4,  // 2: guildhall.permission.v1.SeparationRule.exemptions:type_name -> guildhall.permission.v1.SeparationExemption
-	15, // 3: guildhall.permission.v1.SeparationRule.create_time:type_name -> google.protobuf.Timestamp
-	15, // 4: guildhall.permission.v1.SeparationRule.update_time:type_name -> google.protobuf.Timestamp
-	2,  // 5: guildhall.permission.v1.ForbiddenPair.first:type_name -> guildhall.permission.v1.SeparationSide
-	2,  // 6: guildhall.permission.v1.ForbiddenPair.second:type_name -> guildhall.permission.v1.SeparationSide
-	15, // 7: guildhall.permission.v1.SeparationExemption.expire_time:type_name -> google.protobuf.Timestamp
-	0,  // 8: guildhall.permission.v1.CreateSeparationRuleRequest.separation_rule:type_name -> guildhall.permission.v1.SeparationRule
-	0,  // 9: guildhall.permission.v1.ListSeparationRulesResponse.separation_rules:type_name -> guildhall.permission.v1.SeparationRule
-	0,  // 10: guildhall.permission.v1.UpdateSeparationRuleRequest.separation_rule:type_name -> guildhall.permission.v1.SeparationRule
-	16, // 11: guildhall.permission.v1.UpdateSeparationRuleRequest.update_mask:type_name -> google.protobuf.FieldMask
-	17, // 12: guildhall.permission.v1.SimulateSeparationRequest.grant:type_name -> guildhall.permission.v1.Grant
-	5,  // 13: guildhall.permission.v1.SimulateSeparationResponse.violations:type_name -> guildhall.permission.v1.SeparationViolation
-	6,  // 14: guildhall.permission.v1.SeparationRuleService.CreateSeparationRule:input_type -> guildhall.permission.v1.CreateSeparationRuleRequest
-	7,  // 15: guildhall.permission.v1.SeparationRuleService.GetSeparationRule:input_type -> guildhall.permission.v1.GetSeparationRuleRequest
-	8,  // 16: guildhall.permission.v1.SeparationRuleService.ListSeparationRules:input_type -> guildhall.permission.v1.ListSeparationRulesRequest
-	10, // 17: guildhall.permission.v1.SeparationRuleService.UpdateSeparationRule:input_type -> guildhall.permission.v1.UpdateSeparationRuleRequest
-	11, // 18: guildhall.permission.v1.SeparationRuleService.DeleteSeparationRule:input_type -> guildhall.permission.v1.DeleteSeparationRuleRequest
-	12, // 19: guildhall.permission.v1.SeparationRuleService.SimulateSeparation:input_type -> guildhall.permission.v1.SimulateSeparationRequest
-	0,  // 20: guildhall.permission.v1.SeparationRuleService.CreateSeparationRule:output_type -> guildhall.permission.v1.SeparationRule
-	0,  // 21: guildhall.permission.v1.SeparationRuleService.GetSeparationRule:output_type -> guildhall.permission.v1.SeparationRule
-	9,  // 22: guildhall.permission.v1.SeparationRuleService.ListSeparationRules:output_type -> guildhall.permission.v1.ListSeparationRulesResponse
-	0,  // 23: guildhall.permission.v1.SeparationRuleService.UpdateSeparationRule:output_type -> guildhall.permission.v1.SeparationRule
-	0,  // 24: guildhall.permission.v1.SeparationRuleService.DeleteSeparationRule:output_type -> guildhall.permission.v1.SeparationRule
-	13, // 25: guildhall.permission.v1.SeparationRuleService.SimulateSeparation:output_type -> guildhall.permission.v1.SimulateSeparationResponse
-	20, // [20:26] is the sub-list for method output_type
-	14, // [14:20] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	4,  // 2: guildhall.permission.v1.SeparationRule.bulk_read:type_name -> guildhall.permission.v1.BulkRead
+	9,  // 3: guildhall.permission.v1.SeparationRule.exemptions:type_name -> guildhall.permission.v1.SeparationExemption
+	20, // 4: guildhall.permission.v1.SeparationRule.create_time:type_name -> google.protobuf.Timestamp
+	20, // 5: guildhall.permission.v1.SeparationRule.update_time:type_name -> google.protobuf.Timestamp
+	2,  // 6: guildhall.permission.v1.ForbiddenPair.first:type_name -> guildhall.permission.v1.SeparationSide
+	2,  // 7: guildhall.permission.v1.ForbiddenPair.second:type_name -> guildhall.permission.v1.SeparationSide
+	21, // 8: guildhall.permission.v1.BulkRead.window:type_name -> google.protobuf.Duration
+	20, // 9: guildhall.permission.v1.Alarm.start_time:type_name -> google.protobuf.Timestamp
+	20, // 10: guildhall.permission.v1.Alarm.create_time:type_name -> google.protobuf.Timestamp
+	5,  // 11: guildhall.permission.v1.ListAlarmsResponse.alarms:type_name -> guildhall.permission.v1.Alarm
+	20, // 12: guildhall.permission.v1.SeparationExemption.expire_time:type_name -> google.protobuf.Timestamp
+	0,  // 13: guildhall.permission.v1.CreateSeparationRuleRequest.separation_rule:type_name -> guildhall.permission.v1.SeparationRule
+	0,  // 14: guildhall.permission.v1.ListSeparationRulesResponse.separation_rules:type_name -> guildhall.permission.v1.SeparationRule
+	0,  // 15: guildhall.permission.v1.UpdateSeparationRuleRequest.separation_rule:type_name -> guildhall.permission.v1.SeparationRule
+	22, // 16: guildhall.permission.v1.UpdateSeparationRuleRequest.update_mask:type_name -> google.protobuf.FieldMask
+	23, // 17: guildhall.permission.v1.SimulateSeparationRequest.grant:type_name -> guildhall.permission.v1.Grant
+	10, // 18: guildhall.permission.v1.SimulateSeparationResponse.violations:type_name -> guildhall.permission.v1.SeparationViolation
+	11, // 19: guildhall.permission.v1.SeparationRuleService.CreateSeparationRule:input_type -> guildhall.permission.v1.CreateSeparationRuleRequest
+	12, // 20: guildhall.permission.v1.SeparationRuleService.GetSeparationRule:input_type -> guildhall.permission.v1.GetSeparationRuleRequest
+	13, // 21: guildhall.permission.v1.SeparationRuleService.ListSeparationRules:input_type -> guildhall.permission.v1.ListSeparationRulesRequest
+	15, // 22: guildhall.permission.v1.SeparationRuleService.UpdateSeparationRule:input_type -> guildhall.permission.v1.UpdateSeparationRuleRequest
+	16, // 23: guildhall.permission.v1.SeparationRuleService.DeleteSeparationRule:input_type -> guildhall.permission.v1.DeleteSeparationRuleRequest
+	17, // 24: guildhall.permission.v1.SeparationRuleService.SimulateSeparation:input_type -> guildhall.permission.v1.SimulateSeparationRequest
+	7,  // 25: guildhall.permission.v1.AlarmService.ListAlarms:input_type -> guildhall.permission.v1.ListAlarmsRequest
+	0,  // 26: guildhall.permission.v1.SeparationRuleService.CreateSeparationRule:output_type -> guildhall.permission.v1.SeparationRule
+	0,  // 27: guildhall.permission.v1.SeparationRuleService.GetSeparationRule:output_type -> guildhall.permission.v1.SeparationRule
+	14, // 28: guildhall.permission.v1.SeparationRuleService.ListSeparationRules:output_type -> guildhall.permission.v1.ListSeparationRulesResponse
+	0,  // 29: guildhall.permission.v1.SeparationRuleService.UpdateSeparationRule:output_type -> guildhall.permission.v1.SeparationRule
+	0,  // 30: guildhall.permission.v1.SeparationRuleService.DeleteSeparationRule:output_type -> guildhall.permission.v1.SeparationRule
+	18, // 31: guildhall.permission.v1.SeparationRuleService.SimulateSeparation:output_type -> guildhall.permission.v1.SimulateSeparationResponse
+	8,  // 32: guildhall.permission.v1.AlarmService.ListAlarms:output_type -> guildhall.permission.v1.ListAlarmsResponse
+	26, // [26:33] is the sub-list for method output_type
+	19, // [19:26] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_guildhall_permission_v1_separation_proto_init() }
@@ -1207,6 +1612,7 @@ func file_guildhall_permission_v1_separation_proto_init() {
 	file_guildhall_permission_v1_separation_proto_msgTypes[0].OneofWrappers = []any{
 		(*SeparationRule_ForbiddenPair)(nil),
 		(*SeparationRule_TwoPerson)(nil),
+		(*SeparationRule_BulkRead)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1214,9 +1620,9 @@ func file_guildhall_permission_v1_separation_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_permission_v1_separation_proto_rawDesc), len(file_guildhall_permission_v1_separation_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   15,
+			NumMessages:   20,
 			NumExtensions: 0,
-			NumServices:   1,
+			NumServices:   2,
 		},
 		GoTypes:           file_guildhall_permission_v1_separation_proto_goTypes,
 		DependencyIndexes: file_guildhall_permission_v1_separation_proto_depIdxs,

@@ -354,3 +354,109 @@ var SeparationRuleService_ServiceDesc = grpc.ServiceDesc{
 	Streams:  []grpc.StreamDesc{},
 	Metadata: "guildhall/permission/v1/separation.proto",
 }
+
+const (
+	AlarmService_ListAlarms_FullMethodName = "/guildhall.permission.v1.AlarmService/ListAlarms"
+)
+
+// AlarmServiceClient is the client API for AlarmService service.
+//
+// For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// What rules against bulk reading have found.
+type AlarmServiceClient interface {
+	// Lists alarms, newest first.
+	ListAlarms(ctx context.Context, in *ListAlarmsRequest, opts ...grpc.CallOption) (*ListAlarmsResponse, error)
+}
+
+type alarmServiceClient struct {
+	cc grpc.ClientConnInterface
+}
+
+func NewAlarmServiceClient(cc grpc.ClientConnInterface) AlarmServiceClient {
+	return &alarmServiceClient{cc}
+}
+
+func (c *alarmServiceClient) ListAlarms(ctx context.Context, in *ListAlarmsRequest, opts ...grpc.CallOption) (*ListAlarmsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListAlarmsResponse)
+	err := c.cc.Invoke(ctx, AlarmService_ListAlarms_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// AlarmServiceServer is the server API for AlarmService service.
+// All implementations should embed UnimplementedAlarmServiceServer
+// for forward compatibility.
+//
+// What rules against bulk reading have found.
+type AlarmServiceServer interface {
+	// Lists alarms, newest first.
+	ListAlarms(context.Context, *ListAlarmsRequest) (*ListAlarmsResponse, error)
+}
+
+// UnimplementedAlarmServiceServer should be embedded to have
+// forward compatible implementations.
+//
+// NOTE: this should be embedded by value instead of pointer to avoid a nil
+// pointer dereference when methods are called.
+type UnimplementedAlarmServiceServer struct{}
+
+func (UnimplementedAlarmServiceServer) ListAlarms(context.Context, *ListAlarmsRequest) (*ListAlarmsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListAlarms not implemented")
+}
+func (UnimplementedAlarmServiceServer) testEmbeddedByValue() {}
+
+// UnsafeAlarmServiceServer may be embedded to opt out of forward compatibility for this service.
+// Use of this interface is not recommended, as added methods to AlarmServiceServer will
+// result in compilation errors.
+type UnsafeAlarmServiceServer interface {
+	mustEmbedUnimplementedAlarmServiceServer()
+}
+
+func RegisterAlarmServiceServer(s grpc.ServiceRegistrar, srv AlarmServiceServer) {
+	// If the following call panics, it indicates UnimplementedAlarmServiceServer was
+	// embedded by pointer and is nil.  This will cause panics if an
+	// unimplemented method is ever invoked, so we test this at initialization
+	// time to prevent it from happening at runtime later due to I/O.
+	if t, ok := srv.(interface{ testEmbeddedByValue() }); ok {
+		t.testEmbeddedByValue()
+	}
+	s.RegisterService(&AlarmService_ServiceDesc, srv)
+}
+
+func _AlarmService_ListAlarms_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListAlarmsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AlarmServiceServer).ListAlarms(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AlarmService_ListAlarms_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AlarmServiceServer).ListAlarms(ctx, req.(*ListAlarmsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+// AlarmService_ServiceDesc is the grpc.ServiceDesc for AlarmService service.
+// It's only intended for direct use with grpc.RegisterService,
+// and not to be introspected or modified (even as a copy)
+var AlarmService_ServiceDesc = grpc.ServiceDesc{
+	ServiceName: "guildhall.permission.v1.AlarmService",
+	HandlerType: (*AlarmServiceServer)(nil),
+	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "ListAlarms",
+			Handler:    _AlarmService_ListAlarms_Handler,
+		},
+	},
+	Streams:  []grpc.StreamDesc{},
+	Metadata: "guildhall/permission/v1/separation.proto",
+}

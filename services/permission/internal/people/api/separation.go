@@ -99,3 +99,18 @@ func (s *separations) SimulateSeparation(ctx context.Context, req *permissionv1.
 	resp.Violations, resp.NextPageToken = found, next
 	return resp, nil
 }
+
+// ListAlarms implements permissionv1.AlarmServiceServer.
+func (s *separations) ListAlarms(ctx context.Context, req *permissionv1.ListAlarmsRequest) (*permissionv1.ListAlarmsResponse, error) {
+	if _, err := organization.Parse("parent", req.GetParent()); err != nil {
+		return nil, err
+	}
+	items, next, err := journal.List(ctx, s.journal, req, []string{"ListAlarms", req.GetParent()},
+		func(r kv.Reader, after []byte, limit int) ([]*permissionv1.Alarm, []byte, error) {
+			return s.Readings.List(r, req.GetParent(), after, limit)
+		})
+	if err != nil {
+		return nil, err
+	}
+	return &permissionv1.ListAlarmsResponse{Alarms: items, NextPageToken: next}, nil
+}

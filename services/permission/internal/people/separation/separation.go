@@ -82,6 +82,27 @@ func (s *Separations) Of(r kv.Reader, organization string) ([]*permissionv1.Sepa
 	return rules, nil
 }
 
+// Deciding returns the rules that checks have to look at: not those that only
+// count.
+func (s *Separations) Deciding(r kv.Reader, organization string) ([]*permissionv1.SeparationRule, error) {
+	rules, err := s.Of(r, organization)
+	return slices.DeleteFunc(rules, func(v *permissionv1.SeparationRule) bool { return v.GetBulkRead() != nil }), err
+}
+
+// Counting returns the rules against bulk reading of all organisations.
+func (s *Separations) Counting(r kv.Reader) ([]*permissionv1.SeparationRule, error) {
+	var rules []*permissionv1.SeparationRule
+	for rec, err := range s.table.Scan(r, kv.Query{}) {
+		if err != nil {
+			return nil, err
+		}
+		if rec.Value.GetBulkRead() != nil {
+			rules = append(rules, rec.Value)
+		}
+	}
+	return rules, nil
+}
+
 // Create stores a rule. Errors are Exists (SEPARATION_RULE_EXISTS), Exhausted
 // (SEPARATION_RULE_LIMIT), NotFound (ROLE_NOT_FOUND) and Invalid
 // (SEPARATION_RULE_INVALID, SEPARATION_LOCKOUT, RESOURCE_FOREIGN,
@@ -137,8 +158,8 @@ func (s *Separations) check(r kv.Reader, organization string, v *permissionv1.Se
 		}
 	}
 	pair, two := v.GetForbiddenPair(), v.GetTwoPerson()
-	if pair == nil && two == nil {
-		return errs.InvalidField("separation_rule.forbidden_pair", "SEPARATION_RULE_INVALID", "say what the rule is: forbidden_pair or two_person")
+	if v.GetRule() == nil {
+		return errs.InvalidField("separation_rule.forbidden_pair", "SEPARATION_RULE_INVALID", "say what the rule is: forbidden_pair, two_person or bulk_read")
 	}
 	for field, side := range map[string]*permissionv1.SeparationSide{"first": pair.GetFirst(), "second": pair.GetSecond()} {
 		if pair != nil && len(side.GetRoles())+len(side.GetPermissions()) == 0 {
@@ -151,7 +172,8 @@ func (s *Separations) check(r kv.Reader, organization string, v *permissionv1.Se
 			return err
 		}
 	}
-	if err := s.checkPermissions(r, organization, two.GetPermissions()); err != nil {
+	named := slices.Concat(two.GetPermissions(), v.GetBulkRead().GetPermissions())
+	if err := s.checkPermissions(r, organization, named); err != nil {
 		return err
 	}
 	return checkLockout(slices.Concat(pair.GetSecond().GetPermissions(), two.GetPermissions()))
@@ -227,7 +249,7 @@ func (s *Separations) List(r kv.Reader, organization string, after []byte, limit
 // Mask reads the update mask of a request; see fieldmask.Paths.
 func Mask(req *permissionv1.UpdateSeparationRuleRequest) ([]string, error) {
 	return fieldmask.Paths(req.GetUpdateMask(), req.GetSeparationRule(),
-		"display_name", "resource", "exemptions", "forbidden_pair", "two_person")
+		"display_name", "resource", "exemptions", "forbidden_pair", "two_person", "bulk_read")
 }
 
 // Update changes the masked fields of a rule. Errors are NotFound
