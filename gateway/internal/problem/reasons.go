@@ -6,6 +6,7 @@ import "maps"
 // A test holds them against the reasons that the protos' comments promise.
 var chineseReasons = merge(
 	chineseGeneral,
+	chineseDuty,
 	chineseChange,
 	chineseGrants,
 	chineseRoles,

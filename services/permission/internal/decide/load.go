@@ -8,6 +8,7 @@ import (
 	"guildhall.dev/pkg/kv"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/grant"
+	"guildhall.dev/services/permission/internal/people/qualification"
 	"guildhall.dev/services/permission/internal/property"
 	"guildhall.dev/services/permission/internal/role"
 	"guildhall.dev/services/permission/internal/subject"
@@ -20,6 +21,8 @@ type Loader struct {
 	Subjects   *subject.Subjects
 	Roles      *role.Roles
 	Properties *property.Properties
+	// Qualifications are the requirements and certificates; see qualified.
+	Qualifications *qualification.Qualifications
 	// Separation returns an organisation's rules of separation, and Approvals
 	// an account's approvals in force as holds; nil is for an organisation that
 	// can have none.
@@ -31,6 +34,12 @@ type Loader struct {
 func (l *Loader) Subject(r kv.Reader, name string) (*Subject, error) {
 	if account, ok := subject.ParseApprovals(name); ok {
 		return l.approvals(r, account)
+	}
+	switch owner, ofRequirements, ofCertificates := qualification.Owner(name); {
+	case ofRequirements:
+		return l.requirements(r, owner)
+	case ofCertificates:
+		return l.certificates(r, owner)
 	}
 	grants := l.Grants.Of(r, name)
 	if name == subject.AllHolders(subject.OrganizationOf(name)) {

@@ -50,6 +50,9 @@ const (
 	Denial_DENIAL_PERMISSION_UNKNOWN Denial = 7
 	// The resource is not of the organisation, or malformed.
 	Denial_DENIAL_RESOURCE_FOREIGN Denial = 8
+	// A grant would give it if the account had a valid certificate that the role
+	// needs; CheckResult.grant names it. See CertificationRequirementService.
+	Denial_DENIAL_UNQUALIFIED Denial = 9
 	// The subject also holds the other side of a forbidden pair;
 	// CheckResult.grant names the grant that gives it. See SeparationRule.
 	Denial_DENIAL_SEPARATED Denial = 10
@@ -70,6 +73,7 @@ var (
 		6:  "DENIAL_SUBJECT_UNKNOWN",
 		7:  "DENIAL_PERMISSION_UNKNOWN",
 		8:  "DENIAL_RESOURCE_FOREIGN",
+		9:  "DENIAL_UNQUALIFIED",
 		10: "DENIAL_SEPARATED",
 		11: "DENIAL_APPROVAL_NEEDED",
 	}
@@ -83,6 +87,7 @@ var (
 		"DENIAL_SUBJECT_UNKNOWN":    6,
 		"DENIAL_PERMISSION_UNKNOWN": 7,
 		"DENIAL_RESOURCE_FOREIGN":   8,
+		"DENIAL_UNQUALIFIED":        9,
 		"DENIAL_SEPARATED":          10,
 		"DENIAL_APPROVAL_NEEDED":    11,
 	}
@@ -912,7 +917,7 @@ const file_guildhall_permission_v1_check_proto_rawDesc = "" +
 	"\n" +
 	"permission\x18\x02 \x01(\tR\n" +
 	"permission\x12\x1a\n" +
-	"\bresource\x18\x03 \x01(\tR\bresource*\xb1\x02\n" +
+	"\bresource\x18\x03 \x01(\tR\bresource*\xc9\x02\n" +
 	"\x06Denial\x12\x16\n" +
 	"\x12DENIAL_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fDENIAL_NO_GRANT\x10\x01\x12\x1a\n" +
@@ -922,7 +927,8 @@ const file_guildhall_permission_v1_check_proto_rawDesc = "" +
 	"\x14DENIAL_SESSION_ENDED\x10\x05\x12\x1a\n" +
 	"\x16DENIAL_SUBJECT_UNKNOWN\x10\x06\x12\x1d\n" +
 	"\x19DENIAL_PERMISSION_UNKNOWN\x10\a\x12\x1b\n" +
-	"\x17DENIAL_RESOURCE_FOREIGN\x10\b\x12\x14\n" +
+	"\x17DENIAL_RESOURCE_FOREIGN\x10\b\x12\x16\n" +
+	"\x12DENIAL_UNQUALIFIED\x10\t\x12\x14\n" +
 	"\x10DENIAL_SEPARATED\x10\n" +
 	"\x12\x1a\n" +
 	"\x16DENIAL_APPROVAL_NEEDED\x10\v2\xfb\x04\n" +
