@@ -13,10 +13,6 @@ import (
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 )
 
-const (
-	tom = acme + "/staff/tom"
-)
-
 type rules struct {
 	permissionv1.SeparationRuleServiceClient
 	t *testing.T
