@@ -139,6 +139,7 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error)
 	}
 	if s.checker, err = check.New(check.Config{
 		Cache: s.cache, Rules: c.rules, Clock: kit.Clock, Meter: kit.Meter, Usage: s.usage, Decisions: s.decisions,
+		Readings: c.requests.Readings,
 	}); err != nil {
 		return nil, err
 	}

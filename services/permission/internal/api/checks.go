@@ -108,7 +108,7 @@ func checkAttributes(field string, q *permissionv1.CheckQuery) error {
 func question(q *permissionv1.CheckQuery) decide.Question {
 	return decide.Question{
 		Subject: q.GetSubject(), Permission: q.GetPermission(), Resource: q.GetResource(),
-		Session: q.GetSession(), Attributes: q.GetAttributes(),
+		Session: q.GetSession(), Attributes: q.GetAttributes(), Approval: q.GetApproval(),
 	}
 }
 

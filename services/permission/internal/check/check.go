@@ -20,6 +20,7 @@ import (
 	"guildhall.dev/services/permission/internal/cache"
 	"guildhall.dev/services/permission/internal/decide"
 	"guildhall.dev/services/permission/internal/decision"
+	"guildhall.dev/services/permission/internal/people/reading"
 	"guildhall.dev/services/permission/internal/revision"
 	"guildhall.dev/services/permission/internal/usage"
 )
@@ -36,6 +37,8 @@ type Config struct {
 	Usage *usage.Recorder
 	// Decisions logs answers; nil logs none.
 	Decisions *decision.Log
+	// Readings counts who reads how much; nil counts nothing.
+	Readings *reading.Counter
 }
 
 // Checker answers checks. It is an authz.Checker, and safe for concurrent use.
@@ -92,6 +95,9 @@ func (c *Checker) tell(now time.Time, organization string, v revision.Revision, 
 		decided := a.Allowed || a.Denial == permissionv1.Denial_DENIAL_DENIED_BY_GRANT
 		if c.cfg.Usage != nil && a.Grant != "" && decided {
 			c.cfg.Usage.Note(a.Grant, now)
+		}
+		if c.cfg.Readings != nil && a.Allowed {
+			c.cfg.Readings.Note(organization, questions[i].Subject, questions[i].Permission, questions[i].Resource, now)
 		}
 		if c.cfg.Decisions != nil {
 			c.cfg.Decisions.Record(now, organization, v.Number, questions[i], a)
