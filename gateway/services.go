@@ -47,6 +47,7 @@ func registerPermission(ctx context.Context, mux *runtime.ServeMux, conn grpc.Cl
 		permissionv1.RegisterGrantServiceHandlerClient(ctx, mux, permissionv1.NewGrantServiceClient(conn)),
 		permissionv1.RegisterGrantUsageServiceHandlerClient(ctx, mux, permissionv1.NewGrantUsageServiceClient(conn)),
 		permissionv1.RegisterCheckServiceHandlerClient(ctx, mux, permissionv1.NewCheckServiceClient(conn)),
+		permissionv1.RegisterPolicyServiceHandlerClient(ctx, mux, permissionv1.NewPolicyServiceClient(conn)),
 		permissionv1.RegisterAccessServiceHandlerClient(ctx, mux, permissionv1.NewAccessServiceClient(conn)),
 		permissionv1.RegisterExplainServiceHandlerClient(ctx, mux, permissionv1.NewExplainServiceClient(conn)),
 		permissionv1.RegisterDecisionServiceHandlerClient(ctx, mux, permissionv1.NewDecisionServiceClient(conn)),

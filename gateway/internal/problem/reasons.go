@@ -7,8 +7,10 @@ import "maps"
 var chineseReasons = merge(
 	chineseGeneral,
 	chineseDuty,
+	chineseChange,
 	chineseGrants,
 	chineseRoles,
+	chinesePolicies,
 	chineseBulk,
 	chineseLeases,
 )
