@@ -251,10 +251,9 @@ func (r *replica) client(cfg rpc.DialConfig, more ...grpc.DialOption) *client {
 	return &client{
 		RoleServiceClient: permissionv1.NewRoleServiceClient(conn), GrantServiceClient: permissionv1.NewGrantServiceClient(conn),
 		CheckServiceClient: permissionv1.NewCheckServiceClient(conn), events: permissionv1.NewPermissionEventServiceClient(conn),
-		policies:                  permissionv1.NewPolicyServiceClient(conn),
-		ResourceTypeServiceClient: permissionv1.NewResourceTypeServiceClient(conn),
-		audit:                     permissionv1.NewPermissionAuditServiceClient(conn),
-		PropertyServiceClient:     permissionv1.NewPropertyServiceClient(conn),
+		audit: permissionv1.NewPermissionAuditServiceClient(conn), ResourceTypeServiceClient: permissionv1.NewResourceTypeServiceClient(conn),
+		PropertyServiceClient: permissionv1.NewPropertyServiceClient(conn), conn: conn,
+		policies: permissionv1.NewPolicyServiceClient(conn),
 	}
 }
 
@@ -267,6 +266,7 @@ type client struct {
 	permissionv1.PropertyServiceClient
 	events permissionv1.PermissionEventServiceClient
 	audit  permissionv1.PermissionAuditServiceClient
+	conn   *grpc.ClientConn
 
 	policies permissionv1.PolicyServiceClient
 }

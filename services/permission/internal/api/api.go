@@ -14,6 +14,7 @@ import (
 	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/feed"
 	"guildhall.dev/pkg/journal"
+	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/page"
 	"guildhall.dev/pkg/resource"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
@@ -38,6 +39,9 @@ type Config struct {
 	Loader  *decide.Loader
 	Checker *check.Checker
 	Journal *journal.Journal
+	// Appointed returns an active appointment of an account to a role on a
+	// resource, nil for none: what a service gives by it ends with it.
+	Appointed func(r kv.Reader, now time.Time, account, on, role string) (*permissionv1.AdminAppointment, error)
 	// Policies are policies as code.
 	Policies *policy.Policies
 	// Lists and Explainer tell more of answers than a check does.

@@ -92,7 +92,7 @@ func (s *policies) ApplyPolicy(ctx context.Context, req *permissionv1.ApplyPolic
 		}})
 		return made, err
 	})
-	s.keepRefusal(ctx, parent, err)
+	s.KeepRefusal(ctx, parent, err)
 	return applied, err
 }
 

@@ -89,7 +89,7 @@ func (s *resourceTypes) UpdateResourceType(ctx context.Context, req *permissionv
 		now := mergeType(old, req.GetResourceType(), paths)
 		return s.update(ctx, tx, old, now, req.GetResourceType().GetEtag())
 	})
-	s.keepRefusal(ctx, name, err)
+	s.KeepRefusal(ctx, name, err)
 	return updated, err
 }
 

@@ -97,7 +97,7 @@ func (s *roles) UpdateRole(ctx context.Context, req *permissionv1.UpdateRoleRequ
 		}
 		return s.update(ctx, tx, old, merge(old, req.GetRole(), paths), req.GetRole().GetEtag())
 	})
-	s.keepRefusal(ctx, name, err)
+	s.KeepRefusal(ctx, name, err)
 	return updated, err
 }
 

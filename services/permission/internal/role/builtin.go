@@ -100,6 +100,13 @@ func builtIns() []builtIn {
 			"identity.customers.get", "identity.staff.get", "identity.sessions.list", "identity.sessions.revoke",
 			"feedback.complaints.create", "feedback.complaints.get", "feedback.complaints.list",
 			"feedback.complaints.accept", "feedback.complaints.dispute", "feedback.complaints.withdraw",
+			"permission.trainingRecords.get", "permission.trainingRecords.list",
+			"permission.appointmentNotices.get", "permission.appointmentNotices.list", "permission.appointmentNotices.acknowledge",
+			"permission.appointmentNotices.object", "permission.appointmentNotices.withdraw",
+			"permission.permissionChangeRequests.create", "permission.permissionChangeRequests.get",
+			"permission.permissionChangeRequests.list", "permission.permissionChangeRequests.withdraw",
+			"permission.notices.get", "permission.notices.list", "permission.notices.acknowledge",
+			"permission.accessReviewItems.list", "permission.accessReviewItems.decide",
 		},
 	}, {
 		name: Staff, title: "Staff",
@@ -107,6 +114,7 @@ func builtIns() []builtIn {
 		allow: []string{
 			"identity.organizations.get", "identity.staff.get", "identity.staff.list", "identity.teams.get",
 			"identity.teams.list", "identity.teamMembers.list", "permission.roles.get", "permission.roles.list",
+			"permission.courses.get", "permission.courses.list", "permission.dutyProfiles.get", "permission.dutyProfiles.list",
 		},
 	}, {
 		name: "roles/viewer", title: "Viewer",
