@@ -44,11 +44,14 @@ const (
 // and returns the outlook of what counts only if both do.
 func (o outlook) and(p outlook) outlook { return max(o, p) }
 
-// outlook returns whether the grant counts for whoever it reaches. Only a
-// condition that speaks of the subject depends on who that is.
+// outlook returns whether the grant counts for whoever it reaches. Only a role
+// that needs a certificate, and a condition that speaks of the subject, depend
+// on who that is.
 func (s *State) outlook(q SubjectQuery, g *permissionv1.Grant, deny bool) outlook {
 	expression := g.GetCondition().GetExpression()
 	switch {
+	case !deny && q.requiring[g.GetRole()]:
+		return depends
 	case expression == "":
 		return counts
 	case strings.Contains(expression, "subject"):
@@ -60,6 +63,12 @@ func (s *State) outlook(q SubjectQuery, g *permissionv1.Grant, deny bool) outloo
 	default:
 		return countsNot
 	}
+}
+
+// making is outlook for a grant that makes holders, which takes no certificate.
+func (s *State) making(q SubjectQuery, g *permissionv1.Grant, deny bool) outlook {
+	q.requiring = nil
+	return s.outlook(q, g, deny)
 }
 
 // grantPage is how many grants are read at once.
@@ -157,7 +166,7 @@ func (s *State) expandHolders(found *reach, q SubjectQuery, g *permissionv1.Gran
 		if _, _, ok := subject.ParseHolders(maker.GetSubject()); ok {
 			continue // what is held as a holder makes nobody one
 		}
-		if err := s.expand(found, q, g, maker.GetSubject(), o.and(s.outlook(q, maker, grant.Denies(g)))); err != nil {
+		if err := s.expand(found, q, g, maker.GetSubject(), o.and(s.making(q, maker, grant.Denies(g)))); err != nil {
 			return err
 		}
 	}

@@ -75,6 +75,11 @@ type holds struct {
 	// depends says that there are others.
 	always  map[string]bool
 	depends bool
+	// requiring are the roles that need a certificate on some resources.
+	requiring map[string]bool
+	// makers are the holder forms that the subject is reached by for some
+	// resources only. Grants to holders come last, when these are known.
+	makers map[string]bool
 	// denied are the resources of those that deny, in order, and conditional
 	// those of them for which that depends on what is asked about.
 	denied      []string
@@ -86,40 +91,52 @@ func (s *State) holdsOf(q ResourceQuery, p role.Permission) (*holds, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := &holds{always: make(map[string]bool)}
+	all := &holds{always: make(map[string]bool), makers: make(map[string]bool)}
+	if all.requiring, err = s.rules.Requiring(s.facts, s.organization); err != nil {
+		return nil, err
+	}
 	for _, name := range names {
 		held, err := s.facts.Subject(name.Name)
 		if err != nil {
 			return nil, err
 		}
 		for _, h := range held.Holds() {
-			if gives, err := s.gives(h.Role, p); err != nil || !gives || s.expired(h.Expires) {
-				if err != nil {
-					return nil, err
-				}
-				continue
+			if !h.Deny && speaksOf(h, "resource") {
+				all.makers[subject.Holders(h.Resource, h.Role)] = true
 			}
-			s.add(all, q, h, name.DenyOnly)
+			gives, err := s.gives(h.Role, p)
+			if err != nil {
+				return nil, err
+			}
+			if gives && !s.expired(h.Expires) {
+				s.add(all, q, h, name.DenyOnly)
+			}
 		}
 	}
 	slices.Sort(all.denied)
 	return all, nil
 }
 
+// speaksOf reports whether the grant has a condition that may look at the
+// variable.
+func speaksOf(h decide.Hold, variable string) bool { return strings.Contains(h.Condition, variable) }
+
 // add adds a grant. Of one to holders it is not known here whether it reaches
 // the subject.
 func (s *State) add(all *holds, q ResourceQuery, h decide.Hold, denyOnly bool) {
 	depends := h.Holders != ""
 	if h.Condition != "" {
-		about := strings.Contains(h.Condition, "resource")
-		if !about && !s.holds(h.Condition, h.Deny, condition.Request{
+		depends = depends || speaksOf(h, "resource")
+		if !speaksOf(h, "resource") && !s.holds(h.Condition, h.Deny, condition.Request{
 			Time: s.now, Subject: q.Subject, Action: q.Permission, Attributes: q.Attributes, Stored: s.facts.Properties,
 		}) {
 			return
 		}
-		depends = depends || about
-		all.depends = all.depends || about && !h.Deny && !denyOnly
 	}
+	required := !h.Deny && all.requiring[h.Role]
+	depends = depends || required
+	about := speaksOf(h, "resource") || all.makers[h.Holders] || required
+	all.depends = all.depends || about && !h.Deny && !denyOnly
 	switch {
 	case h.Deny:
 		all.denied = append(all.denied, h.Resource)

@@ -13,6 +13,8 @@ import (
 type SubjectQuery struct {
 	Permission, Resource string
 	Attributes           *permissionv1.Attributes
+	// requiring are the roles that need a certificate; Subjects sets it.
+	requiring map[string]bool
 }
 
 // Subjects lists who may do it with the resource, behind a name, and returns
@@ -29,6 +31,9 @@ func (s *State) Subjects(q SubjectQuery, after string, limit int) (found []*perm
 	}
 	if q.Resource != authz.Installation && !within(q.Resource, s.organization) {
 		return nil, "", errs.InvalidField("resource", "RESOURCE_FOREIGN", "name this organisation, or a resource of it")
+	}
+	if q.requiring, err = s.rules.Requiring(s.facts, s.organization); err != nil {
+		return nil, "", err
 	}
 	reached, err := s.reach(q, p, after)
 	if err != nil {

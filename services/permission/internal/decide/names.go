@@ -1,6 +1,12 @@
 package decide
 
-import "guildhall.dev/pkg/authn"
+import (
+	"time"
+	"unique"
+
+	"guildhall.dev/pkg/authn"
+	"guildhall.dev/services/permission/internal/people/qualification"
+)
 
 // Name is a name by which an account holds grants.
 type Name struct {
@@ -35,4 +41,28 @@ func (d *Rules) Names(facts Facts, organization, account string) ([]Name, error)
 		names = append(names, Name{s.subject.name, s.denyOnly})
 	}
 	return append(names, Name{Name: q.holders.name}), nil
+}
+
+// Qualified reports whether the account has each certificate that the role
+// needs on the resource.
+func (d *Rules) Qualified(facts Facts, organization, account, role, resource string, now time.Time) (bool, error) {
+	q := query{
+		rules: d, facts: facts, organization: organization, until: now.Unix(),
+		question: Question{Subject: account, Resource: resource},
+	}
+	return q.qualified(unique.Make(role), resource)
+}
+
+// Requiring returns the roles that need a certificate somewhere: what they give
+// depends on who asks, and on what.
+func (d *Rules) Requiring(facts Facts, organization string) (map[string]bool, error) {
+	required, err := facts.Subject(qualification.RequirementsOf(organization))
+	if err != nil {
+		return nil, err
+	}
+	roles := make(map[string]bool)
+	for _, h := range required.Holds() {
+		roles[h.Role] = true
+	}
+	return roles, nil
 }

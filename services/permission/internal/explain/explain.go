@@ -76,7 +76,8 @@ func (x *Explainer) Explain(r kv.Reader, organization string, q decide.Question,
 func unexplained(d permissionv1.Denial) bool {
 	switch d {
 	case permissionv1.Denial_DENIAL_UNSPECIFIED, permissionv1.Denial_DENIAL_NO_GRANT,
-		permissionv1.Denial_DENIAL_DENIED_BY_GRANT, permissionv1.Denial_DENIAL_CONDITION_NOT_MET:
+		permissionv1.Denial_DENIAL_DENIED_BY_GRANT, permissionv1.Denial_DENIAL_CONDITION_NOT_MET,
+		permissionv1.Denial_DENIAL_UNQUALIFIED:
 		return false
 	}
 	return true

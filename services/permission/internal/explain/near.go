@@ -116,6 +116,13 @@ func (l *look) gap(g *permissionv1.Grant, others bool) (*permissionv1.ExplainedG
 	if !counts {
 		gaps = append(gaps, permissionv1.ExplainedGrant_GAP_CONDITION)
 	}
+	qualified, err := l.x.Rules.Qualified(l.facts, l.organization, l.q.Subject, g.GetRole(), l.q.Resource, l.now)
+	if err != nil {
+		return nil, err
+	}
+	if !qualified {
+		gaps = append(gaps, permissionv1.ExplainedGrant_GAP_QUALIFICATION)
+	}
 	if l.expired(g) {
 		gaps = append(gaps, permissionv1.ExplainedGrant_GAP_EXPIRED)
 	}

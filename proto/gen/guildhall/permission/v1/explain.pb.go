@@ -121,15 +121,17 @@ const (
 	ExplainedGrant_GAP_UNSPECIFIED ExplainedGrant_Gap = 0
 	// Its condition is not met, or cannot be known; see absent.
 	ExplainedGrant_GAP_CONDITION ExplainedGrant_Gap = 1
+	// Its role needs a certificate here that the subject does not have.
+	ExplainedGrant_GAP_QUALIFICATION ExplainedGrant_Gap = 2
 	// It has ended.
-	ExplainedGrant_GAP_EXPIRED ExplainedGrant_Gap = 2
+	ExplainedGrant_GAP_EXPIRED ExplainedGrant_Gap = 3
 	// It is on a resource beside or below the one asked about.
-	ExplainedGrant_GAP_RESOURCE ExplainedGrant_Gap = 3
+	ExplainedGrant_GAP_RESOURCE ExplainedGrant_Gap = 4
 	// Its role lacks the permission.
-	ExplainedGrant_GAP_ROLE ExplainedGrant_Gap = 4
+	ExplainedGrant_GAP_ROLE ExplainedGrant_Gap = 5
 	// It names a team, a segment, a class or an account that the subject is
 	// not, or not in.
-	ExplainedGrant_GAP_SUBJECT ExplainedGrant_Gap = 5
+	ExplainedGrant_GAP_SUBJECT ExplainedGrant_Gap = 6
 )
 
 // Enum value maps for ExplainedGrant_Gap.
@@ -137,18 +139,20 @@ var (
 	ExplainedGrant_Gap_name = map[int32]string{
 		0: "GAP_UNSPECIFIED",
 		1: "GAP_CONDITION",
-		2: "GAP_EXPIRED",
-		3: "GAP_RESOURCE",
-		4: "GAP_ROLE",
-		5: "GAP_SUBJECT",
+		2: "GAP_QUALIFICATION",
+		3: "GAP_EXPIRED",
+		4: "GAP_RESOURCE",
+		5: "GAP_ROLE",
+		6: "GAP_SUBJECT",
 	}
 	ExplainedGrant_Gap_value = map[string]int32{
-		"GAP_UNSPECIFIED": 0,
-		"GAP_CONDITION":   1,
-		"GAP_EXPIRED":     2,
-		"GAP_RESOURCE":    3,
-		"GAP_ROLE":        4,
-		"GAP_SUBJECT":     5,
+		"GAP_UNSPECIFIED":   0,
+		"GAP_CONDITION":     1,
+		"GAP_QUALIFICATION": 2,
+		"GAP_EXPIRED":       3,
+		"GAP_RESOURCE":      4,
+		"GAP_ROLE":          5,
+		"GAP_SUBJECT":       6,
 	}
 )
 
@@ -798,7 +802,7 @@ const file_guildhall_permission_v1_explain_proto_rawDesc = "" +
 	"\rKIND_INCLUDES\x10\b\x12\x13\n" +
 	"\x0fKIND_PERMISSION\x10\t\x12\r\n" +
 	"\tKIND_SELF\x10\n" +
-	"\"\x93\x03\n" +
+	"\"\xab\x03\n" +
 	"\x0eExplainedGrant\x12\x14\n" +
 	"\x05grant\x18\x01 \x01(\tR\x05grant\x12\x18\n" +
 	"\asubject\x18\x02 \x01(\tR\asubject\x12\x12\n" +
@@ -808,14 +812,15 @@ const file_guildhall_permission_v1_explain_proto_rawDesc = "" +
 	"\vexpire_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12\x1c\n" +
 	"\tcondition\x18\a \x01(\tR\tcondition\x12\x16\n" +
-	"\x06absent\x18\b \x03(\tR\x06absent\"o\n" +
+	"\x06absent\x18\b \x03(\tR\x06absent\"\x86\x01\n" +
 	"\x03Gap\x12\x13\n" +
 	"\x0fGAP_UNSPECIFIED\x10\x00\x12\x11\n" +
-	"\rGAP_CONDITION\x10\x01\x12\x0f\n" +
-	"\vGAP_EXPIRED\x10\x02\x12\x10\n" +
-	"\fGAP_RESOURCE\x10\x03\x12\f\n" +
-	"\bGAP_ROLE\x10\x04\x12\x0f\n" +
-	"\vGAP_SUBJECT\x10\x05\"\xca\x02\n" +
+	"\rGAP_CONDITION\x10\x01\x12\x15\n" +
+	"\x11GAP_QUALIFICATION\x10\x02\x12\x0f\n" +
+	"\vGAP_EXPIRED\x10\x03\x12\x10\n" +
+	"\fGAP_RESOURCE\x10\x04\x12\f\n" +
+	"\bGAP_ROLE\x10\x05\x12\x0f\n" +
+	"\vGAP_SUBJECT\x10\x06\"\xca\x02\n" +
 	"\x15SimulateChecksRequest\x12\x1f\n" +
 	"\x06parent\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06parent\x12I\n" +
 	"\aqueries\x18\x02 \x03(\v2#.guildhall.permission.v1.CheckQueryB\n" +
