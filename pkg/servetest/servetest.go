@@ -49,6 +49,9 @@ type Options struct {
 	Ring *seal.Ring
 	// May answers permission checks; nil allows all.
 	May func(r authz.Request) bool
+	// Standing returns why a caller may not act at all, as authz.Refusal does,
+	// or nil when it may. It is asked before May. Nil lets all act.
+	Standing func(c authn.Caller) error
 	// Sisters are the connections of Kit.Dial by service.
 	Sisters map[string]grpc.ClientConnInterface
 	Redis   redis.UniversalClient
@@ -149,7 +152,7 @@ func (s *Server) server(t testing.TB, name string, opts Options) *grpc.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := rpc.Config{Verifier: verifier, Checker: checker{opts.May}, Logger: slog.New(slog.DiscardHandler)}
+	cfg := rpc.Config{Verifier: verifier, Checker: checker{opts.May, opts.Standing}, Logger: slog.New(slog.DiscardHandler)}
 	if keeper, ok := s.Service.(serve.DenialKeeper); ok {
 		cfg.OnDenied = keeper.OnDenied
 	}
@@ -233,11 +236,19 @@ func (s *Server) dial(t testing.TB, extra ...grpc.DialOption) grpc.ClientConnInt
 	return conn
 }
 
-// checker answers from a function.
-type checker struct{ may func(authz.Request) bool }
+// checker answers from functions.
+type checker struct {
+	may      func(authz.Request) bool
+	standing func(authn.Caller) error
+}
 
 func (c checker) Check(_ context.Context, r authz.Request) error {
-	if c.may == nil || c.may(r) {
+	if c.standing != nil {
+		if err := c.standing(r.Caller); err != nil {
+			return err
+		}
+	}
+	if r.Permission == "" || c.may == nil || c.may(r) {
 		return nil
 	}
 	return authz.NewDenied(r.Permission, r.Resources[0])

@@ -32,6 +32,7 @@ import (
 	"guildhall.dev/services/permission/internal/revision"
 	"guildhall.dev/services/permission/internal/role"
 	"guildhall.dev/services/permission/internal/subject"
+	"guildhall.dev/services/permission/internal/sweep"
 
 	// The catalogue of permissions is made of the protos of all services.
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
@@ -72,6 +73,7 @@ type Service struct {
 	checker  *check.Checker
 	mirror   *mirror.Mirror
 	identity *feed.Consumer
+	sweeper  *sweep.Sweeper
 	api      api.Config
 }
 
@@ -113,7 +115,8 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error)
 	if s.checker, err = check.New(check.Config{Cache: s.cache, Rules: rules, Clock: kit.Clock, Meter: kit.Meter}); err != nil {
 		return nil, err
 	}
-	s.api = api.Config{Roles: roles, Grants: grants, Rules: rules, Loader: loader, Checker: s.checker, Journal: s.journal, Clock: kit.Clock}
+	s.api = api.Config{Roles: roles, Grants: grants, Subjects: subjects, Rules: rules, Loader: loader, Checker: s.checker, Journal: s.journal, Clock: kit.Clock}
+	s.sweeper = &sweep.Sweeper{Store: s.journal.Store, Subjects: subjects, Logger: kit.Logger, Clock: kit.Clock}
 	identity := kit.Dial("identity")
 	s.mirror = mirror.New(mirror.Config{
 		Store: s.journal.Store, Grants: grants, Subjects: subjects, Journal: s.journal.Changes,
@@ -162,6 +165,7 @@ func (s *Service) Run(ctx context.Context) error {
 	g.Go(func() error { return s.journal.Run(ctx) })
 	g.Go(func() error { return s.identity.Run(ctx) })
 	g.Go(func() error { return s.mirror.Run(ctx) })
+	g.Go(func() error { return s.sweeper.Run(ctx) })
 	g.Go(func() error { s.cache.Run(ctx); return nil })
 	return g.Wait()
 }

@@ -21,18 +21,21 @@ import (
 	"guildhall.dev/services/permission/internal/decide"
 	"guildhall.dev/services/permission/internal/grant"
 	"guildhall.dev/services/permission/internal/role"
+	"guildhall.dev/services/permission/internal/subject"
 )
 
 const organization = resource.Pattern("organizations/{organization}")
 
 // Config is what the handlers call. All fields are required.
 type Config struct {
-	Roles   *role.Roles
-	Grants  *grant.Grants
-	Rules   *decide.Rules
-	Loader  *decide.Loader
-	Checker *check.Checker
-	Journal *journal.Journal
+	Roles  *role.Roles
+	Grants *grant.Grants
+	// Subjects hear who may act.
+	Subjects *subject.Subjects
+	Rules    *decide.Rules
+	Loader   *decide.Loader
+	Checker  *check.Checker
+	Journal  *journal.Journal
 	// Clock decides what has expired, where no change says its time.
 	Clock func() time.Time
 }
@@ -42,6 +45,7 @@ func Register(r grpc.ServiceRegistrar, cfg Config) {
 	permissionv1.RegisterRoleServiceServer(r, &roles{cfg})
 	permissionv1.RegisterGrantServiceServer(r, &grants{cfg})
 	permissionv1.RegisterCheckServiceServer(r, &checks{cfg})
+	permissionv1.RegisterStandingServiceServer(r, &standings{cfg})
 	permissionv1.RegisterPermissionEventServiceServer(r, feed.NewServer(cfg.Journal.Feed))
 	permissionv1.RegisterPermissionAuditServiceServer(r, audit.NewServer(cfg.Journal.Audit))
 }

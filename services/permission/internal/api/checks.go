@@ -18,7 +18,11 @@ func (s *checks) Check(ctx context.Context, req *permissionv1.CheckRequest) (*pe
 	if _, err := organization.Parse("parent", req.GetParent()); err != nil {
 		return nil, err
 	}
-	answers, v, err := s.Checker.Answer(ctx, req.GetParent(), []decide.Question{question(req.GetQuery())})
+	q, err := question("query", req.GetQuery())
+	if err != nil {
+		return nil, err
+	}
+	answers, v, err := s.Checker.Answer(ctx, req.GetParent(), []decide.Question{q})
 	if err != nil {
 		return nil, err
 	}
@@ -32,7 +36,10 @@ func (s *checks) BatchCheck(ctx context.Context, req *permissionv1.BatchCheckReq
 	}
 	questions := make([]decide.Question, len(req.GetQueries()))
 	for i, q := range req.GetQueries() {
-		questions[i] = question(q)
+		var err error
+		if questions[i], err = question("queries", q); err != nil {
+			return nil, err
+		}
 	}
 	answers, v, err := s.Checker.Answer(ctx, req.GetParent(), questions)
 	if err != nil {
@@ -70,13 +77,17 @@ func (s *checks) CheckCover(ctx context.Context, req *permissionv1.CheckCoverReq
 	return &permissionv1.CheckCoverResponse{Covered: gap == decide.Gap{}, Permission: gap.Permission, Resource: gap.Resource}, nil
 }
 
-func question(q *permissionv1.CheckQuery) decide.Question {
+func question(field string, q *permissionv1.CheckQuery) (decide.Question, error) {
+	if (q.GetPermission() == "") != (q.GetResource() == "") {
+		return decide.Question{}, errs.InvalidField(field, "VALIDATION_FAILED",
+			"send both permission and resource, or neither to ask whether the subject may act at all")
+	}
 	return decide.Question{
 		Subject: q.GetSubject(), Permission: q.GetPermission(), Resource: q.GetResource(),
 		Session: q.GetSession(), Attributes: q.GetAttributes(),
-	}
+	}, nil
 }
 
 func result(a decide.Answer, v revision.Revision) *permissionv1.CheckResult {
-	return &permissionv1.CheckResult{Allowed: a.Allowed, Grant: a.Grant, Role: a.Role, Revision: v.Number}
+	return &permissionv1.CheckResult{Allowed: a.Allowed, Grant: a.Grant, Role: a.Role, Revision: v.Number, Denial: a.Denial}
 }

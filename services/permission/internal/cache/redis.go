@@ -167,8 +167,9 @@ func (s *second) write(ctx context.Context, batch []pending) {
 
 // seal encodes an entry for the name; nothing opens it under another.
 func (s *second) seal(name string, e *entry) ([]byte, error) {
+	facts := e.subject.Facts()
 	m := &storev1.CompiledSubject{
-		Revision: e.at.Proto(), Denied: e.subject.Facts().Denied, Teams: e.subject.Facts().Teams,
+		Revision: e.at.Proto(), Denied: facts.Denied, Teams: facts.Teams, Ended: facts.Ended, EndedThrough: facts.EndedThrough,
 	}
 	for _, h := range e.subject.Holds() {
 		m.Holds = append(m.Holds, &storev1.Hold{Resource: h.Resource, Role: h.Role, Grant: h.Grant, ExpireSeconds: h.Expires})
@@ -200,7 +201,9 @@ func (s *second) open(name string, sealed []byte) (*entry, error) {
 	for _, h := range m.GetHolds() {
 		holds = append(holds, decide.Hold{Resource: h.GetResource(), Role: h.GetRole(), Grant: h.GetGrant(), Expires: h.GetExpireSeconds()})
 	}
-	facts := subject.Facts{Denied: m.GetDenied(), Teams: m.GetTeams()}
+	facts := subject.Facts{
+		Denied: m.GetDenied(), Teams: m.GetTeams(), Ended: m.GetEnded(), EndedThrough: m.GetEndedThrough(),
+	}
 	return subjectEntry(revision.FromProto(m.GetRevision()), decide.Compile(name, facts, holds)), nil
 }
 

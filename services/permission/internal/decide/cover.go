@@ -101,7 +101,7 @@ func (d *Rules) gap(facts Facts, organization, actor string, h Hold, now time.Ti
 // organisation, by whatever grant, until the second given.
 func (d *Rules) administers(facts Facts, organization, account string, now time.Time, expires int64) (bool, error) {
 	own, err := facts.Subject(account)
-	if err != nil || own.denied {
+	if err != nil || own.facts.Denied {
 		return false, err
 	}
 	last := lastSecond(now, expires)

@@ -11,7 +11,9 @@
 //   - What no grant allows is denied.
 //   - A grant on a name covers all names below it.
 //   - Every account holds roles/self on its own name.
-//   - An account that is suspended or deleted may do nothing at all.
+//   - An account that is suspended or deleted may do nothing at all, and nobody
+//     may do anything in a session that has ended. A question without a
+//     permission and a resource asks for just that.
 //   - From the second of its expiry on, a grant allows nothing.
 //   - "-" as the last segment of the resource asks about the parent of the
 //     collection before it.
@@ -44,6 +46,8 @@ type Answer struct {
 	Grant string
 	// Role is the role that allowed it.
 	Role string
+	// Denial is why not, as far as it is known.
+	Denial permissionv1.Denial
 }
 
 // Facts are where an answer is taken from: one consistent state of an
@@ -74,19 +78,22 @@ func New(roles *role.Roles) *Rules {
 func (d *Rules) Answer(facts Facts, organization string, q Question, now time.Time) (Answer, error) {
 	permission, known := d.catalogue.Number(q.Permission)
 	kind, home, ok := authn.ParseName(q.Subject)
-	if !known || !ok || kind == authn.System || home != organization {
+	if !known && !q.standing() || !ok || kind == authn.System || home != organization {
 		return Answer{}, nil
 	}
 	ask := query{permission: permission, resource: subjectMatter(q.Resource), root: organization, seconds: now.Unix()}
 	if ask.resource == authz.Installation {
 		ask.root = authz.Installation
 	}
-	if !within(ask.resource, ask.root) {
+	if !within(ask.resource, ask.root) && !q.standing() {
 		return Answer{}, nil
 	}
 	own, err := facts.Subject(q.Subject)
-	if err != nil || own.denied {
+	if err != nil {
 		return Answer{}, err
+	}
+	if denial := own.standing(q.Session); denial != 0 || q.standing() {
+		return Answer{Allowed: denial == 0, Denial: denial}, nil
 	}
 	if d.self.Has(permission) && within(ask.resource, q.Subject) {
 		return Answer{Allowed: true, Role: role.Self}, nil
@@ -105,6 +112,10 @@ func (d *Rules) Answer(facts Facts, organization string, q Question, now time.Ti
 	}
 	return Answer{}, nil
 }
+
+// standing reports whether the question is only whether the subject may act at
+// all.
+func (q Question) standing() bool { return q.Permission == "" && q.Resource == "" }
 
 // query is a Question in the terms of the compiled form.
 type query struct {

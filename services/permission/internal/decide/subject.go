@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/subject"
 )
 
@@ -24,9 +25,8 @@ type Hold struct {
 // so a change of a role or of a team's grants is a change of one thing, however
 // many accounts it reaches.
 type Subject struct {
-	name   string
-	denied bool
-	teams  []string
+	name  string
+	facts subject.Facts
 	// through are the other names by which the account holds grants: its
 	// teams and its class.
 	through []string
@@ -43,7 +43,7 @@ const few = 8
 
 // Compile returns the subject of the name. It keeps holds and sorts it.
 func Compile(name string, facts subject.Facts, holds []Hold) *Subject {
-	s := &Subject{name: name, denied: facts.Denied, teams: facts.Teams, through: facts.Teams, holds: holds}
+	s := &Subject{name: name, facts: facts, through: facts.Teams, holds: holds}
 	if class := subject.Class(name); class != "" {
 		s.through = append(slices.Clone(facts.Teams), class)
 	}
@@ -70,10 +70,23 @@ func (s *Subject) Name() string { return s.name }
 
 // Facts and Holds return what the subject was compiled from; the slices are
 // shared.
-func (s *Subject) Facts() subject.Facts { return subject.Facts{Denied: s.denied, Teams: s.teams} }
+func (s *Subject) Facts() subject.Facts { return s.facts }
 
 // Holds returns the holds by resource, role and grant; see Facts.
 func (s *Subject) Holds() []Hold { return s.holds }
+
+// standing returns why the subject may do nothing in the session, and zero when
+// it may act.
+func (s *Subject) standing(session string) permissionv1.Denial {
+	switch {
+	case s.facts.Denied:
+		return permissionv1.Denial_DENIAL_SUBJECT_SUSPENDED
+	case s.facts.HasEnded(session):
+		return permissionv1.Denial_DENIAL_SESSION_ENDED
+	default:
+		return permissionv1.Denial_DENIAL_UNSPECIFIED
+	}
+}
 
 // on returns the holds on exactly the resource.
 func (s *Subject) on(resource string) []Hold {
@@ -103,8 +116,11 @@ func (s *Subject) Size() int {
 	for _, h := range s.holds {
 		size += len(h.Resource) + len(h.Role) + len(h.Grant)
 	}
-	for _, t := range s.teams {
+	for _, t := range s.facts.Teams {
 		size += 2*16 + len(t)
+	}
+	for _, id := range s.facts.Ended {
+		size += 16 + len(id)
 	}
 	return size
 }

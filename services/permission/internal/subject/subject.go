@@ -1,9 +1,11 @@
 // Package subject mirrors from identity what decides who a grant speaks of:
-// accounts that may do nothing, and which accounts are in which team.
+// accounts that may do nothing, sessions that have ended, and which accounts
+// are in which team.
 //
-// It holds no account that is active, so a million customers who are in no
-// team take no room. identity owns the facts and its feed brings them, late by
-// as long as the feed takes; how an account logs in and what it is called are
+// It holds no account that always was active, so a million customers who are in
+// no team take no room. identity owns the facts: who may not act it says
+// directly, before its own change returns; the rest its feed brings, late by
+// as long as the feed takes. How an account logs in and what it is called are
 // none of this service's business.
 package subject
 
@@ -80,6 +82,7 @@ func OrganizationOf(name string) string {
 type Subjects struct {
 	standings   *kv.Table[*storev1.Standing]
 	memberships *kv.Table[*storev1.Membership]
+	ended       *kv.Table[*storev1.EndedSessions]
 }
 
 const byTeam = "team"
@@ -99,12 +102,13 @@ func New() *Subjects {
 				Name: byTeam, Keys: func(m *storev1.Membership) []kv.Key { return []kv.Key{{kv.String(m.GetTeam())}} },
 			}},
 		}),
+		ended: endedTable(),
 	}
 }
 
 // Tables returns the raw tables of this package, for kv.Options.
 func (s *Subjects) Tables() []string {
-	return append(s.standings.Tables(), s.memberships.Tables()...)
+	return slices.Concat(s.standings.Tables(), s.memberships.Tables(), s.ended.Tables())
 }
 
 // Facts are what a check needs to know of an account.
@@ -113,6 +117,11 @@ type Facts struct {
 	Denied bool
 	// Teams are those it is in, by name.
 	Teams []string
+	// Ended are the ids of its sessions that have ended, in order.
+	Ended []string
+	// EndedThrough, when set, says that all its sessions up to this one, in the
+	// order of ids, have ended too.
+	EndedThrough string
 }
 
 // Facts returns the facts of an account; the zero Facts for one of which
@@ -123,6 +132,9 @@ func (s *Subjects) Facts(r kv.Reader, account string) (Facts, error) {
 		return Facts{}, err
 	}
 	facts := Facts{Denied: denied}
+	if err := s.readEnded(r, account, &facts); err != nil {
+		return Facts{}, err
+	}
 	for rec, err := range s.memberships.Scan(r, kv.Query{Prefix: kv.Key{kv.String(account)}}) {
 		if err != nil {
 			return Facts{}, err
@@ -130,12 +142,6 @@ func (s *Subjects) Facts(r kv.Reader, account string) (Facts, error) {
 		facts.Teams = append(facts.Teams, rec.Value.GetTeam())
 	}
 	return facts, nil
-}
-
-// Denied reports whether the account may do nothing.
-func (s *Subjects) Denied(r kv.Reader, account string) (bool, error) {
-	_, denied, err := s.standings.Find(r, kv.Key{kv.String(account)})
-	return denied, err
 }
 
 // AnyMember reports whether the team has a member that may do anything.
@@ -150,36 +156,6 @@ func (s *Subjects) AnyMember(r kv.Reader, team string) (bool, error) {
 		}
 	}
 	return false, nil
-}
-
-// mayAct are the states in which grants count. A pending account cannot log in
-// yet, but what it will hold may be asked. A state that this version does not
-// know denies.
-func mayAct(state string) bool {
-	return slices.Contains([]string{"ACTIVE", "PENDING"}, strings.TrimPrefix(state, "ACCOUNT_STATE_"))
-}
-
-// SetState takes over the state of an account, as identity spells it.
-func (s *Subjects) SetState(tx kv.Tx, at time.Time, account, state string) error {
-	key := kv.Key{kv.String(account)}
-	old, found, err := s.standings.Find(tx, key)
-	if err != nil {
-		return err
-	}
-	switch {
-	case mayAct(state) && !found:
-		return nil
-	case mayAct(state):
-		_, err = s.standings.Delete(tx, key, "")
-	case found && old.Value.GetState() == state:
-		return nil
-	default:
-		_, err = s.standings.Put(tx, &storev1.Standing{Account: account, State: state}, "")
-	}
-	if err != nil {
-		return err
-	}
-	return touch(tx, at, account)
 }
 
 // AddMember takes over that an account is in a team.
@@ -238,13 +214,14 @@ const touchedAtOnce = 500
 // name from then on is somebody else.
 func (s *Subjects) RemoveAccount(tx kv.Tx, at time.Time, account string) error {
 	facts, err := s.Facts(tx, account)
-	if err != nil || !facts.Denied && len(facts.Teams) == 0 {
+	if err != nil {
 		return err
 	}
-	if facts.Denied {
-		if _, err := s.standings.Delete(tx, kv.Key{kv.String(account)}, ""); err != nil {
-			return err
-		}
+	if err := s.forget(tx, account); err != nil {
+		return err
+	}
+	if !facts.Denied && len(facts.Teams) == 0 && !facts.anyEnded() {
+		return nil
 	}
 	for _, team := range facts.Teams {
 		if _, err := s.memberships.Delete(tx, keyOf(&storev1.Membership{Team: team, Account: account}), ""); err != nil {

@@ -262,7 +262,9 @@ type CheckQuery struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// An account.
 	Subject string `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"`
-	// "groupchat.messages.create".
+	// "groupchat.messages.create". Empty, with an empty resource, asks whether
+	// the subject may act at all: it is not suspended and its session has not
+	// ended.
 	Permission string `protobuf:"bytes,2,opt,name=permission,proto3" json:"permission,omitempty"`
 	// On what. "-" as its last segment asks about the collection's parent.
 	Resource string `protobuf:"bytes,3,opt,name=resource,proto3" json:"resource,omitempty"`
@@ -841,16 +843,15 @@ const file_guildhall_permission_v1_check_proto_rawDesc = "" +
 	"\x11at_least_as_fresh\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x90\x03H\x00R\x0eatLeastAsFresh\x12+\n" +
 	"\x10fully_consistent\x18\x02 \x01(\bH\x00R\x0ffullyConsistentB\r\n" +
-	"\vrequirement\"\xed\x01\n" +
+	"\vrequirement\"\xe9\x01\n" +
 	"\n" +
 	"CheckQuery\x12$\n" +
 	"\asubject\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x90\x03R\asubject\x12)\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x90\x03R\asubject\x12'\n" +
 	"\n" +
-	"permission\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\n" +
-	"permission\x12&\n" +
-	"\bresource\x18\x03 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x90\x03R\bresource\x12!\n" +
+	"permission\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\n" +
+	"permission\x12$\n" +
+	"\bresource\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x90\x03R\bresource\x12!\n" +
 	"\asession\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\asession\x12C\n" +
 	"\n" +
 	"attributes\x18\x05 \x01(\v2#.guildhall.permission.v1.AttributesR\n" +

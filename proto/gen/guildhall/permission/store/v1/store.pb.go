@@ -135,13 +135,16 @@ func (x *Change) GetTouched() []string {
 	return nil
 }
 
-// The state of an account that is not active. An active one has no record.
+// The state of an account that is not active, or was not once. One that always
+// was has no record.
 type Standing struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "organizations/acme/staff/s1".
 	Account string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
 	// As identity spells it: "SUSPENDED".
-	State         string `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
+	State string `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
+	// Version of identity's word; 0 for one from before there were versions.
+	Version       int64 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -188,6 +191,13 @@ func (x *Standing) GetState() string {
 		return x.State
 	}
 	return ""
+}
+
+func (x *Standing) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
 }
 
 // An account is in a team.
@@ -487,7 +497,11 @@ type CompiledSubject struct {
 	// Teams it is in.
 	Teams []string `protobuf:"bytes,3,rep,name=teams,proto3" json:"teams,omitempty"`
 	// What was granted to it.
-	Holds         []*Hold `protobuf:"bytes,4,rep,name=holds,proto3" json:"holds,omitempty"`
+	Holds []*Hold `protobuf:"bytes,4,rep,name=holds,proto3" json:"holds,omitempty"`
+	// Ids of its sessions that have ended.
+	Ended []string `protobuf:"bytes,5,rep,name=ended,proto3" json:"ended,omitempty"`
+	// Every session up to this one has ended too.
+	EndedThrough  string `protobuf:"bytes,6,opt,name=ended_through,json=endedThrough,proto3" json:"ended_through,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -548,6 +562,20 @@ func (x *CompiledSubject) GetHolds() []*Hold {
 		return x.Holds
 	}
 	return nil
+}
+
+func (x *CompiledSubject) GetEnded() []string {
+	if x != nil {
+		return x.Ended
+	}
+	return nil
+}
+
+func (x *CompiledSubject) GetEndedThrough() string {
+	if x != nil {
+		return x.EndedThrough
+	}
+	return ""
 }
 
 // One grant in a CompiledSubject.
@@ -633,10 +661,11 @@ const file_guildhall_permission_store_v1_store_proto_rawDesc = "" +
 	"\x04mark\x18\x02 \x01(\x06R\x04mark\"g\n" +
 	"\x06Change\x12C\n" +
 	"\brevision\x18\x01 \x01(\v2'.guildhall.permission.store.v1.RevisionR\brevision\x12\x18\n" +
-	"\atouched\x18\x02 \x03(\tR\atouched\":\n" +
+	"\atouched\x18\x02 \x03(\tR\atouched\"T\n" +
 	"\bStanding\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x14\n" +
-	"\x05state\x18\x02 \x01(\tR\x05state\":\n" +
+	"\x05state\x18\x02 \x01(\tR\x05state\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\x03R\aversion\":\n" +
 	"\n" +
 	"Membership\x12\x12\n" +
 	"\x04team\x18\x01 \x01(\tR\x04team\x12\x18\n" +
@@ -653,12 +682,14 @@ const file_guildhall_permission_store_v1_store_proto_rawDesc = "" +
 	"\forganization\x18\x01 \x01(\tR\forganization\"E\n" +
 	"\x06Resync\x12\x16\n" +
 	"\x06holder\x18\x01 \x01(\tR\x06holder\x12#\n" +
-	"\rexpire_millis\x18\x02 \x01(\x03R\fexpireMillis\"\xbf\x01\n" +
+	"\rexpire_millis\x18\x02 \x01(\x03R\fexpireMillis\"\xfa\x01\n" +
 	"\x0fCompiledSubject\x12C\n" +
 	"\brevision\x18\x01 \x01(\v2'.guildhall.permission.store.v1.RevisionR\brevision\x12\x16\n" +
 	"\x06denied\x18\x02 \x01(\bR\x06denied\x12\x14\n" +
 	"\x05teams\x18\x03 \x03(\tR\x05teams\x129\n" +
-	"\x05holds\x18\x04 \x03(\v2#.guildhall.permission.store.v1.HoldR\x05holds\"s\n" +
+	"\x05holds\x18\x04 \x03(\v2#.guildhall.permission.store.v1.HoldR\x05holds\x12\x14\n" +
+	"\x05ended\x18\x05 \x03(\tR\x05ended\x12#\n" +
+	"\rended_through\x18\x06 \x01(\tR\fendedThrough\"s\n" +
 	"\x04Hold\x12\x1a\n" +
 	"\bresource\x18\x01 \x01(\tR\bresource\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12\x14\n" +
