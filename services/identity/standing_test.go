@@ -264,8 +264,7 @@ func (p *process) await(condition func() bool) {
 }
 
 // TestToken_endsWithItsSession: an access token does not outlive the limits of
-// its session, and the answer to a login that is asked for again brings no
-// session back.
+// its session.
 func TestToken_endsWithItsSession(t *testing.T) {
 	cfg := config()
 	cfg.Sessions.Absolute = time.Minute

@@ -88,9 +88,9 @@ func (g *Gate) countLogin(ctx context.Context, outcome string) {
 // tokens returns the tokens of a session. A fault of the signer leaves the
 // client with a session it does not know of, which its limits end.
 //
-// The access token begins when the session says that it was seen last, not now:
-// the answer to a login may be asked for again (request_id) when the session
-// has long ended, and must not bring it back to life.
+// The access token lives for the time that the session's record says, which is
+// counted from its transaction and not from now: whoever ends the session goes
+// by the record.
 func (g *Gate) tokens(s *storev1.Session) (*identityv1.TokenSet, error) {
 	issued, expires := s.GetLastSeenTime().AsTime(), s.GetTokenExpireTime().AsTime()
 	name := session.AccountOf(s.GetName())
