@@ -65,6 +65,10 @@ e2e: ## Run the end-to-end tests only: one process, many processes, both stores
 	tools/deps.sh
 	go test -race -count=1 -run '$(RUN)' ./services/all/e2e/...
 
+.PHONY: bench-check
+bench-check: build ## Measure permission checks beside an empty call (ARGS="--store=postgres://… --redis=…")
+	$(BIN)/guildhall bench check $(ARGS)
+
 .PHONY: bench
 bench: ## Run the benchmarks (RUN=regexp, PKG=./pkg/kv/..., BENCHTIME=1s)
 	go test -run '^$$' -bench '$(RUN)' -benchtime $(BENCHTIME) -benchmem $(PKG)

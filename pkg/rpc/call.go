@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"crypto/rand"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -36,6 +37,10 @@ type call struct {
 	remote    netip.Addr
 	language  string
 }
+
+// fromSister reports whether one of the suite's own services calls. It has a
+// rule then.
+func (c *call) fromSister() bool { return c.rule != nil && c.caller.Kind() == authn.System }
 
 type callKey struct{}
 
@@ -131,11 +136,11 @@ func peerAddress(ctx context.Context) netip.Addr {
 	if !ok || p.Addr == nil {
 		return netip.Addr{}
 	}
-	a, err := netip.ParseAddrPort(p.Addr.String())
-	if err != nil {
+	tcp, ok := p.Addr.(*net.TCPAddr)
+	if !ok {
 		return netip.Addr{} // an in-memory connection has no address
 	}
-	return a.Addr().Unmap().WithZone("")
+	return tcp.AddrPort().Addr().Unmap().WithZone("")
 }
 
 // authenticate sets the caller, unless anybody may call, and identifies the

@@ -39,6 +39,7 @@ func (s *server) end(ctx context.Context, c *call, err error) error {
 		c.identify(ctx, false) // it failed before anybody was known
 	}
 	st := ToStatus(err, c.requestID)
+	s.durations.record(ctx, c, st.Code())
 	level := levelOf(c, st.Code())
 	if s.cfg.Logger.Enabled(ctx, level) {
 		s.cfg.Logger.LogAttrs(telemetry.WithRequestID(ctx, c.requestID), level, "call", attributes(c, st.Code(), err)...)
@@ -67,7 +68,8 @@ func attributes(c *call, code codes.Code, err error) []slog.Attr {
 }
 
 // levelOf is Error for what somebody has to repair, Warn for what passes, and
-// Info for callers' mistakes. Health checks would drown the rest.
+// Info for callers' mistakes. Health checks, and what sister services read
+// for every call of their own, would drown the rest.
 func levelOf(c *call, code codes.Code) slog.Level {
 	switch code {
 	case kindCodes[errs.Internal]:
@@ -75,7 +77,7 @@ func levelOf(c *call, code codes.Code) slog.Level {
 	case kindCodes[errs.Unavailable], kindCodes[errs.DeadlineExceeded]:
 		return slog.LevelWarn
 	}
-	if strings.HasPrefix(c.method, "/grpc.") {
+	if strings.HasPrefix(c.method, "/grpc.") || code == codes.OK && c.fromSister() && !c.rule.Mutates {
 		return slog.LevelDebug
 	}
 	return slog.LevelInfo

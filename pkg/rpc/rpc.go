@@ -19,6 +19,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"log/slog"
+	"runtime"
 	"time"
 
 	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
@@ -116,11 +117,11 @@ func ServerOptions(cfg Config) ([]grpc.ServerOption, error) {
 	}
 	cfg = s.cfg
 	opts := []grpc.ServerOption{
-		grpc.StatsHandler(otelgrpc.NewServerHandler(telemetryOptions(cfg.Meter, cfg.Tracer)...)),
 		grpc.UnaryInterceptor(s.unary),
 		grpc.StreamInterceptor(s.stream),
 		grpc.MaxRecvMsgSize(cfg.MaxMessage),
 		grpc.MaxHeaderListSize(maxHeaderBytes),
+		grpc.NumStreamWorkers(workers()),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: keepaliveMin, PermitWithoutStream: true}),
 		// Connections are renewed now and then, so that clients behind a name
 		// find replicas that were added since.
@@ -132,8 +133,17 @@ func ServerOptions(cfg Config) ([]grpc.ServerOption, error) {
 	if cfg.TLS != nil {
 		opts = append(opts, grpc.Creds(credentials.NewTLS(cfg.TLS)))
 	}
+	if traced(cfg.Tracer) {
+		opts = append(opts, grpc.StatsHandler(otelgrpc.NewServerHandler(telemetryOptions(nil, cfg.Tracer)...)))
+	}
 	return opts, nil
 }
+
+// workers is how many goroutines answer calls one after the other. A call on a
+// goroutine of its own grows its stack several times on the way through the
+// interceptors, which costs more than most calls. Calls beyond that many at a
+// time, and streams that stay open, get goroutines of their own all the same.
+func workers() uint32 { return uint32(64 * runtime.GOMAXPROCS(0)) }
 
 // The client pings less often than the server allows: a server ends the
 // connection of a client that pings more.

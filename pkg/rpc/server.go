@@ -19,7 +19,10 @@ type server struct {
 	rules     *authz.Rules
 	guard     authz.Guard
 	validator *Validator
-	streams   quota
+	durations *durations
+	// passes says that traces only pass through: nobody else reads them.
+	passes  bool
+	streams quota
 }
 
 func newServer(cfg Config) (*server, error) {
@@ -30,8 +33,12 @@ func newServer(cfg Config) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
+	durations, err := newDurations(cfg.Meter)
+	if err != nil {
+		return nil, err
+	}
 	return &server{
-		cfg: cfg, validator: validator,
+		cfg: cfg, validator: validator, durations: durations, passes: !traced(cfg.Tracer),
 		rules:   authz.LoadRules(cfg.files),
 		guard:   authz.Guard{Checker: cfg.Checker, OnDenied: cfg.OnDenied},
 		streams: quota{most: cfg.MaxStreams, open: make(map[string]int)},
@@ -98,6 +105,9 @@ func (s *server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 // begin starts a call's record. The rule may be nil; admit refuses it then.
 func (s *server) begin(ctx context.Context, method string) (context.Context, *call) {
 	c := &call{method: method, rule: s.rules.Lookup(method), start: time.Now()}
+	if s.passes {
+		ctx = passTrace(ctx)
+	}
 	return context.WithValue(ctx, callKey{}, c), c
 }
 

@@ -1,10 +1,12 @@
 // Command guildhall is the suite in one program: `guildhall serve` runs all of
-// it in one process, `guildhall serve -target=permission,gateway` some of it.
+// it in one process, `guildhall serve -target=permission,gateway` some of it,
+// and `guildhall bench` measures it.
 package main
 
 import (
 	"guildhall.dev/pkg/serve"
 	"guildhall.dev/services/all"
+	"guildhall.dev/services/all/bench"
 )
 
-func main() { serve.Main("guildhall", all.Builders()...) }
+func main() { serve.Main("guildhall", append(all.Builders(), bench.Builder())...) }
