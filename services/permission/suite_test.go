@@ -243,9 +243,9 @@ func (r *replica) client(cfg rpc.DialConfig, more ...grpc.DialOption) *client {
 	r.in.t.Cleanup(func() { conn.Close() })
 	return &client{
 		RoleServiceClient: permissionv1.NewRoleServiceClient(conn), GrantServiceClient: permissionv1.NewGrantServiceClient(conn),
-		CheckServiceClient: permissionv1.NewCheckServiceClient(conn), StandingServiceClient: permissionv1.NewStandingServiceClient(conn),
-		events: permissionv1.NewPermissionEventServiceClient(conn),
-		audit:  permissionv1.NewPermissionAuditServiceClient(conn),
+		CheckServiceClient: permissionv1.NewCheckServiceClient(conn), events: permissionv1.NewPermissionEventServiceClient(conn),
+		audit: permissionv1.NewPermissionAuditServiceClient(conn), ResourceTypeServiceClient: permissionv1.NewResourceTypeServiceClient(conn),
+		StandingServiceClient: permissionv1.NewStandingServiceClient(conn),
 	}
 }
 
@@ -255,6 +255,7 @@ type client struct {
 	permissionv1.GrantServiceClient
 	permissionv1.CheckServiceClient
 	permissionv1.StandingServiceClient
+	permissionv1.ResourceTypeServiceClient
 	events permissionv1.PermissionEventServiceClient
 	audit  permissionv1.PermissionAuditServiceClient
 }

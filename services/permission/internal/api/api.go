@@ -43,6 +43,7 @@ type Config struct {
 // Register registers all services of the package.
 func Register(r grpc.ServiceRegistrar, cfg Config) {
 	permissionv1.RegisterRoleServiceServer(r, &roles{cfg})
+	permissionv1.RegisterResourceTypeServiceServer(r, &resourceTypes{cfg})
 	permissionv1.RegisterGrantServiceServer(r, &grants{cfg})
 	permissionv1.RegisterCheckServiceServer(r, &checks{cfg})
 	permissionv1.RegisterStandingServiceServer(r, &standings{cfg})

@@ -19,10 +19,14 @@ const reasonExceeds = "GRANT_EXCEEDS_CALLER"
 // what is taken from him at the same moment. The suite's own services give on
 // behalf of nobody.
 func (cfg Config) mayGive(tx *change.Tx, by authn.Caller, resource string, permissions []string, expires int64) error {
+	return cfg.mayGiveBy(cfg.Loader.Snapshot(tx), tx, by, resource, permissions, expires)
+}
+
+// mayGiveBy is mayGive by facts that are not quite those of the transaction.
+func (cfg Config) mayGiveBy(facts decide.Facts, tx *change.Tx, by authn.Caller, resource string, permissions []string, expires int64) error {
 	if by.Kind() == authn.System {
 		return nil
 	}
-	facts := cfg.Loader.Snapshot(tx)
 	home := by.Organization()
 	for _, p := range permissions {
 		q := decide.Question{Subject: by.Name, Permission: p, Resource: resource}

@@ -49,9 +49,13 @@ func (s *grants) CreateGrant(ctx context.Context, req *permissionv1.CreateGrantR
 		if err != nil {
 			return nil, err
 		}
+		needed, err := s.Roles.Expand(tx, req.GetParent(), given)
+		if err != nil {
+			return nil, err
+		}
 		// To give away power over "installation" takes more than to be in
 		// charge of grants of one's organisation.
-		needed := append(given.GetPermissions(), createGrants)
+		needed = append(needed, createGrants)
 		if err := s.mayGive(tx, by, g.GetResource(), needed, g.GetExpireTime().GetSeconds()); err != nil {
 			return nil, err
 		}

@@ -28,7 +28,7 @@ func subjectEntry(at revision.Revision, s *decide.Subject) *entry {
 }
 
 func roleEntry(name string, at revision.Revision, set role.Set) *entry {
-	return &entry{at: at, role: set, weight: uint32(perEntry + len(name) + 8*len(set))}
+	return &entry{at: at, role: set, weight: uint32(perEntry + len(name) + set.Size())}
 }
 
 // facts are decide.Facts from memory, at one state.
@@ -65,7 +65,7 @@ func (f *facts) Role(name string) (role.Set, error) {
 	}
 	e, err := f.entry(name, (*Cache).loadRole)
 	if err != nil {
-		return nil, err
+		return role.Set{}, err
 	}
 	return e.role, nil
 }

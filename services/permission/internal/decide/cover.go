@@ -81,17 +81,18 @@ func (d *Rules) gap(facts Facts, organization, actor string, h Hold, now time.Ti
 	if err != nil {
 		return Gap{}, err
 	}
-	for number, p := range d.catalogue.Permissions() {
-		if !set.Has(number) {
-			continue
-		}
-		q := Question{Subject: actor, Permission: p.Name, Resource: h.Resource}
+	names, err := d.names(facts, organization, set)
+	if err != nil {
+		return Gap{}, err
+	}
+	for _, permission := range names {
+		q := Question{Subject: actor, Permission: permission, Resource: h.Resource}
 		a, err := d.Lasting(facts, organization, q, now, h.Expires)
 		if err != nil {
 			return Gap{}, err
 		}
 		if !a.Allowed {
-			return Gap{Permission: p.Name, Resource: h.Resource}, nil
+			return Gap{Permission: permission, Resource: h.Resource}, nil
 		}
 	}
 	return Gap{}, nil

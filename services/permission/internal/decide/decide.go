@@ -76,7 +76,7 @@ func New(roles *role.Roles) *Rules {
 // unknown permission or a malformed name is answered no. The error is that of
 // the facts.
 func (d *Rules) Answer(facts Facts, organization string, q Question, now time.Time) (Answer, error) {
-	permission, known := d.catalogue.Number(q.Permission)
+	permission, known := d.catalogue.Lookup(q.Permission)
 	kind, home, ok := authn.ParseName(q.Subject)
 	if !known && !q.standing() || !ok || kind == authn.System || home != organization {
 		return Answer{}, nil
@@ -87,6 +87,9 @@ func (d *Rules) Answer(facts Facts, organization string, q Question, now time.Ti
 	}
 	if !within(ask.resource, ask.root) && !q.standing() {
 		return Answer{}, nil
+	}
+	if declared, err := declares(facts, organization, permission); err != nil || !declared {
+		return Answer{}, err
 	}
 	own, err := facts.Subject(q.Subject)
 	if err != nil {
@@ -119,7 +122,7 @@ func (q Question) standing() bool { return q.Permission == "" && q.Resource == "
 
 // query is a Question in the terms of the compiled form.
 type query struct {
-	permission int
+	permission role.Permission
 	resource   string
 	root       string // the uppermost name that covers the resource
 	seconds    int64

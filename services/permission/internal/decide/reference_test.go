@@ -62,7 +62,7 @@ func (m *model) allowed(roles *role.Roles, q decide.Question, now time.Time) boo
 func covers(upper, name string) bool { return name == upper || strings.HasPrefix(name, upper+"/") }
 
 func (m *model) contains(roles *role.Roles, name, permission string) bool {
-	number, known := roles.Catalogue().Number(permission)
+	p, known := roles.Catalogue().Lookup(permission)
 	if !known {
 		return false
 	}
@@ -70,7 +70,7 @@ func (m *model) contains(roles *role.Roles, name, permission string) bool {
 		return slices.Contains(m.roles[name], permission)
 	}
 	set, _ := roles.BuiltIn(name)
-	return set.Has(number)
+	return set.Has(p)
 }
 
 // facts compiles the model.

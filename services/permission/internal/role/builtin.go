@@ -30,6 +30,9 @@ const builtInPrefix = "roles/"
 type builtIn struct {
 	name, title, purpose string
 	allow, except        []string
+	// custom says that it also has all that an organisation's resource types
+	// declare.
+	custom bool
 	// manager is the service that gives the role to members of its resources.
 	manager string
 }
@@ -81,9 +84,9 @@ func builtIns() []builtIn {
 		allow:   []string{"identity.organizations.create", "identity.organizations.list", "permission.grants.create"},
 	}, {
 		name: Admin, title: "Organisation administrator",
-		purpose: "Does everything within an organisation.",
-		allow:   []string{"identity.*", "permission.*", "groupchat.*", "feedback.*"},
-		except:  []string{"identity.organizations.create", "identity.organizations.list"},
+		purpose: "Does everything within an organisation, also with resources of its own types.", custom: true,
+		allow:  []string{"identity.*", "permission.*", "groupchat.*", "feedback.*"},
+		except: []string{"identity.organizations.create", "identity.organizations.list"},
 	}, {
 		name: Self, title: "Self",
 		purpose: "What every account may do with what is its own. Held by all and never granted.",
