@@ -43,7 +43,9 @@ func registerPermission(ctx context.Context, mux *runtime.ServeMux, conn grpc.Cl
 	return errors.Join(
 		permissionv1.RegisterRoleServiceHandlerClient(ctx, mux, permissionv1.NewRoleServiceClient(conn)),
 		permissionv1.RegisterGrantServiceHandlerClient(ctx, mux, permissionv1.NewGrantServiceClient(conn)),
+		permissionv1.RegisterGrantUsageServiceHandlerClient(ctx, mux, permissionv1.NewGrantUsageServiceClient(conn)),
 		permissionv1.RegisterCheckServiceHandlerClient(ctx, mux, permissionv1.NewCheckServiceClient(conn)),
+		permissionv1.RegisterDecisionServiceHandlerClient(ctx, mux, permissionv1.NewDecisionServiceClient(conn)),
 		permissionv1.RegisterPermissionEventServiceHandlerClient(ctx, mux, permissionv1.NewPermissionEventServiceClient(conn)),
 		permissionv1.RegisterPermissionAuditServiceHandlerClient(ctx, mux, permissionv1.NewPermissionAuditServiceClient(conn)),
 	)

@@ -55,6 +55,11 @@ type installation struct {
 	cluster  *authn.ClusterKey
 	signer   *authn.Signer
 	identity *identity
+	config   permission.Config // of the replicas that start from now on
+
+	// decorate stands before the store of the replica that starts next; nil is
+	// none.
+	decorate func(kv.Store) kv.Store
 
 	mu  sync.Mutex
 	now time.Time // zero is the real time
@@ -112,7 +117,7 @@ func (in *installation) start() *replica {
 	r := &replica{in: in, lis: bufconn.Listen(1 << 20), metrics: sdkmetric.NewManualReader()}
 	meters := sdkmetric.NewMeterProvider(sdkmetric.WithReader(r.metrics))
 	ctx, cancel := context.WithCancel(context.Background())
-	built, err := permission.New(ctx, permission.Config{}, r.kit(meters.Meter("test")))
+	built, err := permission.New(ctx, in.config, r.kit(meters.Meter("test")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,6 +182,9 @@ func (r *replica) kit(meter metric.Meter) *serve.Kit {
 			return nil, err
 		}
 		r.store = in.ring.Wrap(raw)
+		if in.decorate != nil {
+			return in.decorate(r.store), nil
+		}
 		return r.store, nil
 	}
 	return kit

@@ -6,8 +6,11 @@ import "maps"
 // A test holds them against the reasons that the protos' comments promise.
 var chineseReasons = merge(
 	chineseGeneral,
+	chineseGrants,
 	chineseRoles,
 	chineseStanding,
+	chineseBulk,
+	chineseLeases,
 )
 
 // merge returns the texts of all parts. A reason is in one of them.

@@ -19,9 +19,11 @@ import (
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/check"
 	"guildhall.dev/services/permission/internal/decide"
+	"guildhall.dev/services/permission/internal/decision"
 	"guildhall.dev/services/permission/internal/grant"
 	"guildhall.dev/services/permission/internal/role"
 	"guildhall.dev/services/permission/internal/subject"
+	"guildhall.dev/services/permission/internal/usage"
 )
 
 const organization = resource.Pattern("organizations/{organization}")
@@ -36,6 +38,9 @@ type Config struct {
 	Loader   *decide.Loader
 	Checker  *check.Checker
 	Journal  *journal.Journal
+	// Usage and Decisions are what is kept of answers.
+	Usage     *usage.Recorder
+	Decisions *decision.Log
 	// Clock decides what has expired, where no change says its time.
 	Clock func() time.Time
 }
@@ -45,8 +50,10 @@ func Register(r grpc.ServiceRegistrar, cfg Config) {
 	permissionv1.RegisterRoleServiceServer(r, &roles{cfg})
 	permissionv1.RegisterResourceTypeServiceServer(r, &resourceTypes{cfg})
 	permissionv1.RegisterGrantServiceServer(r, &grants{cfg})
+	permissionv1.RegisterGrantUsageServiceServer(r, &grantUsage{cfg})
 	permissionv1.RegisterCheckServiceServer(r, &checks{cfg})
 	permissionv1.RegisterStandingServiceServer(r, &standings{cfg})
+	permissionv1.RegisterDecisionServiceServer(r, &decisions{cfg})
 	permissionv1.RegisterPermissionEventServiceServer(r, feed.NewServer(cfg.Journal.Feed))
 	permissionv1.RegisterPermissionAuditServiceServer(r, audit.NewServer(cfg.Journal.Audit))
 }

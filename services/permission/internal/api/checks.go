@@ -62,8 +62,8 @@ func (s *checks) CheckCover(ctx context.Context, req *permissionv1.CheckCoverReq
 	if a := req.GetActor(); !subject.IsAccount(a) || subject.OrganizationOf(a) != home {
 		return nil, errs.InvalidField("actor", "SUBJECT_INVALID", "name an account of the organisation")
 	}
-	if t := req.GetSubject(); !subject.IsAccount(t) && !subject.IsTeam(t) || subject.OrganizationOf(t) != home {
-		return nil, errs.InvalidField("subject", "SUBJECT_INVALID", "name an account or a team of the organisation")
+	if t := req.GetSubject(); !subject.IsAccount(t) && !subject.IsTeam(t) && !subject.IsSegment(t) || subject.OrganizationOf(t) != home {
+		return nil, errs.InvalidField("subject", "SUBJECT_INVALID", "name an account, a team or a segment of the organisation")
 	}
 	now := s.Clock()
 	var gap decide.Gap

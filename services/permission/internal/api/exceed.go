@@ -9,8 +9,12 @@ import (
 	"guildhall.dev/services/permission/internal/decide"
 )
 
-// reasonExceeds is the reason of a refusal to give what the caller lacks.
-const reasonExceeds = "GRANT_EXCEEDS_CALLER"
+const (
+	// reasonExceeds is the reason of a refusal to give what the caller lacks.
+	reasonExceeds = "GRANT_EXCEEDS_CALLER"
+	// reasonTarget is that of a refusal to take from somebody who has more.
+	reasonTarget = "TARGET_EXCEEDS_CALLER"
+)
 
 // mayGive returns Denied (GRANT_EXCEEDS_CALLER) unless the caller holds each
 // of the permissions on the resource, now and until the Unix second at which
@@ -44,7 +48,7 @@ func (cfg Config) mayGiveBy(facts decide.Facts, tx *change.Tx, by authn.Caller, 
 
 // keepRefusal writes an attempt to give too much into the audit log.
 func (cfg Config) keepRefusal(ctx context.Context, name string, err error) {
-	if errs.ReasonOf(err) == reasonExceeds {
-		cfg.Journal.Audit.Denied(ctx, name, reasonExceeds)
+	if reason := errs.ReasonOf(err); reason == reasonExceeds || reason == reasonTarget {
+		cfg.Journal.Audit.Denied(ctx, name, reason)
 	}
 }

@@ -49,7 +49,7 @@ func builtIns() []builtIn {
 	return []builtIn{{
 		name: "roles/auditor", title: "Auditor",
 		purpose: "Reads and verifies audit logs, and sees who holds which role.",
-		allow:   []string{"*.auditEntries.*", "permission.grants.get", "permission.grants.list", "permission.roles.get", "permission.roles.list"},
+		allow:   []string{"*.auditEntries.*", "permission.grants.get", "permission.grants.list", "permission.decisions.list", "permission.roles.get", "permission.roles.list"},
 	}, {
 		name: Customer, title: "Customer",
 		purpose: "What every customer may do: answer surveys.",
@@ -106,7 +106,7 @@ func builtIns() []builtIn {
 		name: "roles/viewer", title: "Viewer",
 		purpose: "Sees everything but messages.",
 		allow:   []string{"*.*.get", "*.*.list"},
-		except:  []string{"groupchat.messages.*", "identity.organizations.list"},
+		except:  []string{"groupchat.messages.*", "identity.organizations.list", "permission.decisions.list"},
 	}}
 }
 

@@ -136,6 +136,54 @@ func (x *AccountStateChanged) GetVersion() int64 {
 	return 0
 }
 
+// With "guildhall.identity.team.created.v1" and
+// "guildhall.identity.team.updated.v1".
+type TeamChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The team that it is below now: "organizations/acme/teams/sales". Empty for
+	// one at the top.
+	Parent        string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TeamChanged) Reset() {
+	*x = TeamChanged{}
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TeamChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TeamChanged) ProtoMessage() {}
+
+func (x *TeamChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TeamChanged.ProtoReflect.Descriptor instead.
+func (*TeamChanged) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *TeamChanged) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
 // With "guildhall.identity.team_member.created.v1" and
 // "guildhall.identity.team_member.deleted.v1".
 type TeamMemberChanged struct {
@@ -150,7 +198,7 @@ type TeamMemberChanged struct {
 
 func (x *TeamMemberChanged) Reset() {
 	*x = TeamMemberChanged{}
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[2]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -162,7 +210,7 @@ func (x *TeamMemberChanged) String() string {
 func (*TeamMemberChanged) ProtoMessage() {}
 
 func (x *TeamMemberChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[2]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -175,7 +223,7 @@ func (x *TeamMemberChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TeamMemberChanged.ProtoReflect.Descriptor instead.
 func (*TeamMemberChanged) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{2}
+	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *TeamMemberChanged) GetTeam() string {
@@ -186,6 +234,64 @@ func (x *TeamMemberChanged) GetTeam() string {
 }
 
 func (x *TeamMemberChanged) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+// With "guildhall.identity.segment_member.created.v1" and
+// "guildhall.identity.segment_member.deleted.v1".
+// "guildhall.identity.segment.deleted.v1" ends all memberships of a segment and
+// carries nothing.
+type SegmentMemberChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "organizations/acme/segments/gold".
+	Segment string `protobuf:"bytes,1,opt,name=segment,proto3" json:"segment,omitempty"`
+	// "organizations/acme/customers/c1".
+	Account       string `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SegmentMemberChanged) Reset() {
+	*x = SegmentMemberChanged{}
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SegmentMemberChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SegmentMemberChanged) ProtoMessage() {}
+
+func (x *SegmentMemberChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SegmentMemberChanged.ProtoReflect.Descriptor instead.
+func (*SegmentMemberChanged) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *SegmentMemberChanged) GetSegment() string {
+	if x != nil {
+		return x.Segment
+	}
+	return ""
+}
+
+func (x *SegmentMemberChanged) GetAccount() string {
 	if x != nil {
 		return x.Account
 	}
@@ -203,7 +309,7 @@ type SessionEnded struct {
 
 func (x *SessionEnded) Reset() {
 	*x = SessionEnded{}
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[3]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -215,7 +321,7 @@ func (x *SessionEnded) String() string {
 func (*SessionEnded) ProtoMessage() {}
 
 func (x *SessionEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[3]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -228,7 +334,7 @@ func (x *SessionEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionEnded.ProtoReflect.Descriptor instead.
 func (*SessionEnded) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{3}
+	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *SessionEnded) GetAccount() string {
@@ -248,9 +354,14 @@ const file_guildhall_identity_v1_events_proto_rawDesc = "" +
 	"\boperator\x18\x02 \x01(\bR\boperator\"E\n" +
 	"\x13AccountStateChanged\x12\x14\n" +
 	"\x05state\x18\x01 \x01(\tR\x05state\x12\x18\n" +
-	"\aversion\x18\x02 \x01(\x03R\aversion\"A\n" +
+	"\aversion\x18\x02 \x01(\x03R\aversion\"%\n" +
+	"\vTeamChanged\x12\x16\n" +
+	"\x06parent\x18\x01 \x01(\tR\x06parent\"A\n" +
 	"\x11TeamMemberChanged\x12\x12\n" +
 	"\x04team\x18\x01 \x01(\tR\x04team\x12\x18\n" +
+	"\aaccount\x18\x02 \x01(\tR\aaccount\"J\n" +
+	"\x14SegmentMemberChanged\x12\x18\n" +
+	"\asegment\x18\x01 \x01(\tR\asegment\x12\x18\n" +
 	"\aaccount\x18\x02 \x01(\tR\aaccount\"(\n" +
 	"\fSessionEnded\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccountB:Z8guildhall.dev/proto/gen/guildhall/identity/v1;identityv1b\x06proto3"
@@ -267,12 +378,14 @@ func file_guildhall_identity_v1_events_proto_rawDescGZIP() []byte {
 	return file_guildhall_identity_v1_events_proto_rawDescData
 }
 
-var file_guildhall_identity_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_guildhall_identity_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_guildhall_identity_v1_events_proto_goTypes = []any{
-	(*OrganizationCreated)(nil), // 0: guildhall.identity.v1.OrganizationCreated
-	(*AccountStateChanged)(nil), // 1: guildhall.identity.v1.AccountStateChanged
-	(*TeamMemberChanged)(nil),   // 2: guildhall.identity.v1.TeamMemberChanged
-	(*SessionEnded)(nil),        // 3: guildhall.identity.v1.SessionEnded
+	(*OrganizationCreated)(nil),  // 0: guildhall.identity.v1.OrganizationCreated
+	(*AccountStateChanged)(nil),  // 1: guildhall.identity.v1.AccountStateChanged
+	(*TeamChanged)(nil),          // 2: guildhall.identity.v1.TeamChanged
+	(*TeamMemberChanged)(nil),    // 3: guildhall.identity.v1.TeamMemberChanged
+	(*SegmentMemberChanged)(nil), // 4: guildhall.identity.v1.SegmentMemberChanged
+	(*SessionEnded)(nil),         // 5: guildhall.identity.v1.SessionEnded
 }
 var file_guildhall_identity_v1_events_proto_depIdxs = []int32{
 	0, // [0:0] is the sub-list for method output_type
@@ -293,7 +406,7 @@ func file_guildhall_identity_v1_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_identity_v1_events_proto_rawDesc), len(file_guildhall_identity_v1_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
