@@ -149,7 +149,7 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error)
 		return nil, err
 	}
 	s.api = api.Config{
-		Roles: roles, Grants: grants, Subjects: subjects, Rules: rules, Loader: loader, Checker: s.checker, Journal: s.journal,
+		Roles: roles, Grants: grants, Subjects: subjects, Rules: rules, Loader: loader, Checker: s.checker, Cache: s.cache, Journal: s.journal,
 		Usage: s.usage, Decisions: s.decisions, Clock: kit.Clock,
 	}
 	s.sweeper = &sweep.Sweeper{Store: s.journal.Store, Subjects: subjects, Logger: kit.Logger, Clock: kit.Clock}

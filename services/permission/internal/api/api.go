@@ -17,6 +17,7 @@ import (
 	"guildhall.dev/pkg/page"
 	"guildhall.dev/pkg/resource"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
+	"guildhall.dev/services/permission/internal/cache"
 	"guildhall.dev/services/permission/internal/check"
 	"guildhall.dev/services/permission/internal/decide"
 	"guildhall.dev/services/permission/internal/decision"
@@ -37,7 +38,9 @@ type Config struct {
 	Rules    *decide.Rules
 	Loader   *decide.Loader
 	Checker  *check.Checker
-	Journal  *journal.Journal
+	// Cache tells watchers when something changes.
+	Cache   *cache.Cache
+	Journal *journal.Journal
 	// Usage and Decisions are what is kept of answers.
 	Usage     *usage.Recorder
 	Decisions *decision.Log

@@ -834,7 +834,7 @@ var File_guildhall_permission_v1_check_proto protoreflect.FileDescriptor
 
 const file_guildhall_permission_v1_check_proto_rawDesc = "" +
 	"\n" +
-	"#guildhall/permission/v1/check.proto\x12\x17guildhall.permission.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\"guildhall/options/v1/options.proto\"\xba\x01\n" +
+	"#guildhall/permission/v1/check.proto\x12\x17guildhall.permission.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\"guildhall/options/v1/options.proto\x1a#guildhall/permission/v1/watch.proto\"\xba\x01\n" +
 	"\fCheckRequest\x12\x1f\n" +
 	"\x06parent\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06parent\x12A\n" +
 	"\x05query\x18\x02 \x01(\v2#.guildhall.permission.v1.CheckQueryB\x06\xbaH\x03\xc8\x01\x01R\x05query\x12F\n" +
@@ -902,7 +902,7 @@ const file_guildhall_permission_v1_check_proto_rawDesc = "" +
 	"\x14DENIAL_SESSION_ENDED\x10\x05\x12\x1a\n" +
 	"\x16DENIAL_SUBJECT_UNKNOWN\x10\x06\x12\x1d\n" +
 	"\x19DENIAL_PERMISSION_UNKNOWN\x10\a\x12\x1b\n" +
-	"\x17DENIAL_RESOURCE_FOREIGN\x10\b2\xfb\x04\n" +
+	"\x17DENIAL_RESOURCE_FOREIGN\x10\b2\xa0\x06\n" +
 	"\fCheckService\x12\xed\x01\n" +
 	"\x05Check\x12%.guildhall.permission.v1.CheckRequest\x1a&.guildhall.permission.v1.CheckResponse\"\x94\x01\xea\xe0\x18X*\x06parent2\bidentity2\n" +
 	"permission2\tgroupchat2\bfeedback2\agateway\n" +
@@ -910,7 +910,9 @@ const file_guildhall_permission_v1_check_proto_rawDesc = "" +
 	"\n" +
 	"BatchCheck\x12*.guildhall.permission.v1.BatchCheckRequest\x1a+.guildhall.permission.v1.BatchCheckResponse\"\x99\x01\xea\xe0\x18X*\x06parent2\bidentity2\n" +
 	"permission2\tgroupchat2\bfeedback2\agateway\n" +
-	"\x1apermission.checks.evaluate\x82\xd3\xe4\x93\x027:\x01*\"2/permission/v1/{parent=organizations/*}:batchCheck\x12w\n" +
+	"\x1apermission.checks.evaluate\x82\xd3\xe4\x93\x027:\x01*\"2/permission/v1/{parent=organizations/*}:batchCheck\x12\xa2\x01\n" +
+	"\fWatchChanges\x12,.guildhall.permission.v1.WatchChangesRequest\x1a-.guildhall.permission.v1.WatchChangesResponse\"1\xea\xe0\x18-2\bidentity2\n" +
+	"permission2\tgroupchat2\bfeedback \x01(\x010\x01\x12w\n" +
 	"\n" +
 	"CheckCover\x12*.guildhall.permission.v1.CheckCoverRequest\x1a+.guildhall.permission.v1.CheckCoverResponse\"\x10\xea\xe0\x18\f2\bidentity \x01B>Z<guildhall.dev/proto/gen/guildhall/permission/v1;permissionv1b\x06proto3"
 
@@ -929,18 +931,20 @@ func file_guildhall_permission_v1_check_proto_rawDescGZIP() []byte {
 var file_guildhall_permission_v1_check_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
 var file_guildhall_permission_v1_check_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_guildhall_permission_v1_check_proto_goTypes = []any{
-	(Denial)(0),                // 0: guildhall.permission.v1.Denial
-	(*CheckRequest)(nil),       // 1: guildhall.permission.v1.CheckRequest
-	(*Consistency)(nil),        // 2: guildhall.permission.v1.Consistency
-	(*CheckQuery)(nil),         // 3: guildhall.permission.v1.CheckQuery
-	(*Attributes)(nil),         // 4: guildhall.permission.v1.Attributes
-	(*CheckResponse)(nil),      // 5: guildhall.permission.v1.CheckResponse
-	(*CheckResult)(nil),        // 6: guildhall.permission.v1.CheckResult
-	(*BatchCheckRequest)(nil),  // 7: guildhall.permission.v1.BatchCheckRequest
-	(*BatchCheckResponse)(nil), // 8: guildhall.permission.v1.BatchCheckResponse
-	(*CheckCoverRequest)(nil),  // 9: guildhall.permission.v1.CheckCoverRequest
-	(*CheckCoverResponse)(nil), // 10: guildhall.permission.v1.CheckCoverResponse
-	(*structpb.Struct)(nil),    // 11: google.protobuf.Struct
+	(Denial)(0),                  // 0: guildhall.permission.v1.Denial
+	(*CheckRequest)(nil),         // 1: guildhall.permission.v1.CheckRequest
+	(*Consistency)(nil),          // 2: guildhall.permission.v1.Consistency
+	(*CheckQuery)(nil),           // 3: guildhall.permission.v1.CheckQuery
+	(*Attributes)(nil),           // 4: guildhall.permission.v1.Attributes
+	(*CheckResponse)(nil),        // 5: guildhall.permission.v1.CheckResponse
+	(*CheckResult)(nil),          // 6: guildhall.permission.v1.CheckResult
+	(*BatchCheckRequest)(nil),    // 7: guildhall.permission.v1.BatchCheckRequest
+	(*BatchCheckResponse)(nil),   // 8: guildhall.permission.v1.BatchCheckResponse
+	(*CheckCoverRequest)(nil),    // 9: guildhall.permission.v1.CheckCoverRequest
+	(*CheckCoverResponse)(nil),   // 10: guildhall.permission.v1.CheckCoverResponse
+	(*structpb.Struct)(nil),      // 11: google.protobuf.Struct
+	(*WatchChangesRequest)(nil),  // 12: guildhall.permission.v1.WatchChangesRequest
+	(*WatchChangesResponse)(nil), // 13: guildhall.permission.v1.WatchChangesResponse
 }
 var file_guildhall_permission_v1_check_proto_depIdxs = []int32{
 	3,  // 0: guildhall.permission.v1.CheckRequest.query:type_name -> guildhall.permission.v1.CheckQuery
@@ -957,12 +961,14 @@ var file_guildhall_permission_v1_check_proto_depIdxs = []int32{
 	6,  // 11: guildhall.permission.v1.BatchCheckResponse.results:type_name -> guildhall.permission.v1.CheckResult
 	1,  // 12: guildhall.permission.v1.CheckService.Check:input_type -> guildhall.permission.v1.CheckRequest
 	7,  // 13: guildhall.permission.v1.CheckService.BatchCheck:input_type -> guildhall.permission.v1.BatchCheckRequest
-	9,  // 14: guildhall.permission.v1.CheckService.CheckCover:input_type -> guildhall.permission.v1.CheckCoverRequest
-	5,  // 15: guildhall.permission.v1.CheckService.Check:output_type -> guildhall.permission.v1.CheckResponse
-	8,  // 16: guildhall.permission.v1.CheckService.BatchCheck:output_type -> guildhall.permission.v1.BatchCheckResponse
-	10, // 17: guildhall.permission.v1.CheckService.CheckCover:output_type -> guildhall.permission.v1.CheckCoverResponse
-	15, // [15:18] is the sub-list for method output_type
-	12, // [12:15] is the sub-list for method input_type
+	12, // 14: guildhall.permission.v1.CheckService.WatchChanges:input_type -> guildhall.permission.v1.WatchChangesRequest
+	9,  // 15: guildhall.permission.v1.CheckService.CheckCover:input_type -> guildhall.permission.v1.CheckCoverRequest
+	5,  // 16: guildhall.permission.v1.CheckService.Check:output_type -> guildhall.permission.v1.CheckResponse
+	8,  // 17: guildhall.permission.v1.CheckService.BatchCheck:output_type -> guildhall.permission.v1.BatchCheckResponse
+	13, // 18: guildhall.permission.v1.CheckService.WatchChanges:output_type -> guildhall.permission.v1.WatchChangesResponse
+	10, // 19: guildhall.permission.v1.CheckService.CheckCover:output_type -> guildhall.permission.v1.CheckCoverResponse
+	16, // [16:20] is the sub-list for method output_type
+	12, // [12:16] is the sub-list for method input_type
 	12, // [12:12] is the sub-list for extension type_name
 	12, // [12:12] is the sub-list for extension extendee
 	0,  // [0:12] is the sub-list for field type_name
@@ -973,6 +979,7 @@ func file_guildhall_permission_v1_check_proto_init() {
 	if File_guildhall_permission_v1_check_proto != nil {
 		return
 	}
+	file_guildhall_permission_v1_watch_proto_init()
 	file_guildhall_permission_v1_check_proto_msgTypes[1].OneofWrappers = []any{
 		(*Consistency_AtLeastAsFresh)(nil),
 		(*Consistency_FullyConsistent)(nil),
