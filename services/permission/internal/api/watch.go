@@ -24,9 +24,16 @@ const (
 func (s *checks) WatchChanges(stream grpc.BidiStreamingServer[permissionv1.WatchChangesRequest, permissionv1.WatchChangesResponse]) error {
 	ctx, cancel := context.WithCancel(stream.Context())
 	defer cancel()
+	watcher := watch.New(s.Cache, s.Journal.Store)
+	first, err := stream.Recv()
+	if err != nil {
+		return err
+	}
+	if err := followAll(watcher, first.GetOrganizations()); err != nil {
+		return err
+	}
 	follow, ended := make(chan []string), make(chan error, 1)
 	go func() { ended <- receive(ctx, stream, follow) }()
-	watcher := watch.New(s.Cache, s.Journal.Store)
 	silence := time.NewTicker(watchEvery)
 	defer silence.Stop()
 	for beat := true; ; {
@@ -42,11 +49,8 @@ func (s *checks) WatchChanges(stream grpc.BidiStreamingServer[permissionv1.Watch
 			case <-ctx.Done():
 			}
 		case organizations := <-follow:
-			for _, name := range organizations {
-				if _, err := organization.Parse("organizations", name); err != nil {
-					return err
-				}
-				watcher.Follow(name)
+			if err := followAll(watcher, organizations); err != nil {
+				return err
 			}
 		case <-silence.C:
 			beat = true
@@ -58,6 +62,16 @@ func (s *checks) WatchChanges(stream grpc.BidiStreamingServer[permissionv1.Watch
 			return context.Cause(ctx)
 		}
 	}
+}
+
+func followAll(w *watch.Watcher, organizations []string) error {
+	for _, name := range organizations {
+		if _, err := organization.Parse("organizations", name); err != nil {
+			return err
+		}
+		w.Follow(name)
+	}
+	return nil
 }
 
 // tell sends what has changed; on a beat also that nothing has. When that cannot
