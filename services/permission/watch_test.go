@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/testkit"
@@ -95,6 +96,26 @@ func TestWatchChanges_tellsWhoIsConcerned(t *testing.T) {
 	w.follow("organizations/zeta")
 	if next := w.next(); len(next) != 1 || next[0].GetOrganization() != "organizations/zeta" || !next[0].GetEverything() {
 		t.Errorf("told %v when another began to be followed", next)
+	}
+}
+
+// TestWatchChanges_tellsWhoseGrantsHaveExpired: nobody changes anything then.
+func TestWatchChanges_tellsWhoseGrantsHaveExpired(t *testing.T) {
+	in := install(t, "bolt")
+	r := in.start()
+	in.seed(r)
+	now := time.Now()
+	if _, err := r.as(admin).CreateGrant(t.Context(), &permissionv1.CreateGrantRequest{Parent: acme, Grant: &permissionv1.Grant{
+		Subject: sue, Role: "roles/viewer", Resource: acme, ExpireTime: timestamppb.New(now.Add(time.Hour)),
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	w := r.watch(acme)
+	w.next()
+	in.setClock(now.Add(time.Hour + 2*time.Second))
+	w.untilNamed(sue)
+	if r.asService("gateway").may(t, sue, "groupchat.groups.get", acme+"/groups/g1") {
+		t.Error("the grant counts when it was told to have ended")
 	}
 }
 

@@ -24,7 +24,7 @@ const (
 func (s *checks) WatchChanges(stream grpc.BidiStreamingServer[permissionv1.WatchChangesRequest, permissionv1.WatchChangesResponse]) error {
 	ctx, cancel := context.WithCancel(stream.Context())
 	defer cancel()
-	watcher := watch.New(s.Cache, s.Journal.Store)
+	watcher := watch.New(watch.Config{Cache: s.Cache, Store: s.Journal.Store, Grants: s.Grants, Clock: s.Clock})
 	first, err := stream.Recv()
 	if err != nil {
 		return err
@@ -78,7 +78,13 @@ func followAll(w *watch.Watcher, organizations []string) error {
 // be known it says nothing, and the caller finds that it hears nothing.
 func tell(ctx context.Context, stream grpc.BidiStreamingServer[permissionv1.WatchChangesRequest, permissionv1.WatchChangesResponse], w *watch.Watcher, beat bool) error {
 	changed, err := w.Look(ctx)
-	if err != nil || len(changed) == 0 && !beat {
+	if err == nil && beat {
+		var expired []watch.Changed
+		expired, err = w.LookExpired(ctx)
+		changed = append(changed, expired...)
+	}
+	// What was seen has to be told, whatever else could not be.
+	if len(changed) == 0 && (err != nil || !beat) {
 		return nil
 	}
 	resp := &permissionv1.WatchChangesResponse{}

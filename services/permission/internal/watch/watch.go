@@ -6,16 +6,23 @@
 // organisation's change log, which names the changes touched. So to watch what
 // does not change costs a look into memory now and then, and no event can get
 // lost: what was missed is seen by the next look.
+//
+// That a grant expires is no change of anything, but of what its subject may do
+// all the same. It is told a moment after the second of its end, so that clocks
+// that differ agree that it has come.
 package watch
 
 import (
 	"context"
 	"slices"
+	"time"
 
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/services/permission/internal/cache"
 	"guildhall.dev/services/permission/internal/decide"
+	"guildhall.dev/services/permission/internal/grant"
 	"guildhall.dev/services/permission/internal/revision"
+	"guildhall.dev/services/permission/internal/subject"
 )
 
 // maxNames is how many names of an organisation are told at once; more of them
@@ -31,17 +38,33 @@ type Changed struct {
 	Everything bool
 }
 
+// clocks is how much those of replicas may differ.
+const clocks = time.Second
+
+// Config says what a Watcher needs, all of it.
+type Config struct {
+	Cache  *cache.Cache
+	Store  kv.Store
+	Grants *grant.Grants
+	Clock  func() time.Time
+}
+
 // Watcher watches organisations for one caller, on one goroutine.
 type Watcher struct {
-	cache *cache.Cache
-	store kv.Store
+	cfg   Config
 	seen  map[string]revision.Revision
 	begun map[string]bool // those that were told of at all
+	// expired is up to when expired grants were told.
+	expired time.Time
 }
 
 // New returns a watcher that follows nothing yet.
-func New(cache *cache.Cache, store kv.Store) *Watcher {
-	return &Watcher{cache: cache, store: store, seen: make(map[string]revision.Revision), begun: make(map[string]bool)}
+func New(cfg Config) *Watcher {
+	return &Watcher{
+		cfg: cfg, seen: make(map[string]revision.Revision), begun: make(map[string]bool),
+		// Who begins to follow looks at everything, with clocks that may be behind.
+		expired: cfg.Clock().Add(-2 * clocks),
+	}
 }
 
 // Follow adds an organisation, as in "organizations/acme". To follow one again
@@ -59,7 +82,7 @@ func (w *Watcher) Look(ctx context.Context) ([]Changed, error) {
 	var all []Changed
 	seen := make(map[string]revision.Revision)
 	for organization, last := range w.seen {
-		now, err := w.cache.View(ctx, organization, func(decide.Facts) error { return nil })
+		now, err := w.cfg.Cache.View(ctx, organization, func(decide.Facts) error { return nil })
 		if err != nil {
 			return nil, err
 		}
@@ -81,6 +104,44 @@ func (w *Watcher) Look(ctx context.Context) ([]Changed, error) {
 	return all, nil
 }
 
+// LookExpired returns what Look does not see: whose grants have expired since
+// the last time.
+func (w *Watcher) LookExpired(ctx context.Context) ([]Changed, error) {
+	until := w.cfg.Clock().Add(-clocks)
+	if !until.After(w.expired) {
+		return nil, nil
+	}
+	var subjects []string
+	var complete bool
+	err := w.cfg.Store.View(ctx, func(r kv.Reader) (err error) {
+		subjects, complete, err = w.cfg.Grants.Expired(r, w.expired, until, maxNames)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	w.expired = until
+	var all []Changed
+	if !complete {
+		for organization := range w.begun {
+			all = append(all, Changed{Organization: organization, Everything: true})
+		}
+		return all, nil
+	}
+	// Sorted, the names of one organisation are neighbours.
+	for _, name := range subjects {
+		organization := subject.OrganizationOf(name)
+		if !w.begun[organization] {
+			continue
+		}
+		if n := len(all); n == 0 || all[n-1].Organization != organization {
+			all = append(all, Changed{Organization: organization})
+		}
+		all[len(all)-1].Names = append(all[len(all)-1].Names, name)
+	}
+	return all, nil
+}
+
 // between reads which names were touched behind one revision, up to another or
 // a later one.
 func (w *Watcher) between(ctx context.Context, organization string, last, now revision.Revision) (Changed, error) {
@@ -90,7 +151,7 @@ func (w *Watcher) between(ctx context.Context, organization string, last, now re
 	}
 	var changes []revision.Change
 	var complete bool
-	err := w.store.View(ctx, func(r kv.Reader) (err error) {
+	err := w.cfg.Store.View(ctx, func(r kv.Reader) (err error) {
 		// The last one known is read again: its mark tells the histories apart.
 		changes, complete, err = revision.Since(r, organization, max(0, last.Number-1))
 		return err
