@@ -78,6 +78,7 @@ type Service struct {
 	purger  *purge.Purger
 	follow  *follow.Follower
 	feed    *feed.Consumer
+	ends    *feed.Consumer // of appointments
 	api     *api.Server
 }
 
@@ -119,21 +120,48 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (*Service, error) {
 	}
 	identity := kit.Dial("identity")
 	s.follow = &follow.Follower{Store: j.Store, Journal: j.Changes, Groups: groups, Logger: kit.Logger}
-	s.feed, err = feed.NewConsumer(feed.ConsumerConfig{
-		Name: "identity", Store: j.Store, Source: identityv1.NewIdentityEventServiceClient(identity).StreamEvents,
-		TypePrefixes: []string{follow.Purged}, Handle: s.follow.Apply, Logger: kit.Logger, Meter: kit.Meter, Clock: kit.Clock,
-	})
-	if err != nil {
+	if err := s.listen(kit, identity, permission); err != nil {
 		return nil, err
 	}
 	s.api = &api.Server{
 		Store: j.Store, Journal: j.Changes, Sends: change.NewLanes(j.Changes), Pages: j.Pages,
 		Groups: groups, Messages: messages, Intents: s.intents, Hub: s.hub,
-		Checker: authz.Remote(permission), Account: accounts(identity),
+		Checker: authz.Remote(permission), Account: accounts(identity), Appointed: appointed(permission),
 		Events: feed.NewServer(j.Feed), Audit: audit.NewServer(j.Audit),
 		Heartbeat: cfg.StreamHeartbeat,
 	}
 	return s, nil
+}
+
+// listen makes the consumers of the feeds of the sisters. The follower is there.
+func (s *Service) listen(kit *serve.Kit, identity, permission grpc.ClientConnInterface) (err error) {
+	s.feed, err = feed.NewConsumer(feed.ConsumerConfig{
+		Name: "identity", Store: s.journal.Store, Source: identityv1.NewIdentityEventServiceClient(identity).StreamEvents,
+		TypePrefixes: []string{follow.Purged}, Handle: s.follow.Apply, Logger: kit.Logger, Meter: kit.Meter, Clock: kit.Clock,
+	})
+	if err != nil {
+		return err
+	}
+	s.ends, err = feed.NewConsumer(feed.ConsumerConfig{
+		Name: "permission", Store: s.journal.Store, Source: permissionv1.NewPermissionEventServiceClient(permission).StreamEvents,
+		TypePrefixes: []string{follow.AppointmentEnded}, Handle: s.follow.ApplyEnd, Applied: s.journal.Feed.Notify,
+		Logger: kit.Logger, Meter: kit.Meter, Clock: kit.Clock,
+	})
+	return err
+}
+
+// appointed returns how to ask permission whether an account may be made an
+// administrator. A permission service of a version that knows no appointments
+// requires none.
+func appointed(permission grpc.ClientConnInterface) func(context.Context, string, string) error {
+	appointments := permissionv1.NewAdminAppointmentServiceClient(permission)
+	return func(ctx context.Context, account, group string) error {
+		_, err := appointments.RequireAppointment(ctx, &permissionv1.RequireAppointmentRequest{Account: account, Group: group})
+		if errs.Is(err, errs.Unimplemented) {
+			return nil
+		}
+		return err
+	}
 }
 
 // accounts returns how to ask identity whether an account can be a member.
@@ -176,6 +204,7 @@ func (s *Service) Run(ctx context.Context) error {
 	g.Go(func() error { return s.intents.Run(ctx) })
 	g.Go(func() error { return s.purger.Run(ctx) })
 	g.Go(func() error { return s.feed.Run(ctx) })
+	g.Go(func() error { return s.ends.Run(ctx) })
 	g.Go(func() error { return s.follow.Run(ctx) })
 	return g.Wait()
 }

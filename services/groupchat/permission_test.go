@@ -23,6 +23,7 @@ type permission struct {
 	grants map[[2]string]*permissionv1.SetManagedGrantRequest // by subject and resource
 	told   []*permissionv1.SetManagedGrantRequest
 	fail   func(*permissionv1.SetManagedGrantRequest) error
+	more   func(r grpc.ServiceRegistrar) // further services; may be nil
 }
 
 func newPermission() *permission {
@@ -32,6 +33,9 @@ func newPermission() *permission {
 func (p *permission) register(r grpc.ServiceRegistrar) {
 	permissionv1.RegisterGrantServiceServer(r, p)
 	permissionv1.RegisterCheckServiceServer(r, p)
+	if p.more != nil {
+		p.more(r)
+	}
 }
 
 // away makes SetManagedGrant fail until it is called with false.

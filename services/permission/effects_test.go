@@ -236,3 +236,40 @@ func TestDeny_leavesAnAdministrator(t *testing.T) {
 		wantError(t, err, errs.Precondition, "LAST_ADMINISTRATOR")
 	})
 }
+
+// TestDeny_leavesAnAdministratorInBulk goes the ways round a single grant.
+func TestDeny_leavesAnAdministratorInBulk(t *testing.T) {
+	eachReplica(t, func(t *testing.T, r *replica) {
+		c := r.as(admin)
+		clerk := c.role(t, "clerk", createTeam)
+		bar := func(subject, role string) *permissionv1.GrantChange {
+			g := create(subject, role, acme)
+			g.GetCreate().Grant.Effect = deny
+			return g
+		}
+		batch := func(changes ...*permissionv1.GrantChange) error {
+			_, err := c.BatchChangeGrants(t.Context(), &permissionv1.BatchChangeGrantsRequest{Parent: acme, Changes: changes})
+			return err
+		}
+		// Each of the two alone would do it, so that neither is the one too many.
+		err := batch(create(sue, "roles/viewer", acme), bar(admin, "roles/organization.admin"), bar(everyone, "roles/organization.admin"))
+		wantField(t, err, errs.Precondition, "LAST_ADMINISTRATOR", "changes[1].create")
+		// An administrator may be replaced and barred in one batch, but then may
+		// not lift what bars him.
+		if err := batch(create(sue, "roles/organization.admin", acme), bar(admin, "roles/organization.admin")); err != nil {
+			t.Fatal(err)
+		}
+		r.asService("gateway").wantMay(t, false, admin, createTeam, acme)
+		s := r.as(sue)
+		granter := s.role(t, "granter", "permission.grants.delete", "permission.grants.batchChange", "permission.grants.purge", "permission.grants.list")
+		const tom = acme + "/staff/tom"
+		s.grant(t, tom, granter.GetName(), acme)
+		barred := s.mustGive(t, &permissionv1.Grant{Subject: tom, Role: clerk.GetName(), Resource: acme, Effect: deny})
+		_, err = r.as(tom).BatchChangeGrants(t.Context(), &permissionv1.BatchChangeGrantsRequest{
+			Parent: acme, Changes: []*permissionv1.GrantChange{remove(barred.GetName())},
+		})
+		wantError(t, err, errs.Denied, "GRANT_EXCEEDS_CALLER")
+		_, err = r.as(tom).PurgeGrants(t.Context(), &permissionv1.PurgeGrantsRequest{Parent: acme, Filter: `role = "` + clerk.GetName() + `"`, Force: true})
+		wantError(t, err, errs.Denied, "GRANT_EXCEEDS_CALLER")
+	})
+}

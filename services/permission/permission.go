@@ -18,27 +18,20 @@ import (
 
 	"guildhall.dev/pkg/audit"
 	"guildhall.dev/pkg/authz"
-	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/conf"
 	"guildhall.dev/pkg/feed"
 	"guildhall.dev/pkg/journal"
-	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/serve"
 	"guildhall.dev/services/permission/internal/api"
+	"guildhall.dev/services/permission/internal/api/staffing"
 	"guildhall.dev/services/permission/internal/cache"
 	"guildhall.dev/services/permission/internal/check"
-	"guildhall.dev/services/permission/internal/condition"
-	"guildhall.dev/services/permission/internal/decide"
 	"guildhall.dev/services/permission/internal/decision"
-	"guildhall.dev/services/permission/internal/grant"
+	"guildhall.dev/services/permission/internal/forget"
 	"guildhall.dev/services/permission/internal/lease"
 	"guildhall.dev/services/permission/internal/mirror"
-	"guildhall.dev/services/permission/internal/property"
-	"guildhall.dev/services/permission/internal/revision"
-	"guildhall.dev/services/permission/internal/role"
-	"guildhall.dev/services/permission/internal/sequence"
-	"guildhall.dev/services/permission/internal/subject"
-	"guildhall.dev/services/permission/internal/sweep"
+	peopleapi "guildhall.dev/services/permission/internal/people/api"
+	"guildhall.dev/services/permission/internal/people/sweep"
 	"guildhall.dev/services/permission/internal/usage"
 
 	// The catalogue of permissions is made of the protos of all services.
@@ -72,6 +65,17 @@ const (
 	DefaultRedisTTL  = time.Hour
 )
 
+// withDefaults returns the configuration with defaults for what is zero.
+func (cfg Config) withDefaults() Config {
+	if cfg.CacheSize == 0 {
+		cfg.CacheSize = DefaultCacheSize
+	}
+	if cfg.RedisTTL == 0 {
+		cfg.RedisTTL = DefaultRedisTTL
+	}
+	return cfg
+}
+
 // Builder describes the service to a process.
 func Builder() serve.Builder {
 	cfg := &Config{
@@ -91,10 +95,13 @@ type Service struct {
 	checker   *check.Checker
 	usage     *usage.Recorder
 	decisions *decision.Log
-	sweeper   *sweep.Sweeper
 	mirror    *mirror.Mirror
 	identity  *feed.Consumer
 	api       api.Config
+	staffing  staffing.Config
+	sweeper   *sweep.Sweeper
+	requests  *peopleapi.Change
+	forget    *forget.Sweeper
 }
 
 var (
@@ -105,30 +112,18 @@ var (
 
 // New builds the service; it is Build of Builder.
 func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error) {
-	if cfg.CacheSize == 0 {
-		cfg.CacheSize = DefaultCacheSize
-	}
-	if cfg.RedisTTL == 0 {
-		cfg.RedisTTL = DefaultRedisTTL
-	}
-	roles := role.New(role.NewCatalogue(authz.Catalogue()))
-	subjects, properties := subject.New(), property.New()
-	conditions, err := condition.New()
+	cfg = cfg.withDefaults()
+	c, err := newCentres()
 	if err != nil {
 		return nil, err
 	}
-	grants := grant.New(roles, subjects, conditions)
-	uses, entries := usage.NewTable(), decision.NewTable()
-	tables := slices.Concat(kv.RawTables(roles, subjects, properties, grants, uses, entries), change.Tables(), revision.Tables(),
-		sequence.Tables(), lease.Tables(), mirror.Tables())
-	store, err := kit.OpenStore(ctx, tables, nil)
+	store, err := kit.OpenStore(ctx, c.tables(), nil)
 	if err != nil {
 		return nil, err
 	}
-	loader := &decide.Loader{Grants: grants, Subjects: subjects, Roles: roles, Properties: properties}
-	s := &Service{}
+	s := &Service{requests: c.requests}
 	if s.cache, err = cache.New(cache.Config{
-		Store: store, Loader: loader, MemoryBytes: uint64(cfg.CacheSize),
+		Store: store, Loader: c.loader, MemoryBytes: uint64(cfg.CacheSize),
 		Redis: kit.Redis, Ring: kit.Ring, RedisTTL: cfg.RedisTTL, Meter: kit.Meter, Logger: kit.Logger,
 		Lease: &lease.Config{Length: cfg.LeaseLength, Renewal: cfg.LeaseRenewal},
 		Aside: slices.Concat(feed.Tables(), audit.Tables()),
@@ -139,50 +134,54 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error)
 	if s.journal, err = journal.New(ctx, kit, s.cache.Writes()); err != nil {
 		return nil, err
 	}
-	rules := decide.New(roles, conditions)
-	if err := s.openRecords(cfg, kit, grants, uses, entries); err != nil {
+	if err := s.openRecords(cfg, kit, c); err != nil {
 		return nil, err
 	}
 	if s.checker, err = check.New(check.Config{
-		Cache: s.cache, Rules: rules, Clock: kit.Clock, Meter: kit.Meter, Usage: s.usage, Decisions: s.decisions,
+		Cache: s.cache, Rules: c.rules, Clock: kit.Clock, Meter: kit.Meter, Usage: s.usage, Decisions: s.decisions,
 	}); err != nil {
 		return nil, err
 	}
 	s.api = api.Config{
-		Roles: roles, Grants: grants, Subjects: subjects, Rules: rules, Loader: loader, Checker: s.checker, Cache: s.cache, Journal: s.journal,
-		Usage: s.usage, Decisions: s.decisions, Clock: kit.Clock,
+		Roles: c.roles, Grants: c.grants, Subjects: c.subjects, Rules: c.rules, Loader: c.loader, Checker: s.checker,
+		Cache: s.cache, Journal: s.journal,
+		Usage: s.usage, Decisions: s.decisions, Clock: kit.Clock, Appointed: c.crew.appointments.Appointed,
 	}
-	s.sweeper = &sweep.Sweeper{Store: s.journal.Store, Subjects: subjects, Logger: kit.Logger, Clock: kit.Clock}
-	identity := kit.Dial("identity")
-	s.mirror = mirror.New(mirror.Config{
-		Store: s.journal.Store, Grants: grants, Subjects: subjects, Properties: properties, Journal: s.journal.Changes,
-		Logger: kit.Logger, Clock: kit.Clock,
-		Identity: mirror.Directory{
-			Organizations: identityv1.NewOrganizationServiceClient(identity),
-			Staff:         identityv1.NewStaffServiceClient(identity),
-			Customers:     identityv1.NewCustomerServiceClient(identity),
-			Teams:         identityv1.NewTeamServiceClient(identity),
-		},
+	s.staffing, s.sweeper = c.crew.serve(s.api), s.sweep(c.crew, kit)
+	s.forget = &forget.Sweeper{Store: s.journal.Store, Subjects: c.subjects, Logger: kit.Logger, Clock: kit.Clock}
+	if err := c.requests.Open(s.journal, kit); err != nil {
+		return nil, err
+	}
+	return s, s.follow(kit, mirror.Config{
+		Store: s.journal.Store, Grants: c.grants, Subjects: c.subjects, Properties: c.properties, Journal: s.journal.Changes,
+		Logger: kit.Logger, Clock: kit.Clock, Forget: c.crew.forget(),
 	})
-	return s, s.follow(kit, identity)
 }
 
 // openRecords opens what is kept of answers to checks.
-func (s *Service) openRecords(cfg Config, kit *serve.Kit, grants *grant.Grants, uses usage.Table, entries decision.Table) (err error) {
+func (s *Service) openRecords(cfg Config, kit *serve.Kit, c *centres) (err error) {
 	if s.usage, err = usage.New(usage.Config{
-		Store: s.journal.Store, Grants: grants, Interval: cfg.UsageInterval, Meter: kit.Meter, Logger: kit.Logger,
-	}, uses); err != nil {
+		Store: s.journal.Store, Grants: c.grants, Interval: cfg.UsageInterval, Meter: kit.Meter, Logger: kit.Logger,
+	}, c.uses); err != nil {
 		return err
 	}
 	s.decisions, err = decision.New(decision.Config{
 		Store: s.journal.Store, Share: cfg.DecisionLog, Keep: cfg.DecisionKeep,
 		Clock: kit.Clock, Meter: kit.Meter, Logger: kit.Logger,
-	}, entries)
+	}, c.decisions)
 	return err
 }
 
-// follow makes the consumer of identity's feed.
-func (s *Service) follow(kit *serve.Kit, identity grpc.ClientConnInterface) error {
+// follow makes the mirror of identity, and the consumer of its feed.
+func (s *Service) follow(kit *serve.Kit, cfg mirror.Config) error {
+	identity := kit.Dial("identity")
+	cfg.Identity = mirror.Directory{
+		Organizations: identityv1.NewOrganizationServiceClient(identity),
+		Staff:         identityv1.NewStaffServiceClient(identity),
+		Customers:     identityv1.NewCustomerServiceClient(identity),
+		Teams:         identityv1.NewTeamServiceClient(identity),
+	}
+	s.mirror = mirror.New(cfg)
 	source := identityv1.NewIdentityEventServiceClient(identity)
 	var err error
 	s.identity, err = feed.NewConsumer(feed.ConsumerConfig{
@@ -199,7 +198,11 @@ func (s *Service) follow(kit *serve.Kit, identity grpc.ClientConnInterface) erro
 func (s *Service) Name() string { return Name }
 
 // Register implements serve.Service.
-func (s *Service) Register(r grpc.ServiceRegistrar) { api.Register(r, s.api) }
+func (s *Service) Register(r grpc.ServiceRegistrar) {
+	api.Register(r, s.api)
+	staffing.Register(r, s.staffing)
+	s.requests.Register(r)
+}
 
 // Checker implements serve.CheckSource: this process asks itself.
 func (s *Service) Checker() authz.Checker { return s.checker }
@@ -216,6 +219,8 @@ func (s *Service) Run(ctx context.Context) error {
 	g.Go(func() error { return s.identity.Run(ctx) })
 	g.Go(func() error { return s.mirror.Run(ctx) })
 	g.Go(func() error { return s.sweeper.Run(ctx) })
+	g.Go(func() error { return s.forget.Run(ctx) })
+	g.Go(func() error { return s.requests.Run(ctx) })
 	g.Go(func() error { s.cache.Run(ctx); return nil })
 	g.Go(func() error { return s.usage.Run(ctx) })
 	g.Go(func() error { return s.decisions.Run(ctx) })

@@ -241,3 +241,43 @@ func TestRoleReads_tellNothingOfOthers(t *testing.T) {
 		t.Errorf("a customer reads a revision: %v", err)
 	}
 }
+
+// To change a role that is denied to somebody is to deny, or to give back.
+func TestUpdateRole_thatIsDeniedTakesAnAdministrator(t *testing.T) {
+	eachReplica(t, func(t *testing.T, r *replica) {
+		c, gateway := r.as(admin), r.asService("gateway")
+		const bob = acme + "/staff/bob"
+		editor := c.role(t, "editor", "permission.roles.update", "identity.teams.delete", "identity.teams.create")
+		c.grant(t, sue, editor.GetName(), acme)
+		c.grant(t, bob, "roles/organization.admin", acme)
+		inner := c.role(t, "inner", "identity.teams.update")
+		blocked := c.role(t, "blocked", "identity.teams.create")
+		if _, err := c.includes(t, blocked.GetName(), inner.GetName()); err != nil {
+			t.Fatal(err)
+		}
+		_, err := c.CreateGrant(t.Context(), &permissionv1.CreateGrantRequest{Parent: acme, Grant: &permissionv1.Grant{
+			Subject: bob, Role: blocked.GetName(), Resource: acme, Effect: permissionv1.Effect_EFFECT_DENY,
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		set := func(c *client, name string, permissions ...string) error {
+			_, err := c.UpdateRole(t.Context(), &permissionv1.UpdateRoleRequest{
+				Role: &permissionv1.Role{Name: name, Permissions: permissions}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"permissions"}},
+			})
+			return err
+		}
+		wantError(t, set(r.as(sue), blocked.GetName(), "identity.teams.create", "identity.teams.delete"), errs.Denied, "TARGET_EXCEEDS_CALLER")
+		wantError(t, set(r.as(sue), blocked.GetName()), errs.Denied, "TARGET_EXCEEDS_CALLER")
+		wantError(t, set(r.as(sue), inner.GetName(), "identity.teams.delete"), errs.Denied, "TARGET_EXCEEDS_CALLER")
+		_, err = r.as(sue).UpdateRole(t.Context(), &permissionv1.UpdateRoleRequest{Role: &permissionv1.Role{Name: blocked.GetName(), DisplayName: "Blocked"}})
+		if err != nil {
+			t.Errorf("to rename it: %v", err)
+		}
+		gateway.wantMay(t, true, bob, "identity.teams.delete", acme)
+		if err := set(c, inner.GetName(), "identity.teams.delete"); err != nil {
+			t.Errorf("an administrator: %v", err)
+		}
+		gateway.wantMay(t, false, bob, "identity.teams.delete", acme)
+	})
+}

@@ -56,9 +56,7 @@ type installation struct {
 	signer   *authn.Signer
 	identity *identity
 	config   permission.Config // of the replicas that start from now on
-
-	// decorate stands before the store of the replica that starts next; nil is
-	// none.
+	// decorate, when set, gives the replicas that start their way to the store.
 	decorate func(kv.Store) kv.Store
 
 	mu  sync.Mutex
@@ -254,6 +252,7 @@ func (r *replica) client(cfg rpc.DialConfig, more ...grpc.DialOption) *client {
 		CheckServiceClient: permissionv1.NewCheckServiceClient(conn), events: permissionv1.NewPermissionEventServiceClient(conn),
 		audit: permissionv1.NewPermissionAuditServiceClient(conn), ResourceTypeServiceClient: permissionv1.NewResourceTypeServiceClient(conn),
 		StandingServiceClient: permissionv1.NewStandingServiceClient(conn),
+		PropertyServiceClient: permissionv1.NewPropertyServiceClient(conn), conn: conn,
 	}
 }
 
@@ -262,10 +261,12 @@ type client struct {
 	permissionv1.RoleServiceClient
 	permissionv1.GrantServiceClient
 	permissionv1.CheckServiceClient
-	permissionv1.StandingServiceClient
 	permissionv1.ResourceTypeServiceClient
+	permissionv1.StandingServiceClient
+	permissionv1.PropertyServiceClient
 	events permissionv1.PermissionEventServiceClient
 	audit  permissionv1.PermissionAuditServiceClient
+	conn   *grpc.ClientConn
 }
 
 // may asks one question of the organisation acme.

@@ -6,6 +6,8 @@ import "maps"
 // A test holds them against the reasons that the protos' comments promise.
 var chineseReasons = merge(
 	chineseGeneral,
+	chineseDuty,
+	chineseChange,
 	chineseGrants,
 	chineseRoles,
 	chineseStanding,

@@ -48,8 +48,12 @@ type Server struct {
 	// Account returns nil when an account exists and can be a member: Invalid
 	// (ACCOUNT_INVALID) or Unavailable otherwise.
 	Account func(ctx context.Context, name string) error
-	Events  *feed.Server
-	Audit   *audit.Server
+	// Appointed returns nil when an account may be made an administrator of a
+	// group, and Precondition (APPOINTMENT_NEEDED) when customers have to be
+	// told first.
+	Appointed func(ctx context.Context, account, group string) error
+	Events    *feed.Server
+	Audit     *audit.Server
 	// Heartbeat is the longest silence of a stream, and how often an idle one
 	// asks whether its caller may still read.
 	Heartbeat time.Duration

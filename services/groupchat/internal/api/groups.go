@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 
@@ -143,6 +144,11 @@ func (s groups) CreateMember(ctx context.Context, req *groupchatv1.CreateMemberR
 	if err != nil {
 		return nil, err
 	}
+	if req.GetMember().GetRole() >= groupchatv1.MemberRole_MEMBER_ROLE_ADMIN {
+		if err := s.Appointed(ctx, account, req.GetParent()); err != nil {
+			return nil, err
+		}
+	}
 	return do(ctx, s.Server, req, groupOfMember, func(tx *change.Tx) (*groupchatv1.Member, error) {
 		return s.Groups.CreateMember(tx, req.GetParent(), who, req.GetMember())
 	})
@@ -175,9 +181,30 @@ func (s groups) UpdateMember(ctx context.Context, req *groupchatv1.UpdateMemberR
 	if err != nil {
 		return nil, err
 	}
+	if slices.Contains(paths, "role") {
+		if err := s.promotion(ctx, req.GetMember()); err != nil {
+			return nil, err
+		}
+	}
 	return do(ctx, s.Server, req, groupOfMember, func(tx *change.Tx) (*groupchatv1.Member, error) {
 		return s.Groups.UpdateMember(tx, who, req.GetMember(), paths)
 	})
+}
+
+// promotion refuses to make a member run the group who has to be appointed
+// first. It asks before the change, because a transaction asks nobody: an
+// appointment that ends in between is heard of by its event.
+func (s groups) promotion(ctx context.Context, to *groupchatv1.Member) error {
+	if to.GetRole() < groupchatv1.MemberRole_MEMBER_ROLE_ADMIN {
+		return nil
+	}
+	m, err := read(ctx, s.Server, func(r kv.Reader) (*groupchatv1.Member, error) {
+		return s.Groups.GetMember(r, to.GetName())
+	})
+	if err != nil || m.GetRole() >= groupchatv1.MemberRole_MEMBER_ROLE_ADMIN {
+		return err
+	}
+	return s.Appointed(ctx, m.GetAccount(), resource.Parent(to.GetName()))
 }
 
 func (s groups) DeleteMember(ctx context.Context, req *groupchatv1.DeleteMemberRequest) (*groupchatv1.Member, error) {

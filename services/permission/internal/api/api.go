@@ -14,6 +14,7 @@ import (
 	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/feed"
 	"guildhall.dev/pkg/journal"
+	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/page"
 	"guildhall.dev/pkg/resource"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
@@ -41,6 +42,9 @@ type Config struct {
 	// Cache tells watchers when something changes.
 	Cache   *cache.Cache
 	Journal *journal.Journal
+	// Appointed returns an active appointment of an account to a role on a
+	// resource, nil for none: what a service gives by it ends with it.
+	Appointed func(r kv.Reader, now time.Time, account, on, role string) (*permissionv1.AdminAppointment, error)
 	// Usage and Decisions are what is kept of answers.
 	Usage     *usage.Recorder
 	Decisions *decision.Log
@@ -52,6 +56,7 @@ type Config struct {
 func Register(r grpc.ServiceRegistrar, cfg Config) {
 	permissionv1.RegisterRoleServiceServer(r, &roles{cfg})
 	permissionv1.RegisterResourceTypeServiceServer(r, &resourceTypes{cfg})
+	permissionv1.RegisterPropertyServiceServer(r, &properties{cfg})
 	permissionv1.RegisterGrantServiceServer(r, &grants{cfg})
 	permissionv1.RegisterGrantUsageServiceServer(r, &grantUsage{cfg})
 	permissionv1.RegisterCheckServiceServer(r, &checks{cfg})

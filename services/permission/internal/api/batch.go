@@ -56,7 +56,7 @@ func (s *grants) BatchChangeGrants(ctx context.Context, req *permissionv1.BatchC
 		}
 		return &permissionv1.BatchChangeGrantsResponse{Grants: changed, Revision: v.Number}, nil
 	})
-	s.keepRefusal(ctx, parent, err)
+	s.KeepRefusal(ctx, parent, err)
 	return resp, err
 }
 

@@ -6,6 +6,7 @@ import (
 	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
+	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/decide"
 )
 
@@ -46,8 +47,23 @@ func (cfg Config) mayGiveBy(facts decide.Facts, tx *change.Tx, by authn.Caller, 
 	return nil
 }
 
-// keepRefusal writes an attempt to give too much into the audit log.
-func (cfg Config) keepRefusal(ctx context.Context, name string, err error) {
+// Give stores a grant that somebody gives, with its trace, unless they hold
+// less than it gives: the rule of CreateGrant, for all that makes grants.
+// Reasons are those of CreateGrant.
+func (cfg Config) Give(tx *change.Tx, by authn.Caller, g *permissionv1.Grant) (*permissionv1.Grant, error) {
+	if err := cfg.checkGiver(tx, by, g); err != nil {
+		return nil, err
+	}
+	stored, v, err := cfg.Grants.Create(tx, tx.Time, g)
+	if err != nil {
+		return nil, err
+	}
+	recordCreated(tx, stored, v)
+	return stored, nil
+}
+
+// KeepRefusal writes an attempt to give too much into the audit log.
+func (cfg Config) KeepRefusal(ctx context.Context, name string, err error) {
 	if reason := errs.ReasonOf(err); reason == reasonExceeds || reason == reasonTarget {
 		cfg.Journal.Audit.Denied(ctx, name, reason)
 	}

@@ -90,9 +90,5 @@ func (cfg Config) mayRevokeNamed(tx *change.Tx, by authn.Caller, name string) er
 
 // permissionsOf returns all permissions that the grant gives or takes away.
 func (cfg Config) permissionsOf(tx *change.Tx, g *permissionv1.Grant) ([]string, error) {
-	given, err := cfg.Roles.Get(tx, g.GetRole())
-	if err != nil {
-		return nil, err
-	}
-	return cfg.Roles.Expand(tx, subject.OrganizationOf(g.GetName()), given)
+	return cfg.Roles.Gives(tx, subject.OrganizationOf(g.GetName()), g.GetRole())
 }

@@ -41,18 +41,9 @@ func (s *grants) CreateGrant(ctx context.Context, req *permissionv1.CreateGrantR
 	}
 	by := caller(ctx)
 	created, err := change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.Grant, error) {
-		g := s.asked(tx, by, req.GetParent(), req.GetGrantId(), req.GetGrant())
-		if err := s.checkGiver(tx, by, g); err != nil {
-			return nil, err
-		}
-		stored, v, err := s.Grants.Create(tx, tx.Time, g)
-		if err != nil {
-			return nil, err
-		}
-		recordCreated(tx, stored, v)
-		return stored, nil
+		return s.Give(tx, by, s.asked(tx, by, req.GetParent(), req.GetGrantId(), req.GetGrant()))
 	})
-	s.keepRefusal(ctx, req.GetParent(), err)
+	s.KeepRefusal(ctx, req.GetParent(), err)
 	return created, err
 }
 
@@ -60,17 +51,17 @@ func (s *grants) CreateGrant(ctx context.Context, req *permissionv1.CreateGrantR
 func (s *grants) asked(tx *change.Tx, by authn.Caller, parent, id string, g *permissionv1.Grant) *permissionv1.Grant {
 	g = proto.CloneOf(g)
 	g.Name = parent + "/grants/" + idOr(id, tx)
-	g.Creator, g.ManagedBy = by.Name, ""
+	g.Creator, g.ManagedBy, g.Duty = by.Name, "", ""
 	return g
 }
 
 // checkGiver refuses a grant that cannot be, or that is more than its giver's
 // to give.
-func (s *grants) checkGiver(tx *change.Tx, by authn.Caller, g *permissionv1.Grant) error {
-	if err := s.Grants.Check(tx, tx.Time, g); err != nil {
+func (cfg Config) checkGiver(tx *change.Tx, by authn.Caller, g *permissionv1.Grant) error {
+	if err := cfg.Grants.Check(tx, tx.Time, g); err != nil {
 		return err
 	}
-	return s.mayGrant(tx, by, g)
+	return cfg.mayGrant(tx, by, g)
 }
 
 // GetGrant implements permissionv1.GrantServiceServer.
@@ -149,7 +140,7 @@ func (s *grants) DeleteGrant(ctx context.Context, req *permissionv1.DeleteGrantR
 		recordDeleted(tx, deleted, v)
 		return deleted, nil
 	})
-	s.keepRefusal(ctx, req.GetName(), err)
+	s.KeepRefusal(ctx, req.GetName(), err)
 	return deleted, err
 }
 
@@ -160,6 +151,13 @@ func (s *grants) SetManagedGrant(ctx context.Context, req *permissionv1.SetManag
 		Role: req.GetRole(), Version: req.GetVersion(),
 	}
 	return change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.SetManagedGrantResponse, error) {
+		if w.Role != "" {
+			a, err := s.Appointed(tx, tx.Time, w.Subject, w.Resource, w.Role)
+			if err != nil {
+				return nil, err
+			}
+			w.Expires = a.GetExpireTime().GetSeconds()
+		}
 		e, err := s.Grants.SetManaged(tx, tx.Time, w, tx.NewID())
 		if err != nil {
 			return nil, err

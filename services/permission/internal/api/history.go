@@ -60,7 +60,7 @@ func (s *roles) RollbackRole(ctx context.Context, req *permissionv1.RollbackRole
 		}
 		return s.update(ctx, tx, old, role.Restored(old, to), req.GetEtag())
 	})
-	s.keepRefusal(ctx, req.GetName(), err)
+	s.KeepRefusal(ctx, req.GetName(), err)
 	return rolled, err
 }
 

@@ -59,7 +59,7 @@ func (s *grants) PurgeGrants(ctx context.Context, req *permissionv1.PurgeGrantsR
 		resp.Revision = v.Number
 		return resp, nil
 	})
-	s.keepRefusal(ctx, req.GetParent(), err)
+	s.KeepRefusal(ctx, req.GetParent(), err)
 	return purged, err
 }
 

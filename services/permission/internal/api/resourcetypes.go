@@ -87,18 +87,31 @@ func (s *resourceTypes) UpdateResourceType(ctx context.Context, req *permissionv
 			return nil, err
 		}
 		now := mergeType(old, req.GetResourceType(), paths)
-		if err := s.mayWiden(ctx, tx, old, now); err != nil {
-			return nil, err
-		}
-		stored, v, err := s.Roles.UpdateType(tx, tx.Time, now, req.GetResourceType().GetEtag())
-		if err != nil {
-			return nil, err
-		}
-		recordType(tx, typeUpdated, v, stored, change.ChangedFields(old, stored))
-		return stored, nil
+		return s.update(ctx, tx, old, now, req.GetResourceType().GetEtag())
 	})
-	s.keepRefusal(ctx, name, err)
+	s.KeepRefusal(ctx, name, err)
 	return updated, err
+}
+
+// update makes a type what it is to be. That changes what roles with a level of
+// its collection mean.
+func (s *resourceTypes) update(ctx context.Context, tx *change.Tx, old, now *permissionv1.ResourceType, etag string) (stored *permissionv1.ResourceType, err error) {
+	if err := s.mayWiden(ctx, tx, old, now); err != nil {
+		return nil, err
+	}
+	home := resource.Parent(now.GetName())
+	affected, err := s.Roles.Affected(tx, home, resourcetype.CollectionOf(now))
+	if err != nil {
+		return nil, err
+	}
+	err = s.redefine(tx, caller(ctx), home, affected, func() error {
+		var v revision.Revision
+		if stored, v, err = s.Roles.UpdateType(tx, tx.Time, now, etag); err == nil {
+			recordType(tx, typeUpdated, v, stored, change.ChangedFields(old, stored))
+		}
+		return err
+	})
+	return stored, err
 }
 
 // mergeType returns the type with the fields of the paths taken from the other.

@@ -97,29 +97,38 @@ func (s *roles) UpdateRole(ctx context.Context, req *permissionv1.UpdateRoleRequ
 		}
 		return s.update(ctx, tx, old, merge(old, req.GetRole(), paths), req.GetRole().GetEtag())
 	})
-	s.keepRefusal(ctx, name, err)
+	s.KeepRefusal(ctx, name, err)
 	return updated, err
 }
 
 // update makes a role what it is to be. Permissions that this adds are given to
 // all who hold the role, the caller maybe among them; so the caller must hold
-// them, on the whole organisation and without an end.
-func (s *roles) update(ctx context.Context, tx *change.Tx, old, now *permissionv1.Role, etag string) (*permissionv1.Role, error) {
-	by := caller(ctx)
-	added, err := s.Roles.Widened(tx, old, now)
+// them, on the whole organisation and without an end. To whom the role is
+// denied, see redefine.
+func (s *roles) update(ctx context.Context, tx *change.Tx, old, now *permissionv1.Role, etag string) (stored *permissionv1.Role, err error) {
+	by, home := caller(ctx), role.OrganizationOf(now.GetName())
+	added, removed, err := s.Roles.Difference(tx, old, now)
 	if err != nil {
 		return nil, err
 	}
 	// Before the update: after it, whoever holds the role holds them.
-	if err := s.mayGive(tx, by, role.OrganizationOf(now.GetName()), added, 0); err != nil {
+	if err := s.mayGive(tx, by, home, added, 0); err != nil {
 		return nil, err
 	}
-	stored, v, err := s.Roles.Update(tx, tx.Time, by.Name, now, etag)
-	if err != nil {
-		return nil, err
+	var affected []string
+	if len(added)+len(removed) > 0 {
+		if affected, err = s.Roles.Affected(tx, home, now.GetName()); err != nil {
+			return nil, err
+		}
 	}
-	recordRole(tx, roleUpdated, v, old, stored)
-	return stored, nil
+	err = s.redefine(tx, by, home, affected, func() error {
+		var v revision.Revision
+		if stored, v, err = s.Roles.Update(tx, tx.Time, by.Name, now, etag); err == nil {
+			recordRole(tx, roleUpdated, v, old, stored)
+		}
+		return err
+	})
+	return stored, err
 }
 
 // merge returns the role with the fields of the paths taken from the other.

@@ -18,6 +18,7 @@ import (
 	"guildhall.dev/services/permission/internal/condition"
 	"guildhall.dev/services/permission/internal/decide"
 	"guildhall.dev/services/permission/internal/grant"
+	"guildhall.dev/services/permission/internal/people/qualification"
 	"guildhall.dev/services/permission/internal/property"
 	"guildhall.dev/services/permission/internal/revision"
 	"guildhall.dev/services/permission/internal/role"
@@ -55,14 +56,15 @@ func newSuite(t testing.TB, engine string) *suite {
 		t.Fatal(err)
 	}
 	grants := grant.New(roles, subjects, conditions)
+	qualifications := qualification.New(roles, grants, subjects)
 	ring, err := seal.New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	tables := append(kv.RawTables(roles, subjects, properties, grants), revision.Tables()...)
+	tables := append(kv.RawTables(roles, subjects, properties, grants, qualifications), revision.Tables()...)
 	return &suite{
 		t: t, rules: decide.New(roles, conditions),
-		loader: &decide.Loader{Grants: grants, Subjects: subjects, Roles: roles, Properties: properties},
+		loader: &decide.Loader{Grants: grants, Subjects: subjects, Roles: roles, Properties: properties, Qualifications: qualifications},
 		store:  testkit.Store(t, engine, "permission", tables), ring: ring,
 		patience: 10 * time.Second,
 	}

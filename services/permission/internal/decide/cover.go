@@ -64,8 +64,10 @@ func (d *Rules) Cover(facts Facts, organization, actor, target string, now time.
 	if err != nil {
 		return Gap{}, err
 	}
+	// What both have by the same name, the actor has, unless it is denied.
+	shares := !by.suspended() && !by.denies()
 	for _, s := range held.sources {
-		if s.denyOnly || s.subject.name == subject.AllCustomers(organization) || by.has(s.subject) && !by.denies() {
+		if s.denyOnly || s.subject.name == subject.AllCustomers(organization) || shares && by.has(s.subject) {
 			continue
 		}
 		for _, r := range s.subject.rows {

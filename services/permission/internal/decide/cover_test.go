@@ -1,10 +1,14 @@
 package decide_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"guildhall.dev/pkg/authz"
+	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/decide"
 	"guildhall.dev/services/permission/internal/role"
 )
@@ -79,4 +83,57 @@ func TestCover(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestCover_nothingIsGained puts the actor in the target's place: what the
+// target may do, the actor may do too, or administers.
+func TestCover_nothingIsGained(t *testing.T) {
+	roles := newRoles()
+	rules := newRules(t, roles)
+	rapid.Check(t, func(t *rapid.T) {
+		m := drawModel(t)
+		// What all customers hold does not count.
+		m.grants = slices.DeleteFunc(m.grants, func(g fact) bool { return g.subject == acme+"/allCustomers" })
+		// Nobody is suspended for good, and a denial may be lifted.
+		most := *m
+		most.denied, most.ended = nil, nil
+		most.grants = slices.DeleteFunc(slices.Clone(m.grants), func(g fact) bool { return g.deny })
+		now := time.Unix(second, 0)
+		for range 10 {
+			actor, target := rapid.SampledFrom(accounts()).Draw(t, "actor"), rapid.SampledFrom(accounts()).Draw(t, "target")
+			gap, err := rules.Cover(m.facts(roles), acme, actor, target, now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			administers, err := rules.Administers(m.facts(roles), acme, actor, now, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if gap != (decide.Gap{}) {
+				continue
+			}
+			for range 10 {
+				q := rapid.SampledFrom(questionsOf(target)).Draw(t, "question")
+				if most.answer(roles, q, now) != permissionv1.Denial_DENIAL_UNSPECIFIED || administers && q.Resource != authz.Installation {
+					continue
+				}
+				q.Subject = actor
+				if why := m.answer(roles, q, now); why == permissionv1.Denial_DENIAL_NO_GRANT || why == permissionv1.Denial_DENIAL_SUBJECT_SUSPENDED {
+					t.Fatalf("%s is said to cover %s, who may do %s on %s; the reference says %s of the actor", actor, target, q.Permission, q.Resource, why)
+				}
+			}
+		}
+	})
+}
+
+// questionsOf returns all questions about an account but those about itself.
+func questionsOf(account string) (all []decide.Question) {
+	for _, p := range permissions() {
+		for _, r := range resources() {
+			if !covers(account, r) {
+				all = append(all, decide.Question{Subject: account, Permission: p, Resource: r})
+			}
+		}
+	}
+	return all
 }

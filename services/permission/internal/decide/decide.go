@@ -18,6 +18,9 @@
 //   - Teams count in a chain of at most subject.MaxDepth. Of a longer one, or
 //     a circle, only the team that the account is in itself allows; all of
 //     them deny.
+//   - A grant that allows counts, for each account that it reaches by itself,
+//     only with the certificates that its role needs on the resource; see
+//     package qualification. One that denies counts without.
 //   - Every account holds roles/self on its own name.
 //   - An account that is suspended or deleted may do nothing at all, and
 //     nobody may do anything in a session that has ended. A question without a
@@ -60,7 +63,7 @@ type Question struct {
 type Answer struct {
 	Allowed bool
 	// Grant is the name of the grant that allowed or denied it, or would allow
-	// it if its condition held; "" for roles/self and when there is none.
+	// it if its condition held, or if the account had a certificate; "" for roles/self and when there is none.
 	Grant string
 	// Role is the role that allowed it.
 	Role string

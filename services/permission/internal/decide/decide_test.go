@@ -1,7 +1,6 @@
 package decide_test
 
 import (
-	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -175,49 +174,4 @@ func TestLasting_lasts(t *testing.T) {
 			}
 		}
 	})
-}
-
-// BenchmarkAnswer measures one check in memory, of an organisation with 10,000
-// and one with 1,000,000 grants: 50 to an account, and as many to its team.
-func BenchmarkAnswer(b *testing.B) {
-	roles := newRoles()
-	rules := newRules(b, roles)
-	for _, grants := range []int{10_000, 1_000_000} {
-		m := &model{organization: acme, members: map[string][]string{}, denied: map[string]bool{}}
-		facts := m.facts(roles)
-		holds := map[string][]decide.Hold{}
-		n := grants / 50
-		for i := range grants {
-			name := fmt.Sprintf("%s/staff/s%d", acme, i%n)
-			holds[name] = append(holds[name], decide.Hold{
-				Resource: fmt.Sprintf("%s/groups/g%d", acme, i), Role: "roles/group.member", Grant: fmt.Sprintf("%s/grants/g%d", acme, i),
-			})
-		}
-		size := 0
-		for name, h := range holds {
-			s := decide.Compile(name, noFacts(), h)
-			facts.compiled[name] = s
-			size += s.Size()
-		}
-		facts.compiled[acme+"/allStaff"] = decide.Compile(acme+"/allStaff", noFacts(), []decide.Hold{{Resource: acme, Role: role.Staff}})
-		questions := make([]decide.Question, 4096)
-		for i := range questions {
-			holder := (i * 7919) % n
-			questions[i] = decide.Question{
-				Subject: fmt.Sprintf("%s/staff/s%d", acme, holder), Permission: "groupchat.messages.create",
-				// Half of the answers are no.
-				Resource: fmt.Sprintf("%s/groups/g%d/messages/-", acme, holder+(i%2)),
-			}
-		}
-		now := time.Unix(second, 0)
-		b.Run(fmt.Sprintf("grants=%d", grants), func(b *testing.B) {
-			b.ReportAllocs()
-			b.ReportMetric(float64(size)/float64(grants), "B/grant")
-			for i := 0; b.Loop(); i++ {
-				if _, err := rules.Answer(facts, acme, questions[i%len(questions)], now); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
 }

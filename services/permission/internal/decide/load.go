@@ -8,6 +8,7 @@ import (
 	"guildhall.dev/pkg/kv"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/grant"
+	"guildhall.dev/services/permission/internal/people/qualification"
 	"guildhall.dev/services/permission/internal/property"
 	"guildhall.dev/services/permission/internal/role"
 	"guildhall.dev/services/permission/internal/subject"
@@ -19,10 +20,18 @@ type Loader struct {
 	Subjects   *subject.Subjects
 	Roles      *role.Roles
 	Properties *property.Properties
+	// Qualifications are the requirements and certificates; see qualified.
+	Qualifications *qualification.Qualifications
 }
 
 // Subject compiles one subject as the reader sees it.
 func (l *Loader) Subject(r kv.Reader, name string) (*Subject, error) {
+	switch owner, ofRequirements, ofCertificates := qualification.Owner(name); {
+	case ofRequirements:
+		return l.requirements(r, owner)
+	case ofCertificates:
+		return l.certificates(r, owner)
+	}
 	grants := l.Grants.Of(r, name)
 	if name == subject.AllHolders(subject.OrganizationOf(name)) {
 		grants = l.Grants.OfHolders(r, subject.OrganizationOf(name))

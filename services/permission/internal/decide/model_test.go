@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/types/known/structpb"
@@ -55,6 +56,17 @@ func (f *facts) Subject(name string) (*decide.Subject, error) {
 		}
 		if g.subject == name || toHolders && name == subject.AllHolders(m.organization) {
 			holds = append(holds, h)
+		}
+	}
+	account, isCertificates := strings.CutSuffix(name, "#certificates")
+	switch {
+	case isCertificates:
+		for course, expires := range m.certificates[account] {
+			holds = append(holds, decide.Hold{Resource: course, Expires: expires})
+		}
+	case name == m.organization+"#certificationRequirements":
+		for _, r := range m.required {
+			holds = append(holds, decide.Hold{Resource: r.pattern, Role: r.role, Grant: r.course, Expires: r.from})
 		}
 	}
 	s := decide.Compile(name, subject.Facts{
@@ -144,11 +156,29 @@ func drawModel(t *rapid.T) *model {
 	for _, name := range some(slices.Concat(accounts(), resources()), 4, "with properties") {
 		m.levels[name] = float64(rapid.IntRange(1, 2).Draw(t, "level"))
 	}
+	drawCertificates(t, m)
 	// Some models have so many grants that subjects need their index.
 	for range rapid.SampledFrom([]int{0, 1, 5, 20, 200}).Draw(t, "grants") {
 		m.grants = append(m.grants, drawFact(t))
 	}
 	return m
+}
+
+// drawCertificates draws what is required, and who has it; mostly nothing is.
+func drawCertificates(t *rapid.T, m *model) {
+	courses := []string{acme + "/courses/c0", acme + "/courses/c1"}
+	m.certificates = map[string]map[string]int64{}
+	for range rapid.SampledFrom([]int{0, 0, 1, 4}).Draw(t, "required") {
+		m.required = append(m.required, requirement{
+			role:    rapid.SampledFrom(roleNames()).Draw(t, "required of"),
+			pattern: rapid.SampledFrom([]string{acme, acme + "/groups/g0", acme + "/groups/*", acme + "/*/s1"}).Draw(t, "pattern"),
+			course:  rapid.SampledFrom(courses).Draw(t, "course"),
+			from:    rapid.SampledFrom([]int64{1, second, second + 1}).Draw(t, "from"),
+		})
+	}
+	for _, account := range accounts() {
+		m.certificates[account] = rapid.MapOfN(rapid.SampledFrom(courses), rapid.SampledFrom([]int64{second, second + 1, second + 2000}), 0, 2).Draw(t, "certificates")
+	}
 }
 
 // drawTeams draws which team is below which: one long chain, or at random,

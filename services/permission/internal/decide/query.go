@@ -26,6 +26,8 @@ type query struct {
 	levels  []level // from the resource up to the root
 	sources []source
 	holders *Subject
+	// required is what the organisation requires; nil until it is asked for.
+	required *Subject
 }
 
 // newQuery returns a query without anything to look for. Queries are used
@@ -79,9 +81,11 @@ const (
 // finding is what looking for grants of one effect came to.
 type finding struct {
 	found bool
-	// grant and role are of the one that was found, or of the first whose
-	// condition did not hold; "" for none.
+	// grant and role are of the one that was found, or of the first that did
+	// not count, for a certificate that is lacking before a condition that did
+	// not hold; "" for none.
 	grant, role string
+	unqualified bool
 }
 
 // decide answers the query once its sources are gathered.
@@ -104,6 +108,8 @@ func (q *query) decide() (Answer, error) {
 		return Answer{}, err
 	case f.found:
 		return Answer{Allowed: true, Grant: f.grant, Role: f.role}, nil
+	case f.unqualified:
+		return Answer{Grant: f.grant, Denial: permissionv1.Denial_DENIAL_UNQUALIFIED}, nil
 	case f.grant != "":
 		return Answer{Grant: f.grant, Denial: permissionv1.Denial_DENIAL_CONDITION_NOT_MET}, nil
 	default:
@@ -160,11 +166,18 @@ func (q *query) findIn(s *Subject, e effect, missed *finding) (finding, error) {
 			if err != nil {
 				return finding{}, err
 			}
-			if counts {
-				return finding{true, s.grantOf(r), name}, nil
+			unqualified := false
+			if counts && e == allow {
+				if counts, err = q.qualified(s.roles[r.role], q.question.Resource); err != nil {
+					return finding{}, err
+				}
+				unqualified = !counts
 			}
-			if reaches && missed.grant == "" {
-				*missed = finding{false, s.grantOf(r), name}
+			if counts {
+				return finding{found: true, grant: s.grantOf(r), role: name}, nil
+			}
+			if reaches && (missed.grant == "" || unqualified && !missed.unqualified) {
+				*missed = finding{grant: s.grantOf(r), role: name, unqualified: unqualified}
 			}
 		}
 	}
@@ -218,6 +231,15 @@ func (q *query) counts(expression string, e effect) (bool, error) {
 // isHolder reports whether the subject holds the role of the terms on their
 // very resource, for a grant of the effect to all who do.
 func (q *query) isHolder(t terms, e effect) (bool, error) {
+	is, err := q.holds(t, e)
+	if err != nil || !is || e == deny {
+		return is, err
+	}
+	return q.qualified(t.role, absolute(q.organization, t.resource))
+}
+
+// holds is isHolder by grants alone.
+func (q *query) holds(t terms, e effect) (bool, error) {
 	on := levelOf(t.resource)
 	for _, s := range q.sources {
 		if e == allow && s.denyOnly {

@@ -23,6 +23,14 @@ type model struct {
 	roles        map[string][]string // custom role -> permissions
 	declared     []string            // custom permissions
 	levels       map[string]float64  // name -> its stored property "level"
+	required     []requirement
+	certificates map[string]map[string]int64 // account -> course -> second of its end
+}
+
+// requirement is a role that needs a certificate.
+type requirement struct {
+	role, pattern, course string
+	from                  int64
 }
 
 // fact is one grant.
@@ -107,7 +115,7 @@ func (m *model) answer(roles *role.Roles, q decide.Question, now time.Time) perm
 	if q.Session != "" && slices.Contains(m.ended[q.Subject], q.Session) {
 		return permissionv1.Denial_DENIAL_SESSION_ENDED
 	}
-	allowed, missed := false, false
+	allowed, missed, unqualified := false, false, false
 	for _, g := range m.grants {
 		if !covers(g.resource, resource) || !m.contains(roles, g.role, q.Permission) || g.over(now) || !m.reaches(g, q, now) {
 			continue
@@ -116,8 +124,10 @@ func (m *model) answer(roles *role.Roles, q decide.Question, now time.Time) perm
 		case g.deny && holds != never:
 			return permissionv1.Denial_DENIAL_DENIED_BY_GRANT
 		case g.deny:
-		case holds == yes:
+		case holds == yes && m.qualified(q.Subject, g.role, resource, now):
 			allowed = true
+		case holds == yes:
+			unqualified = true
 		default:
 			missed = true
 		}
@@ -128,11 +138,29 @@ func (m *model) answer(roles *role.Roles, q decide.Question, now time.Time) perm
 	switch {
 	case allowed:
 		return permissionv1.Denial_DENIAL_UNSPECIFIED
+	case unqualified:
+		return permissionv1.Denial_DENIAL_UNQUALIFIED
 	case missed:
 		return permissionv1.Denial_DENIAL_CONDITION_NOT_MET
 	default:
 		return permissionv1.Denial_DENIAL_NO_GRANT
 	}
+}
+
+// qualified reports whether the account has all certificates that the role
+// needs on the resource.
+func (m *model) qualified(account, role, resource string, now time.Time) bool {
+	for _, r := range m.required {
+		concerns := true
+		want, have := strings.Split(r.pattern, "/"), strings.Split(resource, "/")
+		for i := range min(len(want), len(have)) {
+			concerns = concerns && (want[i] == "*" || want[i] == have[i])
+		}
+		if r.role == role && concerns && now.Unix() >= r.from && now.Unix() >= m.certificates[account][r.course] {
+			return false
+		}
+	}
+	return true
 }
 
 // meant is the resource that a question about a name is about.
@@ -159,6 +187,9 @@ func (m *model) reaches(g fact, q decide.Question, now time.Time) bool {
 			continue
 		}
 		holds := conditions()[base.condition](m, q, now)
+		if !g.deny && !m.qualified(q.Subject, held, on, now) {
+			continue
+		}
 		if (holds == yes || holds == unknown && g.deny) && m.names(base.subject, q.Subject, g.deny) {
 			return true
 		}

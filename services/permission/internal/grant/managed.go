@@ -22,6 +22,9 @@ type Word struct {
 	Role string
 	// Version orders the words about one subject and resource.
 	Version int64
+	// Expires is the Unix second from which the grant allows nothing; 0 is
+	// never.
+	Expires int64
 }
 
 // Effect is what became of a Word.
@@ -69,7 +72,7 @@ func (s *Grants) SetManaged(tx kv.Tx, at time.Time, w Word, newID string) (Effec
 	if _, err := s.managed.Put(tx, m, ""); err != nil {
 		return Effect{}, err
 	}
-	if e.Before.GetRole() == e.After.GetRole() {
+	if e.Before.GetRole() == e.After.GetRole() && e.Before.GetExpireTime().GetSeconds() == e.After.GetExpireTime().GetSeconds() {
 		return Effect{Version: w.Version}, nil
 	}
 	changed := e.After
@@ -104,7 +107,7 @@ func (s *Grants) rewrite(tx kv.Tx, at time.Time, old *permissionv1.Grant, m *sto
 		return nil, err
 	case old != nil:
 		rec, err := s.table.Modify(tx, keyOf(old.GetName()), "", func(g *permissionv1.Grant) error {
-			g.Role = w.Role
+			g.Role, g.ExpireTime = w.Role, w.expireTime()
 			return nil
 		})
 		return rec.Value, err
@@ -112,7 +115,7 @@ func (s *Grants) rewrite(tx kv.Tx, at time.Time, old *permissionv1.Grant, m *sto
 	organization := subject.OrganizationOf(w.Subject)
 	rec, err := s.table.Create(tx, &permissionv1.Grant{
 		Name: organization + "/grants/" + newID, Subject: w.Subject, Role: w.Role, Resource: w.Resource,
-		Creator: m.GetService(), ManagedBy: m.GetService(), CreateTime: timestamppb.New(at),
+		Creator: m.GetService(), ManagedBy: m.GetService(), CreateTime: timestamppb.New(at), ExpireTime: w.expireTime(),
 	})
 	return rec.Value, err
 }

@@ -112,17 +112,6 @@ func (s *Grants) keepPosts(r kv.Reader, at time.Time, organization string, denyi
 	return nil
 }
 
-// Administered reports whether some account can give and revoke grants on the
-// organisation for good. A change of a role that is denied to somebody may end
-// that.
-func (s *Grants) Administered(r kv.Reader, at time.Time, organization string) (bool, error) {
-	f := filling{s: s, r: r, at: at, organization: organization, post: postsOf(organization)[0]}
-	if err := f.findBars(nil); err != nil {
-		return false, err
-	}
-	return f.filled("")
-}
-
 // filling is one look at who fills a post.
 type filling struct {
 	s            *Grants

@@ -33,6 +33,11 @@ func (m *Mirror) end(tx *change.Tx, at time.Time, name string) error {
 	if err != nil {
 		return err
 	}
+	for _, forget := range m.cfg.Forget {
+		if err := forget(tx, name); err != nil {
+			return err
+		}
+	}
 	if err := m.cfg.Properties.Forget(tx, at, name); err != nil {
 		return err
 	}

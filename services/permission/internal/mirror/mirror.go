@@ -62,7 +62,14 @@ type Config struct {
 	Identity Directory
 	Logger   *slog.Logger
 	Clock    func() time.Time
+	// Forget is told of each account and team that is gone for good; it may be
+	// empty.
+	Forget []Forget
 }
+
+// Forget ends what else is kept of an account or a team that is gone for good,
+// so that whoever has the name later begins with nothing.
+type Forget func(tx *change.Tx, name string) error
 
 // Mirror applies events. It is safe for concurrent use.
 type Mirror struct {

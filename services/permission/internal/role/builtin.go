@@ -49,7 +49,10 @@ func builtIns() []builtIn {
 	return []builtIn{{
 		name: "roles/auditor", title: "Auditor",
 		purpose: "Reads and verifies audit logs, and sees who holds which role.",
-		allow:   []string{"*.auditEntries.*", "permission.grants.get", "permission.grants.list", "permission.decisions.list", "permission.roles.get", "permission.roles.list"},
+		allow: []string{
+			"*.auditEntries.*", "permission.grants.get", "permission.grants.list", "permission.decisions.list",
+			"permission.roles.get", "permission.roles.list", "permission.resourceTypes.get", "permission.resourceTypes.list",
+		},
 	}, {
 		name: Customer, title: "Customer",
 		purpose: "What every customer may do: answer surveys.",
@@ -94,6 +97,13 @@ func builtIns() []builtIn {
 			"identity.customers.get", "identity.staff.get", "identity.sessions.list", "identity.sessions.revoke",
 			"feedback.complaints.create", "feedback.complaints.get", "feedback.complaints.list",
 			"feedback.complaints.accept", "feedback.complaints.dispute", "feedback.complaints.withdraw",
+			"permission.trainingRecords.get", "permission.trainingRecords.list",
+			"permission.appointmentNotices.get", "permission.appointmentNotices.list", "permission.appointmentNotices.acknowledge",
+			"permission.appointmentNotices.object", "permission.appointmentNotices.withdraw",
+			"permission.permissionChangeRequests.create", "permission.permissionChangeRequests.get",
+			"permission.permissionChangeRequests.list", "permission.permissionChangeRequests.withdraw",
+			"permission.notices.get", "permission.notices.list", "permission.notices.acknowledge",
+			"permission.accessReviewItems.list", "permission.accessReviewItems.decide",
 		},
 	}, {
 		name: Staff, title: "Staff",
@@ -101,6 +111,7 @@ func builtIns() []builtIn {
 		allow: []string{
 			"identity.organizations.get", "identity.staff.get", "identity.staff.list", "identity.teams.get",
 			"identity.teams.list", "identity.teamMembers.list", "permission.roles.get", "permission.roles.list",
+			"permission.courses.get", "permission.courses.list", "permission.dutyProfiles.get", "permission.dutyProfiles.list",
 		},
 	}, {
 		name: "roles/viewer", title: "Viewer",

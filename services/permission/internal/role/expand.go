@@ -37,25 +37,44 @@ func (s *Roles) Expand(r kv.Reader, organization string, role *permissionv1.Role
 	return slices.Compact(names), nil
 }
 
-// Widened returns the permissions, sorted, that a role gives after a change
-// and not before. Its errors are those of Update for the role as it is to be.
-func (s *Roles) Widened(r kv.Reader, old, now *permissionv1.Role) ([]string, error) {
-	if err := s.check(r, now); err != nil {
+// Gives is Expand of the role named; none when there is no such role.
+func (s *Roles) Gives(r kv.Reader, organization, name string) ([]string, error) {
+	one, err := s.Get(r, name)
+	if errs.Is(err, errs.NotFound) {
+		return nil, nil
+	}
+	if err != nil {
 		return nil, err
+	}
+	return s.Expand(r, organization, one)
+}
+
+// Difference returns the permissions, sorted, that a role gives after a change
+// and not before, and those that it gave before and no more. Its errors are
+// those of Update for the role as it is to be.
+func (s *Roles) Difference(r kv.Reader, old, now *permissionv1.Role) (added, removed []string, err error) {
+	if err := s.check(r, now); err != nil {
+		return nil, nil, err
 	}
 	organization := OrganizationOf(now.GetName())
 	before, err := s.Expand(r, organization, old)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	after, err := s.Expand(r, organization, now)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return slices.DeleteFunc(after, func(p string) bool {
-		_, had := slices.BinarySearch(before, p)
-		return had
-	}), nil
+	return without(after, before), without(before, after), nil
+}
+
+// without returns those of the names that are not among the others; both are
+// sorted.
+func without(names, others []string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		_, found := slices.BinarySearch(others, name)
+		return found
+	})
 }
 
 // expand returns the set of all that a role gives.

@@ -2,6 +2,7 @@ package role
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -81,6 +82,24 @@ func (s *Roles) above(r kv.Reader, organization string, things ...string) (map[s
 		}
 	}
 	return found, nil
+}
+
+// Affected returns the names of all roles that mean something else when one of
+// the things does, each a role or a custom collection; a role among them is one
+// that does.
+func (s *Roles) Affected(r kv.Reader, organization string, things ...string) ([]string, error) {
+	above, err := s.above(r, organization, things...)
+	if err != nil {
+		return nil, err
+	}
+	names := slices.Collect(maps.Keys(above))
+	for _, thing := range things {
+		if Pattern.Matches(thing) {
+			names = append(names, thing)
+		}
+	}
+	slices.Sort(names)
+	return names, nil
 }
 
 // family is what one reading of roles and those that they include has found.

@@ -41,7 +41,7 @@ func administers(verb string) bool {
 // changes what people may do.
 func decidesPower(collection string) bool {
 	return slices.Contains([]string{
-		"permission.grants", "permission.roles", "permission.resourceTypes",
+		"permission.grants", "permission.roles", "permission.resourceTypes", "permission.properties",
 		"identity.organizations", "identity.invitations", "identity.teamMembers", "groupchat.members",
 	}, collection)
 }

@@ -62,7 +62,6 @@ func TestLevel_eachHasThoseBeforeIt(t *testing.T) {
 	}
 }
 
-// Every word of the rule is one of a permission, or kept for one to come.
 func TestLevelOf_collectionsOfPowerExist(t *testing.T) {
 	c := NewCatalogue(authz.Catalogue())
 	power := make(map[string]bool)
@@ -71,7 +70,7 @@ func TestLevelOf_collectionsOfPowerExist(t *testing.T) {
 			power[collection] = true
 		}
 	}
-	if len(power) != 7 {
+	if len(power) != 8 {
 		t.Errorf("of the collections that decide power there are %v", power)
 	}
 }

@@ -50,6 +50,9 @@ const (
 	Denial_DENIAL_PERMISSION_UNKNOWN Denial = 7
 	// The resource is not of the organisation, or malformed.
 	Denial_DENIAL_RESOURCE_FOREIGN Denial = 8
+	// A grant would give it if the account had a valid certificate that the role
+	// needs; CheckResult.grant names it. See CertificationRequirementService.
+	Denial_DENIAL_UNQUALIFIED Denial = 9
 )
 
 // Enum value maps for Denial.
@@ -64,6 +67,7 @@ var (
 		6: "DENIAL_SUBJECT_UNKNOWN",
 		7: "DENIAL_PERMISSION_UNKNOWN",
 		8: "DENIAL_RESOURCE_FOREIGN",
+		9: "DENIAL_UNQUALIFIED",
 	}
 	Denial_value = map[string]int32{
 		"DENIAL_UNSPECIFIED":        0,
@@ -75,6 +79,7 @@ var (
 		"DENIAL_SUBJECT_UNKNOWN":    6,
 		"DENIAL_PERMISSION_UNKNOWN": 7,
 		"DENIAL_RESOURCE_FOREIGN":   8,
+		"DENIAL_UNQUALIFIED":        9,
 	}
 )
 
@@ -892,7 +897,7 @@ const file_guildhall_permission_v1_check_proto_rawDesc = "" +
 	"\n" +
 	"permission\x18\x02 \x01(\tR\n" +
 	"permission\x12\x1a\n" +
-	"\bresource\x18\x03 \x01(\tR\bresource*\xff\x01\n" +
+	"\bresource\x18\x03 \x01(\tR\bresource*\x97\x02\n" +
 	"\x06Denial\x12\x16\n" +
 	"\x12DENIAL_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fDENIAL_NO_GRANT\x10\x01\x12\x1a\n" +
@@ -902,7 +907,8 @@ const file_guildhall_permission_v1_check_proto_rawDesc = "" +
 	"\x14DENIAL_SESSION_ENDED\x10\x05\x12\x1a\n" +
 	"\x16DENIAL_SUBJECT_UNKNOWN\x10\x06\x12\x1d\n" +
 	"\x19DENIAL_PERMISSION_UNKNOWN\x10\a\x12\x1b\n" +
-	"\x17DENIAL_RESOURCE_FOREIGN\x10\b2\xa0\x06\n" +
+	"\x17DENIAL_RESOURCE_FOREIGN\x10\b\x12\x16\n" +
+	"\x12DENIAL_UNQUALIFIED\x10\t2\xa0\x06\n" +
 	"\fCheckService\x12\xed\x01\n" +
 	"\x05Check\x12%.guildhall.permission.v1.CheckRequest\x1a&.guildhall.permission.v1.CheckResponse\"\x94\x01\xea\xe0\x18X*\x06parent2\bidentity2\n" +
 	"permission2\tgroupchat2\bfeedback2\agateway\n" +

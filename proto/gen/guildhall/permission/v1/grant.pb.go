@@ -121,8 +121,11 @@ type Grant struct {
 	// Names the state that the change which this answers has made (see
 	// Consistency); empty from Get and List.
 	ConsistencyToken string `protobuf:"bytes,13,opt,name=consistency_token,json=consistencyToken,proto3" json:"consistency_token,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// The duty that calls for it: "organizations/acme/dutyAssignments/a1". Set
+	// by DutyProfileService.ApplyProposal.
+	Duty          string `protobuf:"bytes,14,opt,name=duty,proto3" json:"duty,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Grant) Reset() {
@@ -242,6 +245,13 @@ func (x *Grant) GetCondition() *Condition {
 func (x *Grant) GetConsistencyToken() string {
 	if x != nil {
 		return x.ConsistencyToken
+	}
+	return ""
+}
+
+func (x *Grant) GetDuty() string {
+	if x != nil {
+		return x.Duty
 	}
 	return ""
 }
@@ -1579,7 +1589,7 @@ var File_guildhall_permission_v1_grant_proto protoreflect.FileDescriptor
 
 const file_guildhall_permission_v1_grant_proto_rawDesc = "" +
 	"\n" +
-	"#guildhall/permission/v1/grant.proto\x12\x17guildhall.permission.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\"\xbd\x04\n" +
+	"#guildhall/permission/v1/grant.proto\x12\x17guildhall.permission.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\"\xd6\x04\n" +
 	"\x05Grant\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12$\n" +
 	"\asubject\x18\x02 \x01(\tB\n" +
@@ -1600,7 +1610,8 @@ const file_guildhall_permission_v1_grant_proto_rawDesc = "" +
 	" \x01(\tR\x04etag\x12A\n" +
 	"\x06effect\x18\v \x01(\x0e2\x1f.guildhall.permission.v1.EffectB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06effect\x12@\n" +
 	"\tcondition\x18\f \x01(\v2\".guildhall.permission.v1.ConditionR\tcondition\x120\n" +
-	"\x11consistency_token\x18\r \x01(\tB\x03\xe0A\x03R\x10consistencyToken\"W\n" +
+	"\x11consistency_token\x18\r \x01(\tB\x03\xe0A\x03R\x10consistencyToken\x12\x17\n" +
+	"\x04duty\x18\x0e \x01(\tB\x03\xe0A\x03R\x04duty\"W\n" +
 	"\tCondition\x12*\n" +
 	"\n" +
 	"expression\x18\x01 \x01(\tB\n" +

@@ -50,9 +50,10 @@ type ResourceTypeServiceClient interface {
 	// Changes the masked fields. An action goes only when no role names its
 	// permission. Where a role has a level of the collection, an action that
 	// comes to that level is given to all who hold the role: the caller must hold
-	// it on the whole organisation, as administrators do. Reasons:
+	// it on the whole organisation, as administrators do; where such a role is
+	// denied to somebody, only administrators change the type. Reasons:
 	// RESOURCE_TYPE_NOT_FOUND, RESOURCE_TYPE_IN_USE, RESOURCE_TYPE_ACTION_REPEATED,
-	// GRANT_EXCEEDS_CALLER, ETAG_MISMATCH.
+	// GRANT_EXCEEDS_CALLER, TARGET_EXCEEDS_CALLER, ETAG_MISMATCH.
 	UpdateResourceType(ctx context.Context, in *UpdateResourceTypeRequest, opts ...grpc.CallOption) (*ResourceType, error)
 	// Deletes a type of which no role has a permission or a level. Questions
 	// about its permissions are answered no from then on. Reasons:
@@ -139,9 +140,10 @@ type ResourceTypeServiceServer interface {
 	// Changes the masked fields. An action goes only when no role names its
 	// permission. Where a role has a level of the collection, an action that
 	// comes to that level is given to all who hold the role: the caller must hold
-	// it on the whole organisation, as administrators do. Reasons:
+	// it on the whole organisation, as administrators do; where such a role is
+	// denied to somebody, only administrators change the type. Reasons:
 	// RESOURCE_TYPE_NOT_FOUND, RESOURCE_TYPE_IN_USE, RESOURCE_TYPE_ACTION_REPEATED,
-	// GRANT_EXCEEDS_CALLER, ETAG_MISMATCH.
+	// GRANT_EXCEEDS_CALLER, TARGET_EXCEEDS_CALLER, ETAG_MISMATCH.
 	UpdateResourceType(context.Context, *UpdateResourceTypeRequest) (*ResourceType, error)
 	// Deletes a type of which no role has a permission or a level. Questions
 	// about its permissions are answered no from then on. Reasons:

@@ -52,9 +52,13 @@ type RoleServiceClient interface {
 	// Changes the masked fields; who holds the role, or one that includes it,
 	// holds its new permissions when the call returns. The caller must hold those
 	// that it adds, by name, by level or by inclusion, on the whole organisation
-	// and without an end. The role as it is now becomes its newest revision.
-	// Reasons: ROLE_NOT_FOUND, ETAG_MISMATCH, GRANT_EXCEEDS_CALLER and those of
-	// CreateRole.
+	// and without an end. Where a grant denies the role, or one that includes it,
+	// only who administers the organisation changes what it allows. The role as
+	// it is now becomes its newest revision.
+	//
+	// Reasons: ROLE_NOT_FOUND, ETAG_MISMATCH, GRANT_EXCEEDS_CALLER,
+	// TARGET_EXCEEDS_CALLER, LAST_ADMINISTRATOR and LAST_OPERATOR (of a role that
+	// is denied to somebody), and those of CreateRole.
 	UpdateRole(ctx context.Context, in *UpdateRoleRequest, opts ...grpc.CallOption) (*Role, error)
 	// Deletes a custom role that no grant gives and no role includes, with its
 	// revisions. Reasons: ROLE_NOT_FOUND, ROLE_IN_USE, ETAG_MISMATCH.
@@ -218,9 +222,13 @@ type RoleServiceServer interface {
 	// Changes the masked fields; who holds the role, or one that includes it,
 	// holds its new permissions when the call returns. The caller must hold those
 	// that it adds, by name, by level or by inclusion, on the whole organisation
-	// and without an end. The role as it is now becomes its newest revision.
-	// Reasons: ROLE_NOT_FOUND, ETAG_MISMATCH, GRANT_EXCEEDS_CALLER and those of
-	// CreateRole.
+	// and without an end. Where a grant denies the role, or one that includes it,
+	// only who administers the organisation changes what it allows. The role as
+	// it is now becomes its newest revision.
+	//
+	// Reasons: ROLE_NOT_FOUND, ETAG_MISMATCH, GRANT_EXCEEDS_CALLER,
+	// TARGET_EXCEEDS_CALLER, LAST_ADMINISTRATOR and LAST_OPERATOR (of a role that
+	// is denied to somebody), and those of CreateRole.
 	UpdateRole(context.Context, *UpdateRoleRequest) (*Role, error)
 	// Deletes a custom role that no grant gives and no role includes, with its
 	// revisions. Reasons: ROLE_NOT_FOUND, ROLE_IN_USE, ETAG_MISMATCH.

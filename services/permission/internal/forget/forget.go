@@ -1,9 +1,9 @@
-// Package sweep removes what no check asks about any more: ended sessions whose
+// Package forget removes what no check asks about any more: ended sessions whose
 // tokens are dead.
 //
 // Replicas sweep at once and do not mind. It is housekeeping alone: an ended
 // session that is still there says no to tokens that are refused anyway.
-package sweep
+package forget
 
 import (
 	"context"

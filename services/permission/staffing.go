@@ -1,0 +1,52 @@
+package permission
+
+import (
+	"guildhall.dev/pkg/serve"
+	"guildhall.dev/services/permission/internal/api"
+	"guildhall.dev/services/permission/internal/api/staffing"
+	"guildhall.dev/services/permission/internal/grant"
+	"guildhall.dev/services/permission/internal/mirror"
+	"guildhall.dev/services/permission/internal/people/appointment"
+	"guildhall.dev/services/permission/internal/people/duty"
+	"guildhall.dev/services/permission/internal/people/qualification"
+	"guildhall.dev/services/permission/internal/people/sweep"
+	"guildhall.dev/services/permission/internal/role"
+	"guildhall.dev/services/permission/internal/subject"
+)
+
+// crew are the centres that package staffing serves.
+type crew struct {
+	duties         *duty.Duties
+	qualifications *qualification.Qualifications
+	appointments   *appointment.Appointments
+}
+
+func newCrew(roles *role.Roles, grants *grant.Grants, subjects *subject.Subjects) crew {
+	duties := duty.New(roles, grants)
+	return crew{
+		duties: duties, qualifications: qualification.New(roles, grants, subjects),
+		appointments: appointment.New(roles, grants, duties),
+	}
+}
+
+// Tables returns the raw tables of all of them.
+func (c crew) Tables() []string {
+	return append(append(c.duties.Tables(), c.qualifications.Tables()...), c.appointments.Tables()...)
+}
+
+// forget is what ends with an account or a team that is gone for good.
+func (c crew) forget() []mirror.Forget {
+	return []mirror.Forget{c.duties.Forget, c.qualifications.Forget, c.appointments.Forget}
+}
+
+func (c crew) serve(cfg api.Config) staffing.Config {
+	return staffing.Config{Config: cfg, Duties: c.duties, Qualifications: c.qualifications, Appointments: c.appointments}
+}
+
+// sweep returns what does what falls due. The service's journal is open.
+func (s *Service) sweep(c crew, kit *serve.Kit) *sweep.Sweeper {
+	return &sweep.Sweeper{
+		Store: s.journal.Store, Journal: s.journal.Changes, Logger: kit.Logger, Clock: kit.Clock,
+		Jobs: []sweep.Job{c.qualifications.Job(), c.appointments.Job()},
+	}
+}
