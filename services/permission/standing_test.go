@@ -146,3 +146,11 @@ func TestStanding_isIdentitysAlone(t *testing.T) {
 	_, err = r.asService("gateway").Check(t.Context(), &permissionv1.CheckRequest{Parent: acme, Query: &permissionv1.CheckQuery{Subject: sue, Resource: acme}})
 	wantError(t, err, errs.Invalid, "VALIDATION_FAILED")
 }
+
+// wantError fails unless err is of the kind and reason.
+func wantError(t testing.TB, err error, kind errs.Kind, reason string) {
+	t.Helper()
+	if !errs.Is(err, kind) || errs.ReasonOf(err) != reason {
+		t.Errorf("got error %v, want %s [%s]", err, kind, reason)
+	}
+}

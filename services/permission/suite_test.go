@@ -326,14 +326,6 @@ func (in *installation) await(condition func() bool) {
 	}
 }
 
-// wantError fails unless err is of the kind and reason.
-func wantError(t testing.TB, err error, kind errs.Kind, reason string) {
-	t.Helper()
-	if !errs.Is(err, kind) || errs.ReasonOf(err) != reason {
-		t.Errorf("got error %v, want %s [%s]", err, kind, reason)
-	}
-}
-
 // identity is a feed like that of the identity service.
 type identity struct {
 	t     testing.TB
