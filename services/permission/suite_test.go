@@ -23,7 +23,6 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"guildhall.dev/pkg/authn"
-	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/feed"
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/kv/kvopen"
