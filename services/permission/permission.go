@@ -146,6 +146,7 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error)
 		Roles: c.roles, Grants: c.grants, Subjects: c.subjects, Rules: c.rules, Loader: c.loader, Checker: s.checker,
 		Cache: s.cache, Journal: s.journal,
 		Usage: s.usage, Decisions: s.decisions, Clock: kit.Clock, Appointed: c.crew.appointments.Appointed,
+		Policies: c.policies, Lists: c.lists, Explainer: c.explainer,
 	}
 	s.staffing, s.sweeper = c.crew.serve(s.api), s.sweep(c.crew, kit)
 	s.forget = &forget.Sweeper{Store: s.journal.Store, Subjects: c.subjects, Logger: kit.Logger, Clock: kit.Clock}

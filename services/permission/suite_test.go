@@ -54,8 +54,9 @@ type installation struct {
 	cluster  *authn.ClusterKey
 	signer   *authn.Signer
 	identity *identity
-	config   permission.Config // of the replicas that start from now on
-	// decorate, when set, gives the replicas that start their way to the store.
+	// config and decorate, which gives them their way to the store when set,
+	// are for the replicas that start from now on.
+	config   permission.Config
 	decorate func(kv.Store) kv.Store
 
 	mu  sync.Mutex
@@ -252,6 +253,7 @@ func (r *replica) client(cfg rpc.DialConfig, more ...grpc.DialOption) *client {
 		audit: permissionv1.NewPermissionAuditServiceClient(conn), ResourceTypeServiceClient: permissionv1.NewResourceTypeServiceClient(conn),
 		StandingServiceClient: permissionv1.NewStandingServiceClient(conn),
 		PropertyServiceClient: permissionv1.NewPropertyServiceClient(conn), conn: conn,
+		policies: permissionv1.NewPolicyServiceClient(conn),
 	}
 }
 
@@ -266,6 +268,8 @@ type client struct {
 	events permissionv1.PermissionEventServiceClient
 	audit  permissionv1.PermissionAuditServiceClient
 	conn   *grpc.ClientConn
+
+	policies permissionv1.PolicyServiceClient
 }
 
 // may asks one question of the organisation acme.

@@ -11,6 +11,7 @@ var chineseReasons = merge(
 	chineseGrants,
 	chineseRoles,
 	chineseStanding,
+	chinesePolicies,
 	chineseBulk,
 	chineseLeases,
 )

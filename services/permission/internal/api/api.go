@@ -18,11 +18,14 @@ import (
 	"guildhall.dev/pkg/page"
 	"guildhall.dev/pkg/resource"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
+	"guildhall.dev/services/permission/internal/access"
 	"guildhall.dev/services/permission/internal/cache"
 	"guildhall.dev/services/permission/internal/check"
 	"guildhall.dev/services/permission/internal/decide"
 	"guildhall.dev/services/permission/internal/decision"
+	"guildhall.dev/services/permission/internal/explain"
 	"guildhall.dev/services/permission/internal/grant"
+	"guildhall.dev/services/permission/internal/policy"
 	"guildhall.dev/services/permission/internal/role"
 	"guildhall.dev/services/permission/internal/subject"
 	"guildhall.dev/services/permission/internal/usage"
@@ -32,19 +35,23 @@ const organization = resource.Pattern("organizations/{organization}")
 
 // Config is what the handlers call. All fields are required.
 type Config struct {
-	Roles  *role.Roles
-	Grants *grant.Grants
-	// Subjects hear who may act.
+	Roles   *role.Roles
+	Grants  *grant.Grants
+	Rules   *decide.Rules
+	Loader  *decide.Loader
+	Checker *check.Checker
+	// Cache tells watchers when something changes, Subjects hear who may act.
+	Cache    *cache.Cache
 	Subjects *subject.Subjects
-	Rules    *decide.Rules
-	Loader   *decide.Loader
-	Checker  *check.Checker
-	// Cache tells watchers when something changes.
-	Cache   *cache.Cache
-	Journal *journal.Journal
+	Journal  *journal.Journal
 	// Appointed returns an active appointment of an account to a role on a
 	// resource, nil for none: what a service gives by it ends with it.
 	Appointed func(r kv.Reader, now time.Time, account, on, role string) (*permissionv1.AdminAppointment, error)
+	// Policies are policies as code.
+	Policies *policy.Policies
+	// Lists and Explainer tell more of answers than a check does.
+	Lists     *access.Lists
+	Explainer *explain.Explainer
 	// Usage and Decisions are what is kept of answers.
 	Usage     *usage.Recorder
 	Decisions *decision.Log
@@ -61,7 +68,10 @@ func Register(r grpc.ServiceRegistrar, cfg Config) {
 	permissionv1.RegisterGrantUsageServiceServer(r, &grantUsage{cfg})
 	permissionv1.RegisterCheckServiceServer(r, &checks{cfg})
 	permissionv1.RegisterStandingServiceServer(r, &standings{cfg})
+	permissionv1.RegisterAccessServiceServer(r, &lists{cfg})
+	permissionv1.RegisterExplainServiceServer(r, &explanations{cfg})
 	permissionv1.RegisterDecisionServiceServer(r, &decisions{cfg})
+	permissionv1.RegisterPolicyServiceServer(r, &policies{cfg})
 	permissionv1.RegisterPermissionEventServiceServer(r, feed.NewServer(cfg.Journal.Feed))
 	permissionv1.RegisterPermissionAuditServiceServer(r, audit.NewServer(cfg.Journal.Audit))
 }

@@ -2,11 +2,15 @@ package api
 
 import (
 	"context"
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
 
 	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/kv"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/decide"
+	"guildhall.dev/services/permission/internal/property"
 	"guildhall.dev/services/permission/internal/revision"
 	"guildhall.dev/services/permission/internal/subject"
 )
@@ -18,11 +22,13 @@ func (s *checks) Check(ctx context.Context, req *permissionv1.CheckRequest) (*pe
 	if _, err := organization.Parse("parent", req.GetParent()); err != nil {
 		return nil, err
 	}
-	q, err := question("query", req.GetQuery())
-	if err != nil {
+	if err := checkPair("query", req.GetQuery()); err != nil {
 		return nil, err
 	}
-	answers, v, err := s.Checker.Answer(ctx, req.GetParent(), []decide.Question{q})
+	if err := checkAttributes("query", req.GetQuery()); err != nil {
+		return nil, err
+	}
+	answers, v, err := s.Checker.Answer(ctx, req.GetParent(), []decide.Question{question(req.GetQuery())})
 	if err != nil {
 		return nil, err
 	}
@@ -36,10 +42,15 @@ func (s *checks) BatchCheck(ctx context.Context, req *permissionv1.BatchCheckReq
 	}
 	questions := make([]decide.Question, len(req.GetQueries()))
 	for i, q := range req.GetQueries() {
-		var err error
-		if questions[i], err = question("queries", q); err != nil {
+		if err := checkPair("queries", q); err != nil {
 			return nil, err
 		}
+		if q.GetAttributes() != nil {
+			if err := checkAttributes(fmt.Sprintf("queries[%d]", i), q); err != nil {
+				return nil, err
+			}
+		}
+		questions[i] = question(q)
 	}
 	answers, v, err := s.Checker.Answer(ctx, req.GetParent(), questions)
 	if err != nil {
@@ -77,15 +88,34 @@ func (s *checks) CheckCover(ctx context.Context, req *permissionv1.CheckCoverReq
 	return &permissionv1.CheckCoverResponse{Covered: gap == decide.Gap{}, Permission: gap.Permission, Resource: gap.Resource}, nil
 }
 
-func question(field string, q *permissionv1.CheckQuery) (decide.Question, error) {
-	if (q.GetPermission() == "") != (q.GetResource() == "") {
-		return decide.Question{}, errs.InvalidField(field, "VALIDATION_FAILED",
-			"send both permission and resource, or neither to ask whether the subject may act at all")
+// checkPair refuses half a question: without both permission and resource it
+// asks whether the subject may act at all.
+func checkPair(field string, q *permissionv1.CheckQuery) error {
+	if (q.GetPermission() == "") == (q.GetResource() == "") {
+		return nil
 	}
+	return errs.InvalidField(field, "VALIDATION_FAILED",
+		"send both permission and resource, or neither to ask whether the subject may act at all")
+}
+
+// maxAttributes is the most bytes that the attributes of a question take: no
+// more than may be stored of a name. What conditions cost is counted in what
+// they look at.
+const maxAttributes = property.MaxBytes
+
+func checkAttributes(field string, q *permissionv1.CheckQuery) error {
+	if size := proto.Size(q.GetAttributes()); size > maxAttributes {
+		return errs.InvalidField(field+".attributes", "ATTRIBUTES_TOO_LARGE",
+			fmt.Sprintf("they take %d bytes; send at most %d, and only what conditions look at", size, maxAttributes))
+	}
+	return nil
+}
+
+func question(q *permissionv1.CheckQuery) decide.Question {
 	return decide.Question{
 		Subject: q.GetSubject(), Permission: q.GetPermission(), Resource: q.GetResource(),
 		Session: q.GetSession(), Attributes: q.GetAttributes(),
-	}, nil
+	}
 }
 
 func result(a decide.Answer, v revision.Revision) *permissionv1.CheckResult {
