@@ -23,22 +23,34 @@ import (
 type Request struct {
 	Caller authn.Caller
 	// Permission is what the caller wants to do, as in
-	// "groupchat.messages.create".
+	// "groupchat.messages.create". Empty asks for the caller's standing: whether
+	// it may act at all.
 	Permission string
 	// Resources are the names it is needed on: at least one, without
-	// duplicates.
+	// duplicates; none when there is no permission.
 	Resources []string
 	// Attributes are what conditions of grants may look at; nil when nothing
 	// is known.
 	Attributes *permissionv1.Attributes
 }
 
+// Asked returns the resources that questions are about, one each: "" stands for
+// none, in a question about the caller's standing.
+func (r Request) Asked() []string {
+	if r.Permission == "" && len(r.Resources) == 0 {
+		return []string{""}
+	}
+	return r.Resources
+}
+
 // Checker answers from grants. It is safe for concurrent use.
 type Checker interface {
-	// Check returns nil when the caller holds the permission on every
-	// resource, and Denied from NewDenied otherwise. When it cannot know it
-	// returns an error of another kind (Unavailable, PERMISSION_UNAVAILABLE)
-	// and the call does not go on.
+	// Check returns nil when the caller may act at all and holds the
+	// permission, if one is asked for, on every resource. Otherwise it returns
+	// what Refusal does: Unauthenticated for a caller that may not act, Denied
+	// for one that lacks the permission. When it cannot know it returns an error
+	// of another kind (Unavailable, PERMISSION_UNAVAILABLE) and the call does
+	// not go on.
 	Check(ctx context.Context, r Request) error
 }
 
@@ -47,6 +59,26 @@ type Checker interface {
 func NewDenied(permission, resource string) *errs.Error {
 	return errs.New(errs.Denied, "PERMISSION_DENIED", "you do not have the permission that this needs",
 		errs.Meta("permission", permission), errs.Meta("resource", resource))
+}
+
+// Reasons of a refusal whose cause is who calls, whatever the call
+// (Unauthenticated): the way out is to log in again.
+const (
+	ReasonSuspended    = "ACCOUNT_SUSPENDED"
+	ReasonSessionEnded = "SESSION_ENDED"
+)
+
+// Refusal is the error for an answer that is no: the one place that turns the
+// permission service's words into errors.
+func Refusal(why permissionv1.Denial, permission, resource string) *errs.Error {
+	switch why {
+	case permissionv1.Denial_DENIAL_SUBJECT_SUSPENDED:
+		return errs.New(errs.Unauthenticated, ReasonSuspended, "the account may not act at the moment; ask who administers it")
+	case permissionv1.Denial_DENIAL_SESSION_ENDED:
+		return errs.New(errs.Unauthenticated, ReasonSessionEnded, "the session has ended; log in again")
+	default:
+		return NewDenied(permission, resource)
+	}
 }
 
 // Guard applies an RPC's rule to a call.
@@ -61,15 +93,23 @@ type Guard struct {
 // Authorise returns nil when the caller may make the call on the resources:
 // what Rule.Resources reads from the request when Rule.Asks(caller), else none.
 // The errors: Denied for a caller
-// without the permission, NotFound for a resource of another organisation
-// (whether or not it exists), and whatever keeps the Checker from knowing.
+// without the permission, Unauthenticated (ACCOUNT_SUSPENDED, SESSION_ENDED)
+// for one that may not act at all, NotFound for a resource of another
+// organisation (whether or not it exists), and whatever keeps the Checker from
+// knowing.
 func (g Guard) Authorise(ctx context.Context, caller authn.Caller, rule *Rule, resources []string) error {
 	r := Request{Caller: caller, Permission: rule.Permission, Resources: resources}
 	err := g.decide(ctx, rule, r)
-	if g.OnDenied != nil && (errs.Is(err, errs.Denied) || errs.Is(err, errs.NotFound)) {
+	if g.OnDenied != nil && refused(err) {
 		g.OnDenied(ctx, r, rule.Method)
 	}
 	return err
+}
+
+// refused reports whether the error is for who made the call. A session that
+// has ended is none: it is left over on a device like a token that has expired.
+func refused(err error) bool {
+	return errs.Is(err, errs.Denied) || errs.Is(err, errs.NotFound) || errs.ReasonOf(err) == ReasonSuspended
 }
 
 // Asks reports whether it takes a permission on the request's resource to
@@ -93,7 +133,7 @@ func (g Guard) decide(ctx context.Context, rule *Rule, r Request) error {
 	}
 	switch rule.Access {
 	case Authenticated:
-		return nil
+		return g.Checker.Check(ctx, r)
 	case ByPermission:
 		if err := sameTenant(rule, r); err != nil {
 			return err

@@ -29,29 +29,30 @@ type remote struct {
 }
 
 func (r *remote) Check(ctx context.Context, req Request) error {
+	resources := req.Asked()
 	bounded, cancel := context.WithTimeout(ctx, remoteTimeout)
 	defer cancel()
-	results, err := r.ask(bounded, req)
+	results, err := r.ask(bounded, req, resources)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return ctx.Err()
 	case err != nil:
 		return unknowable(err)
-	case len(results) != len(req.Resources) || len(results) == 0:
+	case len(results) != len(resources) || len(results) == 0:
 		return unknowable(errors.New("the permission service answered another number of checks"))
 	}
 	for i, result := range results {
 		if !result.GetAllowed() {
-			return NewDenied(req.Permission, req.Resources[i])
+			return Refusal(result.GetDenial(), req.Permission, resources[i])
 		}
 	}
 	return nil
 }
 
-func (r *remote) ask(ctx context.Context, req Request) ([]*permissionv1.CheckResult, error) {
+func (r *remote) ask(ctx context.Context, req Request, resources []string) ([]*permissionv1.CheckResult, error) {
 	parent := req.Caller.Organization()
-	queries := make([]*permissionv1.CheckQuery, 0, len(req.Resources))
-	for _, resource := range req.Resources {
+	queries := make([]*permissionv1.CheckQuery, 0, len(resources))
+	for _, resource := range resources {
 		queries = append(queries, &permissionv1.CheckQuery{
 			Subject: req.Caller.Name, Permission: req.Permission, Resource: resource,
 			Session: req.Caller.Session, Attributes: req.Attributes,

@@ -35,6 +35,7 @@ import (
 
 	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/authz"
+	"guildhall.dev/pkg/watch"
 )
 
 // Config is what a server's interceptors need. Verifier, Checker and Logger
@@ -58,6 +59,13 @@ type Config struct {
 	// sends a message: 1 s. An older one is made again first, so that a stream
 	// opened before a revocation goes silent soon after it.
 	Recheck time.Duration
+	// Streams, when set, are where open streams are entered, so that they end
+	// when their callers may not go on.
+	Streams *watch.Streams
+	// RecheckWatched is how old the check of a stream may be while Streams hear
+	// of all changes: 1 min. It is for what no change announces, as a condition
+	// on the time of day.
+	RecheckWatched time.Duration
 
 	// MaxStreams is how many streams one account may have open on this server:
 	// 1000.
@@ -92,6 +100,7 @@ func (cfg *Config) setDefaults() error {
 	setDefault(&cfg.DefaultDeadline, 10*time.Second)
 	setDefault(&cfg.MaxDeadline, time.Minute)
 	setDefault(&cfg.Recheck, time.Second)
+	setDefault(&cfg.RecheckWatched, time.Minute)
 	setDefault(&cfg.MaxMessage, 4<<20)
 	setDefault(&cfg.MaxStreams, 1000)
 	setDefault(&cfg.FirstMessage, firstMessage)

@@ -96,9 +96,11 @@ func (s *server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 		return err
 	}
 	defer release()
-	var cancel context.CancelFunc
-	g.ctx, cancel = untilExpiry(authenticated, c.caller)
+	expiring, cancel := untilExpiry(authenticated, c.caller)
 	defer cancel()
+	g.ctx, g.end = context.WithCancelCause(expiring)
+	defer g.end(nil)
+	defer g.watch()()
 	return handler(srv, g)
 }
 

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc"
 
 	"guildhall.dev/pkg/errs"
+	"guildhall.dev/pkg/watch"
 )
 
 // maxStreamResources bounds the resources that one client stream may be
@@ -29,15 +30,21 @@ type guardedStream struct {
 	c   *call
 	ctx context.Context
 
+	// watched is nil for a stream that nothing can be revoked of; end ends ctx.
+	watched *watch.Stream
+	end     context.CancelCauseFunc
+
 	// A handler may receive and send at the same time.
 	mu       sync.Mutex
 	admitted bool
 	allowed  []string // resources that were authorised
 	checked  time.Time
+	changes  int   // how often something changed for the caller
 	failed   error // ends the stream, whatever the handler makes of it
 }
 
-// Context ends with the call or with the caller's token.
+// Context ends with the call, with the caller's token, or when the caller may
+// not go on.
 func (g *guardedStream) Context() context.Context { return g.ctx }
 
 func (g *guardedStream) RecvMsg(m any) error {
@@ -103,18 +110,31 @@ func (g *guardedStream) authorise(first bool, resources []string) error {
 	if total > maxStreamResources {
 		return errs.New(errs.Invalid, "TOO_MANY_RESOURCES", "name at most 1000 resources in one stream")
 	}
-	now := time.Now()
-	if err := g.s.guard.Authorise(g.ctx, g.c.caller, g.c.rule, fresh); err != nil {
-		return err
+	for {
+		now, before := time.Now(), g.changed()
+		if err := g.s.guard.Authorise(g.ctx, g.c.caller, g.c.rule, fresh); err != nil {
+			return err
+		}
+		if g.allow(first, fresh, now, before) {
+			return nil
+		}
 	}
+}
+
+// allow takes over that the resources were authorised, unless something has
+// changed since: the answer may be from before.
+func (g *guardedStream) allow(first bool, fresh []string, now time.Time, before int) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.changes != before {
+		return false
+	}
 	if first {
 		g.checked = now
 	}
 	g.admitted = true
 	g.allowed = append(g.allowed, fresh...)
-	return nil
+	return true
 }
 
 // recheck asks again when the last answer is too old to send on.
@@ -126,7 +146,11 @@ func (g *guardedStream) recheck() error {
 	if !admitted {
 		return errors.New("the handler sent a message before it received one")
 	}
-	if age < g.s.cfg.Recheck || !g.c.rule.Asks(g.c.caller) {
+	limit := g.s.cfg.Recheck
+	if g.watched != nil && g.watched.Live() {
+		limit = g.s.cfg.RecheckWatched
+	}
+	if age < limit || !g.c.rule.Asks(g.c.caller) {
 		return nil
 	}
 	if err := g.s.guard.Authorise(g.ctx, g.c.caller, g.c.rule, resources); err != nil {

@@ -173,9 +173,19 @@ type grants struct {
 	mu      sync.Mutex
 	revoked []string // resources
 	asked   int
+	// before runs between the decision and the answer; nil is nothing.
+	before func()
 }
 
 func (g *grants) Check(_ context.Context, r authz.Request) error {
+	err := g.decide(r)
+	if g.before != nil {
+		g.before()
+	}
+	return err
+}
+
+func (g *grants) decide(r authz.Request) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.asked++

@@ -20,6 +20,8 @@ import (
 	"guildhall.dev/pkg/conf"
 	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/telemetry"
+	"guildhall.dev/pkg/watch"
+	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 )
 
 // Process is a running process. Make one with Start.
@@ -37,7 +39,10 @@ type Process struct {
 	drain     *drain
 	health    *health.Server
 	denials   denials
-	addresses Addresses
+	streams   *watch.Streams
+	// permission tells of changes to streams; nil in a process of edges only.
+	permission permissionv1.CheckServiceClient
+	addresses  Addresses
 
 	network, memory *grpc.Server // network is nil in a process of edges only
 	edge, admin     *http.Server // edge is nil without an edge
@@ -175,6 +180,7 @@ func (p *Process) serve(ctx context.Context, ports listeners) {
 		p.running.Go(func() { p.run(runs, u) })
 	}
 	p.running.Go(func() { p.watch(runs) })
+	p.running.Go(func() { p.watchStreams(runs) })
 }
 
 func (p *Process) goServe(name string, serve func() error) {

@@ -14,6 +14,8 @@ import (
 
 	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/rpc"
+	"guildhall.dev/pkg/watch"
+	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 )
 
 // How often readiness is asked, before and after the process is ready, and how
@@ -68,18 +70,34 @@ func (p *Process) rpcConfig() (rpc.Config, error) {
 		}
 	}
 	dial := func(target string) grpc.ClientConnInterface { return p.dialer.dial(asking.Builder, target) }
+	if !asking.Edge {
+		p.permission = permissionv1.NewCheckServiceClient(dial("permission"))
+	}
 	verifier, err := authn.NewVerifier(authn.VerifierConfig{
 		Issuer: p.cfg.Auth.Issuer, Keys: keysOf(p.units, dial), Cluster: p.dialer.cluster, Services: names,
 	})
 	if err != nil {
 		return rpc.Config{}, err
 	}
+	if p.streams, err = watch.New(p.telemetry.MeterProvider().Meter("guildhall.dev/pkg/watch")); err != nil {
+		return rpc.Config{}, err
+	}
 	return rpc.Config{
-		Verifier: verifier, Checker: checkerOf(p.units, dial), Logger: p.logger,
+		Streams: p.streams, Verifier: verifier, Checker: checkerOf(p.units, dial), Logger: p.logger,
 		Meter: p.telemetry.MeterProvider(), Tracer: p.telemetry.TracerProvider(),
 		DefaultDeadline: p.cfg.Limits.DefaultDeadline, MaxDeadline: p.cfg.Limits.MaxDeadline,
 		MaxMessage: int(p.cfg.Limits.MessageSize), OnDenied: p.denials.onDenied,
 	}, nil
+}
+
+// watchStreams has open streams authorised again when what their callers may do
+// changes, until ctx ends. A process of edges has no streams of its own: those
+// that it forwards end where they come from.
+func (p *Process) watchStreams(ctx context.Context) {
+	if p.permission == nil {
+		return
+	}
+	p.streams.Run(ctx, func(ctx context.Context) (watch.Watch, error) { return p.permission.WatchChanges(ctx) }, p.logger)
 }
 
 // newServer makes a server with all services, health and reflection. byUnit

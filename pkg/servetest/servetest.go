@@ -32,6 +32,8 @@ import (
 	"guildhall.dev/pkg/seal"
 	"guildhall.dev/pkg/serve"
 	"guildhall.dev/pkg/testkit"
+	"guildhall.dev/pkg/watch"
+	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 )
 
 // issuer is the issuer of the tests' tokens.
@@ -49,6 +51,9 @@ type Options struct {
 	Ring *seal.Ring
 	// May answers permission checks; nil allows all.
 	May func(r authz.Request) bool
+	// Standing returns why a caller may not act at all, as authz.Refusal does,
+	// or nil when it may. It is asked before May. Nil lets all act.
+	Standing func(c authn.Caller) error
 	// Sisters are the connections of Kit.Dial by service.
 	Sisters map[string]grpc.ClientConnInterface
 	Redis   redis.UniversalClient
@@ -65,6 +70,8 @@ type Server struct {
 	Store kv.Store
 
 	draining chan struct{}
+	streams  *watch.Streams
+	changes  chan *permissionv1.WatchChangesResponse
 	signer   *authn.Signer
 	cluster  *authn.ClusterKey
 	listener *bufconn.Listener
@@ -74,7 +81,7 @@ type Server struct {
 // Start builds the service and serves it until the test ends.
 func Start(t testing.TB, name string, build func(context.Context, *serve.Kit) (serve.Service, error), opts Options) *Server {
 	t.Helper()
-	s := &Server{cluster: authn.NewClusterKey(), listener: bufconn.Listen(1 << 20), draining: make(chan struct{})}
+	s := &Server{cluster: authn.NewClusterKey(), listener: bufconn.Listen(1 << 20), draining: make(chan struct{}), changes: make(chan *permissionv1.WatchChangesResponse)}
 	key, err := authn.NewSigningKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -149,7 +156,10 @@ func (s *Server) server(t testing.TB, name string, opts Options) *grpc.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := rpc.Config{Verifier: verifier, Checker: checker{opts.May}, Logger: slog.New(slog.DiscardHandler)}
+	if s.streams, err = watch.New(nil); err != nil {
+		t.Fatal(err)
+	}
+	cfg := rpc.Config{Streams: s.streams, Verifier: verifier, Checker: checker{opts.May, opts.Standing}, Logger: slog.New(slog.DiscardHandler)}
 	if keeper, ok := s.Service.(serve.DenialKeeper); ok {
 		cfg.OnDenied = keeper.OnDenied
 	}
@@ -175,9 +185,13 @@ func (s drainableStream) Context() context.Context { return s.ctx }
 // run starts everything; s.stop ends it in the order of a process.
 func (s *Server) run(t testing.TB, server *grpc.Server) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	served, ran := make(chan error, 1), make(chan error, 1)
+	served, ran, watched := make(chan error, 1), make(chan error, 1), make(chan error, 1)
 	go func() { served <- server.Serve(s.listener) }()
 	go func() { ran <- s.Service.Run(ctx) }()
+	go func() {
+		s.streams.Run(ctx, func(ctx context.Context) (watch.Watch, error) { return &changes{ctx, s.changes}, nil }, slog.New(slog.DiscardHandler))
+		watched <- nil
+	}()
 	stopped := false
 	s.stop = func(t testing.TB) {
 		if stopped {
@@ -186,7 +200,7 @@ func (s *Server) run(t testing.TB, server *grpc.Server) {
 		stopped = true
 		cancel()
 		server.Stop()
-		for what, done := range map[string]chan error{"serve": served, "run": ran} {
+		for what, done := range map[string]chan error{"serve": served, "run": ran, "watch": watched} {
 			if err := <-done; err != nil {
 				t.Errorf("%s: %v", what, err)
 			}
@@ -233,11 +247,19 @@ func (s *Server) dial(t testing.TB, extra ...grpc.DialOption) grpc.ClientConnInt
 	return conn
 }
 
-// checker answers from a function.
-type checker struct{ may func(authz.Request) bool }
+// checker answers from functions.
+type checker struct {
+	may      func(authz.Request) bool
+	standing func(authn.Caller) error
+}
 
 func (c checker) Check(_ context.Context, r authz.Request) error {
-	if c.may == nil || c.may(r) {
+	if c.standing != nil {
+		if err := c.standing(r.Caller); err != nil {
+			return err
+		}
+	}
+	if r.Permission == "" || c.may == nil || c.may(r) {
 		return nil
 	}
 	return authz.NewDenied(r.Permission, r.Resources[0])

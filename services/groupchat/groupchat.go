@@ -41,7 +41,7 @@ type Config struct {
 	RecallWindow    time.Duration `yaml:"recall_window" min:"0s" max:"720h" doc:"how long a sender may recall a message; 0 is never"`
 	MaxMembers      int32         `yaml:"max_members" min:"2" max:"10000" doc:"the most members of a group"`
 	PurgeAfter      time.Duration `yaml:"purge_after" min:"1h" max:"87600h" doc:"how long a deleted group can be undeleted"`
-	StreamHeartbeat time.Duration `yaml:"stream_heartbeat" min:"1s" max:"5m" doc:"the longest silence of a stream, and how often an idle one asks whether its caller may still read"`
+	StreamHeartbeat time.Duration `yaml:"stream_heartbeat" min:"1s" max:"5m" doc:"the longest silence of a stream; while permission cannot be heard also how often an idle one asks whether its caller may still read"`
 }
 
 // defaults are the values of keys that are not set.

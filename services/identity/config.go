@@ -5,7 +5,6 @@ import (
 
 	"guildhall.dev/pkg/conf"
 	"guildhall.dev/pkg/resource"
-	"guildhall.dev/services/identity/internal/access"
 	"guildhall.dev/services/identity/internal/account"
 	"guildhall.dev/services/identity/internal/credential"
 	"guildhall.dev/services/identity/internal/keyring"
@@ -36,7 +35,7 @@ func (b Bootstrap) Check(r *conf.Report) {
 
 // Tokens is what access tokens are like.
 type Tokens struct {
-	TTL      time.Duration `yaml:"ttl" min:"30s" max:"1h" doc:"How long an access token lives. Also the longest that a token outlives its session where a service does not ask."`
+	TTL      time.Duration `yaml:"ttl" min:"30s" max:"1h" doc:"How long an access token lives. One whose session has ended is refused at once all the same."`
 	Rotation time.Duration `yaml:"rotation" min:"2h" doc:"How long a signing key signs before the next one does."`
 	Renew    bool          `yaml:"renew" doc:"At start, throw all signing keys away and make new ones, because others may know them. Access tokens signed before are void within minutes; sessions go on."`
 }
@@ -67,7 +66,7 @@ func DefaultConfig() *Config {
 	cost := credential.DefaultParams()
 	return &Config{
 		Bootstrap: Bootstrap{Organization: "guildhall"},
-		Tokens:    Tokens{TTL: access.DefaultTokenTTL, Rotation: keyring.DefaultRotation},
+		Tokens:    Tokens{TTL: session.DefaultTokenTTL, Rotation: keyring.DefaultRotation},
 		Sessions:  Sessions{Absolute: session.DefaultAbsolute, Idle: session.DefaultIdle, PerAccount: session.DefaultMost},
 		Passwords: Passwords{Time: cost.Time, Memory: cost.Memory, Threads: cost.Threads, Wait: credential.DefaultWait},
 		Accounts:  Accounts{PurgeAfter: account.DefaultPurgeAfter},

@@ -14,12 +14,15 @@ import (
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 )
 
-// permission answers CheckCover: all is covered but the targets named.
+// permission answers CheckCover: all is covered but the targets named. It hears
+// who may act, and answers questions of standing.
 type permission struct {
 	mu     sync.Mutex
 	exceed map[string]bool
 	away   bool
 	asked  []*permissionv1.CheckCoverRequest
+	states map[string]*permissionv1.SetStandingRequest
+	ended  map[string]bool // sessions
 }
 
 // set says who holds more than all others, and whether the service is away.
@@ -41,20 +44,33 @@ func (s *permission) questions() []*permissionv1.CheckCoverRequest {
 func (s *permission) Invoke(_ context.Context, method string, args, reply any, _ ...grpc.CallOption) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if method != permissionv1.CheckService_CheckCover_FullMethodName {
-		return errors.New("identity asks permission only CheckCover, not " + method)
-	}
 	if s.away {
 		return errs.New(errs.Unavailable, "SERVICE_UNAVAILABLE", "a part of the suite is away")
 	}
-	req := args.(*permissionv1.CheckCoverRequest)
+	switch req := args.(type) {
+	case *permissionv1.SetStandingRequest:
+		s.hear(req)
+		return nil
+	case *permissionv1.EndSessionsRequest:
+		for _, e := range req.GetSessions() {
+			s.ended[req.GetAccount()+"/sessions/"+e.GetSession()] = true
+		}
+		return nil
+	case *permissionv1.CheckCoverRequest:
+		s.cover(req, reply.(proto.Message))
+		return nil
+	default:
+		return errors.New("identity does not call permission's " + method)
+	}
+}
+
+func (s *permission) cover(req *permissionv1.CheckCoverRequest, reply proto.Message) {
 	s.asked = append(s.asked, req)
 	answer := &permissionv1.CheckCoverResponse{Covered: true}
 	if s.exceed[req.GetSubject()] {
 		answer = &permissionv1.CheckCoverResponse{Permission: "permission.grants.create", Resource: org}
 	}
-	proto.Merge(reply.(proto.Message), answer)
-	return nil
+	proto.Merge(reply, answer)
 }
 
 func (s *permission) NewStream(context.Context, *grpc.StreamDesc, string, ...grpc.CallOption) (grpc.ClientStream, error) {
@@ -91,6 +107,7 @@ func TestCreateInvitation_isNoWayIntoALargerAccount(t *testing.T) {
 			t.Errorf("the administrator's password: %v", err)
 		}
 		// Nobody needs to ask about himself.
+		p.permission.set(false, admin)
 		if err := invite(chief, admin); err != nil {
 			t.Errorf("one's own account: %v", err)
 		}

@@ -54,8 +54,9 @@ func (c *clock) advance(d time.Duration) { c.at.Add(int64(d)) }
 
 // checker allows everything that is not forbidden.
 type checker struct {
-	mu        sync.Mutex
-	forbidden map[string]bool
+	permission *permission
+	mu         sync.Mutex
+	forbidden  map[string]bool
 }
 
 func (c *checker) forbid(permission string) {
@@ -65,6 +66,9 @@ func (c *checker) forbid(permission string) {
 }
 
 func (c *checker) Check(_ context.Context, r authz.Request) error {
+	if why := c.permission.standing(r.Caller); why != 0 {
+		return authz.Refusal(why, "", "")
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.forbidden[r.Permission] {
@@ -121,8 +125,9 @@ func (h *host) start(cfg *identity.Config) *process {
 	h.t.Helper()
 	p := &process{
 		host: h, console: &bytes.Buffer{}, log: &bytes.Buffer{},
-		metrics: sdkmetric.NewManualReader(), checker: &checker{forbidden: map[string]bool{}}, permission: &permission{},
+		metrics: sdkmetric.NewManualReader(), permission: newPermission(),
 	}
+	p.checker = &checker{permission: p.permission, forbidden: map[string]bool{}}
 	logger := slog.New(slog.NewTextHandler(&syncWriter{w: p.log}, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	var store kv.Store
 	kit := &serve.Kit{

@@ -31,6 +31,7 @@ import (
 	"guildhall.dev/services/identity/internal/keyring"
 	"guildhall.dev/services/identity/internal/organization"
 	"guildhall.dev/services/identity/internal/session"
+	"guildhall.dev/services/identity/internal/standing"
 	"guildhall.dev/services/identity/internal/sweep"
 	"guildhall.dev/services/identity/internal/team"
 )
@@ -67,26 +68,30 @@ func New(ctx context.Context, cfg *Config, kit *serve.Kit) (serve.Service, error
 
 func build(ctx context.Context, cfg *Config, kit *serve.Kit) (*service, error) {
 	c := &api.Centres{Organizations: organization.New(), Teams: team.New(team.MaxMembers), Checks: permissionv1.NewCheckServiceClient(kit.Dial("permission")), Clock: kit.Clock}
-	credentials := credential.New()
+	credentials, standings := credential.New(), standing.New()
 	var err error
 	if c.Sessions, err = session.New(session.Config{
 		Key: kit.Ring.Derive("identity refresh tokens"), Absolute: cfg.Sessions.Absolute, Idle: cfg.Sessions.Idle, Most: cfg.Sessions.PerAccount,
+		TokenTTL: cfg.Tokens.TTL, Standing: standings,
 	}); err != nil {
 		return nil, err
 	}
 	if c.Accounts, err = account.New(account.Config{
 		Hasher: kit.Ring, Organizations: c.Organizations, Credentials: credentials, Sessions: c.Sessions, Teams: c.Teams,
-		PurgeAfter: cfg.Accounts.PurgeAfter,
+		Standing: standings, PurgeAfter: cfg.Accounts.PurgeAfter,
 	}); err != nil {
 		return nil, err
 	}
-	tables := slices.Concat(kv.RawTables(c.Organizations, c.Accounts, c.Teams, c.Sessions, credentials),
+	tables := slices.Concat(kv.RawTables(c.Organizations, c.Accounts, c.Teams, c.Sessions, credentials, standings),
 		keyring.Tables(), bootstrap.Tables(), change.Tables())
 	// No release has stored anything yet, so there is nothing to migrate.
 	if c.Store, err = kit.OpenStore(ctx, tables, nil); err != nil {
 		return nil, err
 	}
 	if err := openJournal(ctx, c, kit); err != nil {
+		return nil, err
+	}
+	if c.Standings, err = deliverer(c.Store, standings, kit); err != nil {
 		return nil, err
 	}
 	if err := openAccess(ctx, c, cfg, kit, credentials); err != nil {
@@ -98,6 +103,22 @@ func build(ctx context.Context, cfg *Config, kit *serve.Kit) (*service, error) {
 	return &service{centres: c, sweeper: &sweep.Sweeper{
 		Store: c.Store, Journal: c.Journal, Accounts: c.Accounts, Sessions: c.Sessions, Logger: kit.Logger, Clock: kit.Clock,
 	}}, nil
+}
+
+// deliverer returns what tells permission who may not act any more.
+func deliverer(store kv.Store, book *standing.Book, kit *serve.Kit) (*standing.Deliverer, error) {
+	client := permissionv1.NewStandingServiceClient(kit.Dial("permission"))
+	return standing.NewDeliverer(standing.Config{
+		Store: store, Book: book, Logger: kit.Logger, Meter: kit.Meter,
+		SetState: func(ctx context.Context, req *permissionv1.SetStandingRequest) error {
+			_, err := client.SetStanding(ctx, req)
+			return err
+		},
+		EndSessions: func(ctx context.Context, req *permissionv1.EndSessionsRequest) error {
+			_, err := client.EndSessions(ctx, req)
+			return err
+		},
+	})
 }
 
 // openJournal opens what every mutation goes through.
@@ -139,7 +160,7 @@ func openAccess(ctx context.Context, c *api.Centres, cfg *Config, kit *serve.Kit
 	if c.Gate, err = access.New(access.Config{
 		Store: c.Store, Journal: c.Journal, Organizations: c.Organizations, Accounts: c.Accounts,
 		Credentials: credentials, Sessions: c.Sessions, Passwords: passwords, Keys: c.Keys,
-		TokenTTL: cfg.Tokens.TTL, Logger: kit.Logger, Meter: kit.Meter, Clock: kit.Clock,
+		Standings: c.Standings, Logger: kit.Logger, Meter: kit.Meter, Clock: kit.Clock,
 	}); err != nil {
 		return err
 	}
@@ -162,6 +183,7 @@ func (s *service) Run(ctx context.Context) error {
 	g.Go(func() error { return s.centres.Journal.Run(ctx) })
 	g.Go(func() error { return s.centres.Keys.Run(ctx) })
 	g.Go(func() error { return s.sweeper.Run(ctx) })
+	g.Go(func() error { return s.centres.Standings.Run(ctx) })
 	return g.Wait()
 }
 

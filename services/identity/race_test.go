@@ -84,11 +84,12 @@ func TestRaces_oneWins(t *testing.T) {
 // leave more sessions than it may have.
 func TestRaces_loginsKeepTheCap(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
-		c, tokens := p.customer(p.asAdmin(), &identityv1.Customer{DisplayName: "x"})
+		ctx := p.asAdmin()
+		c, _ := p.customer(ctx, &identityv1.Customer{DisplayName: "x"})
 		if n := together(t, 30, errs.Internal, "", func(int) error { return second(login(p, c.GetName(), goodPassword)) }); n != 30 {
 			t.Errorf("%d of 30 logins succeed", n)
 		}
-		resp, err := p.auth().ListSessions(with(tokens), &identityv1.ListSessionsRequest{Parent: c.GetName()})
+		resp, err := p.auth().ListSessions(ctx, &identityv1.ListSessionsRequest{Parent: c.GetName()})
 		if err != nil || len(resp.GetSessions()) != 20 {
 			t.Errorf("%d sessions, %v; want 20", len(resp.GetSessions()), err)
 		}

@@ -28,6 +28,7 @@ import (
 	"guildhall.dev/services/permission/internal/cache"
 	"guildhall.dev/services/permission/internal/check"
 	"guildhall.dev/services/permission/internal/decision"
+	"guildhall.dev/services/permission/internal/forget"
 	"guildhall.dev/services/permission/internal/lease"
 	"guildhall.dev/services/permission/internal/mirror"
 	peopleapi "guildhall.dev/services/permission/internal/people/api"
@@ -102,6 +103,7 @@ type Service struct {
 	staffing  staffing.Config
 	sweeper   *sweep.Sweeper
 	requests  *peopleapi.Change
+	forget    *forget.Sweeper
 }
 
 var (
@@ -144,12 +146,14 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error)
 		return nil, err
 	}
 	s.api = api.Config{
-		Roles: c.roles, Grants: c.grants, Rules: c.rules, Loader: c.loader, Checker: s.checker, Journal: s.journal,
+		Roles: c.roles, Grants: c.grants, Subjects: c.subjects, Rules: c.rules, Loader: c.loader, Checker: s.checker,
+		Cache: s.cache, Journal: s.journal,
 		Usage: s.usage, Decisions: s.decisions, Clock: kit.Clock, Appointed: c.crew.appointments.Appointed,
 		Tokens: token.New(kit.Ring.Derive(token.Purpose)), Lanes: change.NewLanes(s.journal.Changes),
 		Policies: c.policies, Lists: c.lists, Explainer: c.explainer,
 	}
 	s.staffing, s.sweeper = c.crew.serve(s.api), s.sweep(c.crew, kit)
+	s.forget = &forget.Sweeper{Store: s.journal.Store, Subjects: c.subjects, Logger: kit.Logger, Clock: kit.Clock}
 	if err := c.requests.Open(s.journal, kit); err != nil {
 		return nil, err
 	}
@@ -220,6 +224,7 @@ func (s *Service) Run(ctx context.Context) error {
 	g.Go(func() error { return s.identity.Run(ctx) })
 	g.Go(func() error { return s.mirror.Run(ctx) })
 	g.Go(func() error { return s.sweeper.Run(ctx) })
+	g.Go(func() error { return s.forget.Run(ctx) })
 	g.Go(func() error { return s.requests.Run(ctx) })
 	g.Go(func() error { s.cache.Run(ctx); return nil })
 	g.Go(func() error { return s.usage.Run(ctx) })

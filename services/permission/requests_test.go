@@ -15,17 +15,17 @@ import (
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 )
 
-// people are the clients of change requests of one caller.
-type people struct {
+// asker are the clients of change requests of one caller.
+type asker struct {
 	permissionv1.PermissionChangeRequestServiceClient
 	permissionv1.ApprovalPolicyServiceClient
 	permissionv1.NoticeServiceClient
 	name string
 }
 
-func (r *replica) people(account string) *people {
+func (r *replica) people(account string) *asker {
 	conn := r.connect(account)
-	return &people{
+	return &asker{
 		PermissionChangeRequestServiceClient: permissionv1.NewPermissionChangeRequestServiceClient(conn),
 		ApprovalPolicyServiceClient:          permissionv1.NewApprovalPolicyServiceClient(conn),
 		NoticeServiceClient:                  permissionv1.NewNoticeServiceClient(conn), name: account,
@@ -42,7 +42,7 @@ func wish() *permissionv1.PermissionChangeRequest {
 	}
 }
 
-func (p *people) file(t testing.TB, requester string, in *permissionv1.PermissionChangeRequest) *permissionv1.PermissionChangeRequest {
+func (p *asker) file(t testing.TB, requester string, in *permissionv1.PermissionChangeRequest) *permissionv1.PermissionChangeRequest {
 	t.Helper()
 	v, err := p.CreatePermissionChangeRequest(t.Context(), &permissionv1.CreatePermissionChangeRequestRequest{
 		Parent: requester, PermissionChangeRequest: in,
@@ -53,7 +53,7 @@ func (p *people) file(t testing.TB, requester string, in *permissionv1.Permissio
 	return v
 }
 
-func (p *people) verify(t testing.TB, name string) error {
+func (p *asker) verify(t testing.TB, name string) error {
 	t.Helper()
 	_, err := p.VerifyPermissionChangeRequestIdentity(t.Context(), &permissionv1.VerifyPermissionChangeRequestIdentityRequest{
 		Name: name, Method: permissionv1.IdentityProof_METHOD_IN_PERSON, Note: "saw the badge",
@@ -61,7 +61,7 @@ func (p *people) verify(t testing.TB, name string) error {
 	return err
 }
 
-func (p *people) approve(t testing.TB, name string) error {
+func (p *asker) approve(t testing.TB, name string) error {
 	t.Helper()
 	_, err := p.ApprovePermissionChangeRequest(t.Context(), &permissionv1.ApprovePermissionChangeRequestRequest{
 		Name: name, Words: "ask the desk when in doubt",

@@ -23,7 +23,6 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"guildhall.dev/pkg/authn"
-	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/feed"
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/kv/kvopen"
@@ -252,6 +251,7 @@ func (r *replica) client(cfg rpc.DialConfig, more ...grpc.DialOption) *client {
 		RoleServiceClient: permissionv1.NewRoleServiceClient(conn), GrantServiceClient: permissionv1.NewGrantServiceClient(conn),
 		CheckServiceClient: permissionv1.NewCheckServiceClient(conn), events: permissionv1.NewPermissionEventServiceClient(conn),
 		audit: permissionv1.NewPermissionAuditServiceClient(conn), ResourceTypeServiceClient: permissionv1.NewResourceTypeServiceClient(conn),
+		StandingServiceClient: permissionv1.NewStandingServiceClient(conn),
 		PropertyServiceClient: permissionv1.NewPropertyServiceClient(conn), conn: conn,
 		policies: permissionv1.NewPolicyServiceClient(conn),
 	}
@@ -263,6 +263,7 @@ type client struct {
 	permissionv1.GrantServiceClient
 	permissionv1.CheckServiceClient
 	permissionv1.ResourceTypeServiceClient
+	permissionv1.StandingServiceClient
 	permissionv1.PropertyServiceClient
 	events permissionv1.PermissionEventServiceClient
 	audit  permissionv1.PermissionAuditServiceClient
@@ -325,14 +326,6 @@ func (in *installation) await(condition func() bool) {
 		if time.Now().After(deadline) {
 			in.t.Fatal("what was waited for did not come")
 		}
-	}
-}
-
-// wantError fails unless err is of the kind and reason.
-func wantError(t testing.TB, err error, kind errs.Kind, reason string) {
-	t.Helper()
-	if !errs.Is(err, kind) || errs.ReasonOf(err) != reason {
-		t.Errorf("got error %v, want %s [%s]", err, kind, reason)
 	}
 }
 

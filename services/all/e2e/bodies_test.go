@@ -10,6 +10,7 @@ var bodies = map[string]func(t *testing.T, s *suite){
 	"newcomers":   newcomers,
 	"escalation":  escalation,
 	"revocations": revocations,
+	"immediate":   immediate,
 	"bad-input":   badInput,
 	"conditions":  conditions,
 	"journals":    journals,

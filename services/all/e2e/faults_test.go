@@ -230,7 +230,9 @@ func startInOddOrders(t *testing.T, s *suite) {
 func stopPermission(t *testing.T, s *suite) {
 	chats := []*chat{s.openChat(t, grpcDoor), s.openChat(t, httpDoor)}
 	s.kill(s.homeOf("permission")...)
+	var stolen []*person
 	for _, c := range chats {
+		stolen = append(stolen, c.endWithoutPermission(t))
 		refused(c.admin.organizations.GetOrganization(t.Context(), &identityv1.GetOrganizationRequest{Name: c.name}))(t, errs.Unavailable, "PERMISSION_UNAVAILABLE")
 		refused(c.chen.messages.ListMessages(t.Context(), &groupchatv1.ListMessagesRequest{Parent: c.group}))(t, errs.Unavailable, "PERMISSION_UNAVAILABLE")
 		refused(c.chen.messages.CreateMessage(t.Context(), &groupchatv1.CreateMessageRequest{
@@ -239,8 +241,19 @@ func stopPermission(t *testing.T, s *suite) {
 		need(c.login(c.admin.name))(t) // needs no permission
 	}
 	s.start(s.homeOf("permission")...)
-	for _, c := range chats {
+	for i, c := range chats {
 		c.persist(t, c.chen, "back")
+		until(t, "permission hears of the session that ended meanwhile", func(ctx context.Context) error {
+			if err := stolen[i].calls()["groupchat"](ctx); errs.ReasonOf(err) != "SESSION_ENDED" {
+				return fmt.Errorf("got %w", err)
+			}
+			return nil
+		})
+		stolen[i].mayNotAct(t, "SESSION_ENDED")
+		// Streams that outlived the restart are told of changes again.
+		streams := c.streams(t, c.as(need(c.login(c.admin.name))(t)))
+		need(c.admin.auth.RevokeSession(t.Context(), &identityv1.RevokeSessionRequest{Name: c.admin.name + "/sessions/-"}))(t)
+		end(t, streams, errs.Unauthenticated, "SESSION_ENDED")
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"guildhall.dev/pkg/errs"
+	feedbackv1 "guildhall.dev/proto/gen/guildhall/feedback/v1"
 	groupchatv1 "guildhall.dev/proto/gen/guildhall/groupchat/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
@@ -76,39 +77,88 @@ func revokeGrant(t *testing.T, c *company) {
 	}
 }
 
-// disableAccount: identity refuses at once; the others when they have heard.
+// disableAccount: when the call returns, no service takes a call of the account.
 func disableAccount(t *testing.T, c *company) {
 	mei := c.hire("mei")
-	get := &identityv1.GetOrganizationRequest{Name: c.name}
-	need(mei.organizations.GetOrganization(t.Context(), get))(t)
-	need(c.admin.staff.DisableStaffMember(t.Context(), &identityv1.DisableStaffMemberRequest{Name: mei.name}))(t)
-	_, err := c.login(mei.name)
-	refused("", err)(t, errs.Unauthenticated, "LOGIN_FAILED")
-	refresh := &identityv1.RefreshTokenRequest{RefreshToken: mei.tokens.GetRefreshToken()}
-	refused(c.open(t, c.d, "").auth.RefreshToken(t.Context(), refresh))(t, errs.Unauthenticated, "REFRESH_TOKEN_INVALID")
-	until(t, "the disabled account is denied everything", func(ctx context.Context) error {
-		if _, err := mei.organizations.GetOrganization(ctx, get); !errs.Is(err, errs.Denied) {
-			return errs.New(errs.Internal, "ALLOWED", "it may still read")
-		}
-		return nil
-	})
-	need(c.admin.staff.EnableStaffMember(t.Context(), &identityv1.EnableStaffMemberRequest{Name: mei.name}))(t)
-	again := c.as(need(c.login(mei.name))(t))
-	eventually(t, "the enabled account may read again", func(ctx context.Context) (*identityv1.Organization, error) {
-		return again.organizations.GetOrganization(ctx, get)
-	})
+	c.grant(mei.name, "roles/viewer", c.name)
+	for range 3 {
+		mei.mayAct(t)
+		need(c.admin.staff.DisableStaffMember(t.Context(), &identityv1.DisableStaffMemberRequest{Name: mei.name}))(t)
+		mei.mayNotAct(t, "ACCOUNT_SUSPENDED")
+		_, err := c.login(mei.name)
+		refused("", err)(t, errs.Unauthenticated, "LOGIN_FAILED")
+		refresh := &identityv1.RefreshTokenRequest{RefreshToken: mei.tokens.GetRefreshToken()}
+		refused(c.open(t, c.d, "").auth.RefreshToken(t.Context(), refresh))(t, errs.Unauthenticated, "REFRESH_TOKEN_INVALID")
+		need(c.admin.staff.EnableStaffMember(t.Context(), &identityv1.EnableStaffMemberRequest{Name: mei.name}))(t)
+		mei.mayNotAct(t, "SESSION_ENDED")
+		mei = c.as(need(c.login(mei.name))(t))
+	}
 }
 
+// calls are one call of a person to each service.
+func (p *person) calls() map[string]func(ctx context.Context) error {
+	organization := organizationOf(p.name)
+	return map[string]func(ctx context.Context) error{
+		"identity": func(ctx context.Context) error {
+			_, err := p.auth.WhoAmI(ctx, &identityv1.WhoAmIRequest{})
+			return err
+		},
+		"permission": func(ctx context.Context) error {
+			_, err := p.roles.ListPermissions(ctx, &permissionv1.ListPermissionsRequest{})
+			return err
+		},
+		"groupchat": func(ctx context.Context) error {
+			_, err := p.groups.ListGroups(ctx, &groupchatv1.ListGroupsRequest{Parent: organization})
+			return err
+		},
+		"feedback": func(ctx context.Context) error {
+			_, err := p.surveys.ListSurveys(ctx, &feedbackv1.ListSurveysRequest{Parent: organization})
+			return err
+		},
+	}
+}
+
+// mayAct wants each service to take calls of the person, whatever it may do.
+func (p *person) mayAct(t testing.TB) {
+	t.Helper()
+	for service, call := range p.calls() {
+		if err := call(t.Context()); err != nil && !errs.Is(err, errs.Denied) {
+			t.Errorf("%s: %v", service, err)
+		}
+	}
+}
+
+// mayNotAct wants each replica of each service to refuse all calls of the
+// person.
+func (p *person) mayNotAct(t testing.TB, reason string) {
+	t.Helper()
+	for service, call := range p.calls() {
+		for range replicas {
+			if err := call(t.Context()); !errs.Is(err, errs.Unauthenticated) || errs.ReasonOf(err) != reason {
+				t.Errorf("%s: got %v, want %s", service, err, reason)
+			}
+		}
+	}
+}
+
+// endSession: whichever way a session ends, its access token ends with it.
 func endSession(t *testing.T, c *company) {
 	bo := c.enrol("bo")
 	other := c.as(need(c.login(bo.name))(t))
+	other.mayAct(t)
 	need(bo.auth.RevokeSession(t.Context(), &identityv1.RevokeSessionRequest{Name: other.tokens.GetSession()}))(t)
+	other.mayNotAct(t, "SESSION_ENDED")
 	nobody := c.open(t, c.d, "")
 	refused(nobody.auth.RefreshToken(t.Context(), &identityv1.RefreshTokenRequest{RefreshToken: other.tokens.GetRefreshToken()}))(t, errs.Unauthenticated, "REFRESH_TOKEN_INVALID")
+	another := c.as(need(c.login(bo.name))(t))
+	need(another.auth.Logout(t.Context(), &identityv1.LogoutRequest{}))(t)
+	another.mayNotAct(t, "SESSION_ENDED")
+	bo.mayAct(t)
 	first := need(nobody.auth.RefreshToken(t.Context(), &identityv1.RefreshTokenRequest{RefreshToken: bo.tokens.GetRefreshToken()}))(t)
 	second := need(nobody.auth.RefreshToken(t.Context(), &identityv1.RefreshTokenRequest{RefreshToken: first.GetRefreshToken()}))(t)
 	// A token from before the last is taken for stolen: the session ends.
 	refused(nobody.auth.RefreshToken(t.Context(), &identityv1.RefreshTokenRequest{RefreshToken: bo.tokens.GetRefreshToken()}))(t, errs.Unauthenticated, "REFRESH_TOKEN_INVALID")
+	c.as(second).mayNotAct(t, "SESSION_ENDED")
 	refused(nobody.auth.RefreshToken(t.Context(), &identityv1.RefreshTokenRequest{RefreshToken: second.GetRefreshToken()}))(t, errs.Unauthenticated, "REFRESH_TOKEN_INVALID")
 	sessions := need(c.admin.auth.ListSessions(t.Context(), &identityv1.ListSessionsRequest{Parent: bo.name}))(t).GetSessions()
 	wants(t, "how many sessions are left", len(sessions), 0)

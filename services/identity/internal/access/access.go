@@ -28,13 +28,10 @@ import (
 	"guildhall.dev/services/identity/internal/keyring"
 	"guildhall.dev/services/identity/internal/organization"
 	"guildhall.dev/services/identity/internal/session"
+	"guildhall.dev/services/identity/internal/standing"
 )
 
-// DefaultTokenTTL is how long an access token lives.
-const DefaultTokenTTL = 5 * time.Minute
-
-// Config says what a Gate needs. TokenTTL, Logger, Meter and Clock have
-// defaults.
+// Config says what a Gate needs. Logger, Meter and Clock have defaults.
 type Config struct {
 	Store         kv.Store
 	Journal       *change.Journal
@@ -44,11 +41,11 @@ type Config struct {
 	Sessions      *session.Book
 	Passwords     *credential.Pool
 	Keys          *keyring.Ring
-	// TokenTTL is how long an access token lives; zero is DefaultTokenTTL.
-	TokenTTL time.Duration
-	Logger   *slog.Logger
-	Meter    metric.Meter
-	Clock    func() time.Time
+	// Standings tells permission of sessions that ended.
+	Standings *standing.Deliverer
+	Logger    *slog.Logger
+	Meter     metric.Meter
+	Clock     func() time.Time
 }
 
 // Gate lets accounts in. It is safe for concurrent use.
@@ -61,11 +58,8 @@ type Gate struct {
 // New returns a gate.
 func New(cfg Config) (*Gate, error) {
 	if cfg.Store == nil || cfg.Journal == nil || cfg.Organizations == nil || cfg.Accounts == nil ||
-		cfg.Credentials == nil || cfg.Sessions == nil || cfg.Passwords == nil || cfg.Keys == nil {
+		cfg.Credentials == nil || cfg.Sessions == nil || cfg.Passwords == nil || cfg.Keys == nil || cfg.Standings == nil {
 		return nil, errors.New("access: a gate needs a store, a journal and the centres it brings together")
-	}
-	if cfg.TokenTTL <= 0 {
-		cfg.TokenTTL = DefaultTokenTTL
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -93,20 +87,32 @@ func (g *Gate) countLogin(ctx context.Context, outcome string) {
 
 // tokens returns the tokens of a session. A fault of the signer leaves the
 // client with a session it does not know of, which its limits end.
+//
+// The access token lives for the time that the session's record says, which is
+// counted from its transaction and not from now: whoever ends the session goes
+// by the record.
 func (g *Gate) tokens(s *storev1.Session) (*identityv1.TokenSet, error) {
-	now := g.cfg.Clock()
+	issued, expires := s.GetLastSeenTime().AsTime(), s.GetTokenExpireTime().AsTime()
 	name := session.AccountOf(s.GetName())
 	access, err := g.cfg.Keys.Sign(authn.Claims{
 		Subject: name, Session: session.ID(s.GetName()), ID: rand.Text(), Factors: s.GetFactors(),
-		AuthTime: s.GetCreateTime().AsTime(), IssuedAt: now, Expires: now.Add(g.cfg.TokenTTL),
+		AuthTime: s.GetCreateTime().AsTime(), IssuedAt: issued, Expires: expires,
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &identityv1.TokenSet{
 		AccessToken: access, RefreshToken: g.cfg.Sessions.Token(s), TokenType: "Bearer",
-		ExpiresIn: int64(g.cfg.TokenTTL / time.Second), Account: name, Session: s.GetName(),
+		ExpiresIn: int64(expires.Sub(issued) / time.Second), Account: name, Session: s.GetName(),
 	}, nil
+}
+
+// tell tells permission of the sessions that a login ended, which is no reason
+// to keep the login from its tokens: what cannot be told now is told soon.
+func (g *Gate) tell(ctx context.Context, account string) {
+	if err := g.cfg.Standings.Deliver(ctx, account); err != nil {
+		g.cfg.Logger.WarnContext(ctx, "sessions have ended that permission does not know of yet", "account", account, "error", err)
+	}
 }
 
 // words returns what an attacker knows of an account, for credential.Check.

@@ -18,15 +18,16 @@ import (
 
 // CreateInvitation makes a code for an account, in place of one it may have.
 // Errors are Invalid for what is no account's name, NotFound
-// (ACCOUNT_NOT_FOUND) and Precondition (ILLEGAL_STATE): the account is
-// suspended or deleted.
+// (ACCOUNT_NOT_FOUND), Precondition (ILLEGAL_STATE): the account is suspended or
+// deleted, and Unavailable (SUSPENSION_PENDING) when a reset has yet to reach
+// permission.
 func (g *Gate) CreateInvitation(ctx context.Context, req *identityv1.CreateInvitationRequest) (*identityv1.Invitation, error) {
 	name := req.GetAccount()
 	if _, err := account.ParseName("account", name); err != nil {
 		return nil, err
 	}
 	code := credential.NewCode()
-	return change.Do(ctx, g.cfg.Journal, req, func(tx *change.Tx) (*identityv1.Invitation, error) {
+	made, err := change.Do(ctx, g.cfg.Journal, req, func(tx *change.Tx) (*identityv1.Invitation, error) {
 		rec, found, err := g.cfg.Accounts.Find(tx, name)
 		switch {
 		case err != nil:
@@ -49,6 +50,10 @@ func (g *Gate) CreateInvitation(ctx context.Context, req *identityv1.CreateInvit
 		tx.Record(change.Change{Resource: name, ChangedFields: changed})
 		return g.Invite(tx, name, code)
 	})
+	if err != nil || !req.GetResetPassword() {
+		return made, err
+	}
+	return made, g.cfg.Standings.Deliver(ctx, name)
 }
 
 // Invite opens an invitation of an account in a change that is under way. The
@@ -95,6 +100,7 @@ func (g *Gate) AcceptInvitation(ctx context.Context, req *identityv1.AcceptInvit
 	if err != nil {
 		return nil, err
 	}
+	g.tell(ctx, name)
 	return g.tokens(s)
 }
 

@@ -60,6 +60,7 @@ func (g *Gate) Login(ctx context.Context, req *identityv1.LoginRequest, address 
 		return nil, err
 	}
 	g.countLogin(ctx, "ok")
+	g.tell(ctx, session.AccountOf(s.GetName()))
 	return g.tokens(s)
 }
 

@@ -40,6 +40,7 @@ func (g *Gate) Refresh(ctx context.Context, req *identityv1.RefreshTokenRequest)
 		return nil, err
 	}
 	if ended {
+		g.tell(ctx, session.AccountOf(s.GetName()))
 		g.reuses.Add(ctx, 1)
 		g.cfg.Logger.WarnContext(ctx, "a void refresh token came back, the session is ended", "session", s.GetName())
 		return nil, session.RefreshInvalid()
@@ -47,21 +48,26 @@ func (g *Gate) Refresh(ctx context.Context, req *identityv1.RefreshTokenRequest)
 	return g.tokens(s)
 }
 
-// Logout ends the session of the caller's token.
+// Logout ends the session of the caller's token, and returns when no service
+// takes it any more. The error is Unavailable (SUSPENSION_PENDING).
 func (g *Gate) Logout(ctx context.Context, caller authn.Caller, req *identityv1.LogoutRequest) (*identityv1.LogoutResponse, error) {
-	return change.Do(ctx, g.cfg.Journal, req, func(tx *change.Tx) (*identityv1.LogoutResponse, error) {
+	resp, err := change.Do(ctx, g.cfg.Journal, req, func(tx *change.Tx) (*identityv1.LogoutResponse, error) {
 		n, err := g.cfg.Sessions.End(tx, session.Name(caller.Name, caller.Session))
 		if n == 0 {
 			tx.Unchanged()
 		}
 		return &identityv1.LogoutResponse{}, err
 	})
+	if err != nil {
+		return nil, err
+	}
+	return resp, g.cfg.Standings.Deliver(ctx, caller.Name)
 }
 
 // ChangePassword sets a new password for the caller and ends its other
 // sessions. Errors are Unauthenticated (LOGIN_FAILED) when the old one is not
-// right, those of credential.Check on new_password, and Exhausted
-// (HASHING_BUSY).
+// right, those of credential.Check on new_password, Exhausted (HASHING_BUSY),
+// and Unavailable (SUSPENSION_PENDING).
 func (g *Gate) ChangePassword(ctx context.Context, caller authn.Caller, req *identityv1.ChangePasswordRequest) (*identityv1.ChangePasswordResponse, error) {
 	var present candidate
 	err := g.cfg.Store.View(ctx, func(r kv.Reader) (err error) {
@@ -82,10 +88,14 @@ func (g *Gate) ChangePassword(ctx context.Context, caller authn.Caller, req *ide
 	if err != nil {
 		return nil, err
 	}
-	return change.Do(ctx, g.cfg.Journal, req, func(tx *change.Tx) (*identityv1.ChangePasswordResponse, error) {
+	resp, err := change.Do(ctx, g.cfg.Journal, req, func(tx *change.Tx) (*identityv1.ChangePasswordResponse, error) {
 		if err := g.stillRight(tx, caller.Name, present.hash); err != nil {
 			return nil, err
 		}
 		return &identityv1.ChangePasswordResponse{}, g.setPassword(tx, caller.Name, hash, session.Name(caller.Name, caller.Session))
 	})
+	if err != nil {
+		return nil, err
+	}
+	return resp, g.cfg.Standings.Deliver(ctx, caller.Name)
 }

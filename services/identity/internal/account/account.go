@@ -29,6 +29,7 @@ import (
 	"guildhall.dev/services/identity/internal/credential"
 	"guildhall.dev/services/identity/internal/organization"
 	"guildhall.dev/services/identity/internal/session"
+	"guildhall.dev/services/identity/internal/standing"
 	"guildhall.dev/services/identity/internal/team"
 )
 
@@ -56,6 +57,8 @@ type Config struct {
 	Credentials   *credential.Book
 	Sessions      *session.Book
 	Teams         *team.Book
+	// Standing hears of accounts that may not act any more, or again.
+	Standing *standing.Book
 	// PurgeAfter is how long a deleted account can be brought back; zero is
 	// the default.
 	PurgeAfter time.Duration
@@ -69,7 +72,7 @@ type Book struct {
 
 // New returns a book.
 func New(cfg Config) (*Book, error) {
-	if cfg.Hasher == nil || cfg.Organizations == nil || cfg.Credentials == nil || cfg.Sessions == nil || cfg.Teams == nil {
+	if cfg.Hasher == nil || cfg.Organizations == nil || cfg.Credentials == nil || cfg.Sessions == nil || cfg.Teams == nil || cfg.Standing == nil {
 		return nil, errors.New("account: a book needs a hasher and the centres it changes along")
 	}
 	if cfg.PurgeAfter <= 0 {
@@ -174,11 +177,13 @@ func (b *Book) create(tx *change.Tx, a *storev1.Account, covered bool) (kv.Recor
 		State:      identityv1.AccountState_ACCOUNT_STATE_PENDING,
 		CreateTime: timestamppb.New(tx.Time), UpdateTime: timestamppb.New(tx.Time),
 	}
+	fields := change.ChangedFields(nil, made)
+	made.StateVersion = nextVersion(nil, tx.Time)
 	rec, err := b.tableOf(made.GetName()).Create(tx, made)
 	if err != nil {
 		return rec, err
 	}
-	c := stateChanged(made, change.ChangedFields(nil, made))
+	c := stateChanged(made, fields)
 	c.Covered = covered
 	tx.Record(c)
 	return rec, nil

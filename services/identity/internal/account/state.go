@@ -151,18 +151,33 @@ func (b *Book) move(tx *change.Tx, name, etag string, to func(*storev1.Account) 
 		return old, nil
 	}
 	now.UpdateTime = timestamppb.New(tx.Time)
+	now.StateVersion = nextVersion(old.Value, tx.Time)
 	rec, err := b.tableOf(name).Update(tx, now, "")
 	if err != nil {
 		return rec, err
 	}
 	tx.Record(stateChanged(now, changed))
-	return rec, nil
+	if mayAct(old.Value) && mayAct(now) {
+		return rec, nil
+	}
+	return rec, b.cfg.Standing.SetState(tx, tx.Time, name, StateName(now.GetState()), now.GetStateVersion())
+}
+
+// mayAct reports whether the account is in a state in which what it was granted
+// counts: to service permission these are all the same.
+func mayAct(a *storev1.Account) bool { return a.GetState() == active || a.GetState() == pending }
+
+// nextVersion returns the version of a new state of an account; old is nil for
+// a new one. It begins at the time, so that an account that gets the name of
+// one that was purged goes on above it.
+func nextVersion(old *storev1.Account, now time.Time) int64 {
+	return max(old.GetStateVersion()+1, now.UnixMicro())
 }
 
 func stateChanged(a *storev1.Account, fields []string) change.Change {
 	return change.Change{
 		Resource: a.GetName(), Type: StateChangedType, ChangedFields: fields,
-		Data: &identityv1.AccountStateChanged{State: StateName(a.GetState())},
+		Data: &identityv1.AccountStateChanged{State: StateName(a.GetState()), Version: a.GetStateVersion()},
 	}
 }
 
@@ -183,7 +198,8 @@ func (b *Book) Purgeable(r kv.Reader, now time.Time, limit int) ([]string, error
 }
 
 // Purge removes a deleted account that is past its purge time, with its
-// password and its place in every index, and records it. An account that is
+// password, its place in every index and what permission was yet to hear of it,
+// and records it. An account that is
 // gone or was brought back meanwhile is left alone.
 func (b *Book) Purge(tx *change.Tx, name string) error {
 	rec, found, err := b.Find(tx, name)
@@ -198,6 +214,9 @@ func (b *Book) Purge(tx *change.Tx, name string) error {
 		return err
 	}
 	if err := b.cfg.Credentials.Purge(tx, name); err != nil {
+		return err
+	}
+	if err := b.cfg.Standing.Forget(tx, name); err != nil {
 		return err
 	}
 	if err := b.cfg.Organizations.Forget(tx, resource.Parent(name), name); err != nil {

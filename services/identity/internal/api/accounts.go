@@ -4,6 +4,8 @@ import (
 	"context"
 	"strconv"
 
+	"google.golang.org/protobuf/proto"
+
 	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/page"
@@ -45,4 +47,19 @@ func (c *Centres) accounts(ctx context.Context, kind authn.Kind, req listAccount
 		return err
 	})
 	return records, token, err
+}
+
+// everywhere returns the result of a change of who may act once service
+// permission has it, so that the next call of the account, to whichever service,
+// is decided by it. The error is Unavailable (SUSPENSION_PENDING) when the change
+// is made and permission does not have it.
+func everywhere[R proto.Message](ctx context.Context, c *Centres, account string, resp R, err error) (R, error) {
+	var none R
+	if err != nil {
+		return none, err
+	}
+	if err := c.Standings.Deliver(ctx, account); err != nil {
+		return none, err
+	}
+	return resp, nil
 }

@@ -29,6 +29,7 @@ import (
 	"guildhall.dev/services/identity/internal/keyring"
 	"guildhall.dev/services/identity/internal/organization"
 	"guildhall.dev/services/identity/internal/session"
+	"guildhall.dev/services/identity/internal/standing"
 	"guildhall.dev/services/identity/internal/team"
 )
 
@@ -44,6 +45,8 @@ type Centres struct {
 	Teams         *team.Book
 	Sessions      *session.Book
 	Gate          *access.Gate
+	// Standings tells permission who may not act any more.
+	Standings *standing.Deliverer
 	// Checks is permission, which knows who holds how much.
 	Checks   permissionv1.CheckServiceClient
 	Keys     *keyring.Ring

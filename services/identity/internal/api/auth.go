@@ -105,7 +105,7 @@ func (s auth) RevokeSession(ctx context.Context, req *identityv1.RevokeSessionRe
 	if _, err := account.ParseName("name", name); err != nil || !ok || id != "-" && !resource.ValidID(id) {
 		return nil, errs.InvalidField("name", resource.Reason, "send the name of a session, or one that ends in /sessions/- for all")
 	}
-	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.RevokeSessionResponse, error) {
+	resp, err := change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.RevokeSessionResponse, error) {
 		end := func() (int, error) { return s.Sessions.End(tx, req.GetName()) }
 		if id == "-" {
 			end = func() (int, error) { return s.Sessions.EndAll(tx, name, "") }
@@ -116,6 +116,7 @@ func (s auth) RevokeSession(ctx context.Context, req *identityv1.RevokeSessionRe
 		}
 		return &identityv1.RevokeSessionResponse{RevokedCount: int32(n)}, err
 	})
+	return everywhere(ctx, s.Centres, name, resp, err)
 }
 
 // GetJwks returns the keys that access tokens verify with.

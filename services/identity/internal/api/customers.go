@@ -99,13 +99,14 @@ func (s customers) DeleteCustomer(ctx context.Context, req *identityv1.DeleteCus
 	if err := notOneself(ctx, req.GetName()); err != nil {
 		return nil, err
 	}
-	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.Customer, error) {
+	resp, err := change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.Customer, error) {
 		rec, err := s.Accounts.Delete(tx, req.GetName(), req.GetEtag())
 		if err != nil {
 			return nil, err
 		}
 		return customer(rec), nil
 	})
+	return everywhere(ctx, s.Centres, req.GetName(), resp, err)
 }
 
 // UndeleteCustomer brings a deleted account back.
@@ -113,13 +114,14 @@ func (s customers) UndeleteCustomer(ctx context.Context, req *identityv1.Undelet
 	if _, err := account.CustomerPattern.Parse("name", req.GetName()); err != nil {
 		return nil, err
 	}
-	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.Customer, error) {
+	resp, err := change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.Customer, error) {
 		rec, err := s.Accounts.Undelete(tx, req.GetName(), req.GetEtag())
 		if err != nil {
 			return nil, err
 		}
 		return customer(rec), nil
 	})
+	return everywhere(ctx, s.Centres, req.GetName(), resp, err)
 }
 
 // DisableCustomer suspends the account.
@@ -130,13 +132,14 @@ func (s customers) DisableCustomer(ctx context.Context, req *identityv1.DisableC
 	if err := notOneself(ctx, req.GetName()); err != nil {
 		return nil, err
 	}
-	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.Customer, error) {
+	resp, err := change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.Customer, error) {
 		rec, err := s.Accounts.Disable(tx, req.GetName(), req.GetEtag())
 		if err != nil {
 			return nil, err
 		}
 		return customer(rec), nil
 	})
+	return everywhere(ctx, s.Centres, req.GetName(), resp, err)
 }
 
 // EnableCustomer lifts a suspension.
@@ -144,11 +147,12 @@ func (s customers) EnableCustomer(ctx context.Context, req *identityv1.EnableCus
 	if _, err := account.CustomerPattern.Parse("name", req.GetName()); err != nil {
 		return nil, err
 	}
-	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.Customer, error) {
+	resp, err := change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.Customer, error) {
 		rec, err := s.Accounts.Enable(tx, req.GetName(), req.GetEtag())
 		if err != nil {
 			return nil, err
 		}
 		return customer(rec), nil
 	})
+	return everywhere(ctx, s.Centres, req.GetName(), resp, err)
 }

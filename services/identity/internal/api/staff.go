@@ -99,13 +99,14 @@ func (s staff) DeleteStaffMember(ctx context.Context, req *identityv1.DeleteStaf
 	if err := notOneself(ctx, req.GetName()); err != nil {
 		return nil, err
 	}
-	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.StaffMember, error) {
+	resp, err := change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.StaffMember, error) {
 		rec, err := s.Accounts.Delete(tx, req.GetName(), req.GetEtag())
 		if err != nil {
 			return nil, err
 		}
 		return staffMember(rec), nil
 	})
+	return everywhere(ctx, s.Centres, req.GetName(), resp, err)
 }
 
 // UndeleteStaffMember brings a deleted account back.
@@ -113,13 +114,14 @@ func (s staff) UndeleteStaffMember(ctx context.Context, req *identityv1.Undelete
 	if _, err := account.StaffPattern.Parse("name", req.GetName()); err != nil {
 		return nil, err
 	}
-	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.StaffMember, error) {
+	resp, err := change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.StaffMember, error) {
 		rec, err := s.Accounts.Undelete(tx, req.GetName(), req.GetEtag())
 		if err != nil {
 			return nil, err
 		}
 		return staffMember(rec), nil
 	})
+	return everywhere(ctx, s.Centres, req.GetName(), resp, err)
 }
 
 // DisableStaffMember suspends the account.
@@ -130,13 +132,14 @@ func (s staff) DisableStaffMember(ctx context.Context, req *identityv1.DisableSt
 	if err := notOneself(ctx, req.GetName()); err != nil {
 		return nil, err
 	}
-	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.StaffMember, error) {
+	resp, err := change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.StaffMember, error) {
 		rec, err := s.Accounts.Disable(tx, req.GetName(), req.GetEtag())
 		if err != nil {
 			return nil, err
 		}
 		return staffMember(rec), nil
 	})
+	return everywhere(ctx, s.Centres, req.GetName(), resp, err)
 }
 
 // EnableStaffMember lifts a suspension.
@@ -144,11 +147,12 @@ func (s staff) EnableStaffMember(ctx context.Context, req *identityv1.EnableStaf
 	if _, err := account.StaffPattern.Parse("name", req.GetName()); err != nil {
 		return nil, err
 	}
-	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.StaffMember, error) {
+	resp, err := change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.StaffMember, error) {
 		rec, err := s.Accounts.Enable(tx, req.GetName(), req.GetEtag())
 		if err != nil {
 			return nil, err
 		}
 		return staffMember(rec), nil
 	})
+	return everywhere(ctx, s.Centres, req.GetName(), resp, err)
 }

@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/kv"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
@@ -36,6 +37,7 @@ func (b *Book) Open(tx *change.Tx, account, id string, l Login) (*storev1.Sessio
 		CreateTime: now, LastSeenTime: now, ExpireTime: timestamppb.New(tx.Time.Add(b.cfg.Absolute)),
 		Issued: 1,
 	}
+	b.issue(s, tx.Time)
 	if _, err := b.table.Create(tx, s); err != nil {
 		return nil, err
 	}
@@ -105,6 +107,7 @@ func (b *Book) Refresh(tx *change.Tx, token string) (s *storev1.Session, ended b
 		s.Presented = number
 		s.Issued++
 		s.LastSeenTime = timestamppb.New(tx.Time)
+		b.issue(s, tx.Time)
 		_, err := b.table.Update(tx, s, "")
 		return s, false, err
 	default:
@@ -143,7 +146,27 @@ func (b *Book) EndAll(tx *change.Tx, account, except string) (int, error) {
 
 func (b *Book) end(tx *change.Tx, s *storev1.Session) error {
 	tx.Record(ended(s))
+	account, id := AccountOf(s.GetName()), ID(s.GetName())
+	if err := b.cfg.Standing.EndSession(tx, tx.Time, account, id, forget(s)); err != nil {
+		return err
+	}
 	return b.remove(tx, s)
+}
+
+// issue notes that an access token begins now. None outlives its session.
+func (b *Book) issue(s *storev1.Session, now time.Time) {
+	expire := now.Add(b.cfg.TokenTTL)
+	if ends := b.ends(s); ends.Before(expire) {
+		expire = ends
+	}
+	s.TokenExpireTime = timestamppb.New(expire)
+}
+
+// forget returns when no access token of the session is taken any more: clocks
+// of those who verify it and of those who remember its end may differ.
+func forget(s *storev1.Session) time.Time {
+	const clocks = 3 * authn.Skew
+	return s.GetTokenExpireTime().AsTime().Add(clocks)
 }
 
 func (b *Book) remove(tx *change.Tx, s *storev1.Session) error {

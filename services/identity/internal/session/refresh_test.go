@@ -18,6 +18,7 @@ import (
 	"guildhall.dev/pkg/resource"
 	"guildhall.dev/pkg/testkit"
 	"guildhall.dev/services/identity/internal/session"
+	"guildhall.dev/services/identity/internal/standing"
 )
 
 const account = "organizations/acme/customers/c1"
@@ -31,11 +32,12 @@ type bench struct {
 func newBench(t *testing.T, cfg session.Config) *bench {
 	t.Helper()
 	cfg.Key = []byte(strings.Repeat("k", 32))
+	cfg.Standing = standing.New()
 	book, err := session.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	store := testkit.Store(t, "bolt", "identity", append(kv.RawTables(book), change.Tables()...))
+	store := testkit.Store(t, "bolt", "identity", append(kv.RawTables(book, cfg.Standing), change.Tables()...))
 	pages, err := page.NewCodec(make([]byte, page.KeySize))
 	if err != nil {
 		t.Fatal(err)

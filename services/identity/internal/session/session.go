@@ -5,7 +5,9 @@
 // refresh token is the session's id and a number under a keyed hash, so that
 // nothing secret is stored, and the record needs only two numbers to tell a
 // phone that lost an answer from a thief: see Refresh. Whether the account may
-// still log in is not asked here; access tokens are pkg/authn's.
+// still log in is not asked here; access tokens are pkg/authn's. When the newest
+// access token of a session ends is in its record, so that whoever ends the
+// session knows for how long others have to be told.
 package session
 
 import (
@@ -16,6 +18,7 @@ import (
 
 	"guildhall.dev/pkg/kv"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
+	"guildhall.dev/services/identity/internal/standing"
 )
 
 // Limits of sessions; see Config.
@@ -23,9 +26,11 @@ const (
 	DefaultAbsolute = 30 * 24 * time.Hour
 	DefaultIdle     = 14 * 24 * time.Hour
 	DefaultMost     = 20
+	// DefaultTokenTTL is how long an access token lives.
+	DefaultTokenTTL = 5 * time.Minute
 )
 
-// Config says how long sessions live. Key is required.
+// Config says how long sessions live. Key and Standing are required.
 type Config struct {
 	// Key signs refresh tokens; 32 secret bytes that all replicas share.
 	Key []byte
@@ -35,6 +40,10 @@ type Config struct {
 	// Most is how many sessions an account has at once; zero is the default.
 	// One more login ends the oldest.
 	Most int
+	// TokenTTL is how long an access token lives; zero is the default.
+	TokenTTL time.Duration
+	// Standing hears of sessions that end before their tokens.
+	Standing *standing.Book
 }
 
 // Book keeps the sessions of all accounts. It is safe for concurrent use.
@@ -48,6 +57,9 @@ func New(cfg Config) (*Book, error) {
 	if len(cfg.Key) < sha256.Size {
 		return nil, errors.New("session: the key of refresh tokens is too short")
 	}
+	if cfg.Standing == nil {
+		return nil, errors.New("session: a book needs to tell of sessions that end")
+	}
 	if cfg.Absolute <= 0 {
 		cfg.Absolute = DefaultAbsolute
 	}
@@ -56,6 +68,9 @@ func New(cfg Config) (*Book, error) {
 	}
 	if cfg.Most <= 0 {
 		cfg.Most = DefaultMost
+	}
+	if cfg.TokenTTL <= 0 {
+		cfg.TokenTTL = DefaultTokenTTL
 	}
 	return &Book{cfg: cfg, table: table()}, nil
 }

@@ -9,13 +9,14 @@ import (
 	"pgregory.net/rapid"
 
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
+	"guildhall.dev/services/identity/internal/standing"
 )
 
 const account = "organizations/acme/staff/s1"
 
 func newBook(t testing.TB, key string) *Book {
 	t.Helper()
-	b, err := New(Config{Key: []byte(strings.Repeat(key, 32))})
+	b, err := New(Config{Key: []byte(strings.Repeat(key, 32)), Standing: standing.New()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +40,7 @@ func TestToken_roundTrips(t *testing.T) {
 }
 
 func FuzzParseToken(f *testing.F) {
-	b, err := New(Config{Key: []byte(strings.Repeat("k", 32))})
+	b, err := New(Config{Key: []byte(strings.Repeat("k", 32)), Standing: standing.New()})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -20,6 +20,7 @@ import (
 	"guildhall.dev/pkg/resource"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/access"
+	"guildhall.dev/services/permission/internal/cache"
 	"guildhall.dev/services/permission/internal/check"
 	"guildhall.dev/services/permission/internal/decide"
 	"guildhall.dev/services/permission/internal/decision"
@@ -27,6 +28,7 @@ import (
 	"guildhall.dev/services/permission/internal/grant"
 	"guildhall.dev/services/permission/internal/policy"
 	"guildhall.dev/services/permission/internal/role"
+	"guildhall.dev/services/permission/internal/subject"
 	"guildhall.dev/services/permission/internal/token"
 	"guildhall.dev/services/permission/internal/usage"
 )
@@ -40,7 +42,10 @@ type Config struct {
 	Rules   *decide.Rules
 	Loader  *decide.Loader
 	Checker *check.Checker
-	Journal *journal.Journal
+	// Cache tells watchers when something changes, Subjects hear who may act.
+	Cache    *cache.Cache
+	Subjects *subject.Subjects
+	Journal  *journal.Journal
 	// Appointed returns an active appointment of an account to a role on a
 	// resource, nil for none: what a service gives by it ends with it.
 	Appointed func(r kv.Reader, now time.Time, account, on, role string) (*permissionv1.AdminAppointment, error)
@@ -68,6 +73,7 @@ func Register(r grpc.ServiceRegistrar, cfg Config) {
 	permissionv1.RegisterGrantServiceServer(r, &grants{cfg})
 	permissionv1.RegisterGrantUsageServiceServer(r, &grantUsage{cfg})
 	permissionv1.RegisterCheckServiceServer(r, &checks{cfg})
+	permissionv1.RegisterStandingServiceServer(r, &standings{cfg})
 	permissionv1.RegisterAccessServiceServer(r, &lists{cfg})
 	permissionv1.RegisterExplainServiceServer(r, &explanations{cfg})
 	permissionv1.RegisterDecisionServiceServer(r, &decisions{cfg})

@@ -22,6 +22,9 @@ func (s *checks) Check(ctx context.Context, req *permissionv1.CheckRequest) (*pe
 	if _, err := organization.Parse("parent", req.GetParent()); err != nil {
 		return nil, err
 	}
+	if err := checkPair("query", req.GetQuery()); err != nil {
+		return nil, err
+	}
 	if err := checkAttributes("query", req.GetQuery()); err != nil {
 		return nil, err
 	}
@@ -47,6 +50,9 @@ func (s *checks) BatchCheck(ctx context.Context, req *permissionv1.BatchCheckReq
 	}
 	questions := make([]decide.Question, len(req.GetQueries()))
 	for i, q := range req.GetQueries() {
+		if err := checkPair("queries", q); err != nil {
+			return nil, err
+		}
 		if q.GetAttributes() != nil {
 			if err := checkAttributes(fmt.Sprintf("queries[%d]", i), q); err != nil {
 				return nil, err
@@ -90,6 +96,16 @@ func (s *checks) CheckCover(ctx context.Context, req *permissionv1.CheckCoverReq
 		return nil, err
 	}
 	return &permissionv1.CheckCoverResponse{Covered: gap == decide.Gap{}, Permission: gap.Permission, Resource: gap.Resource}, nil
+}
+
+// checkPair refuses half a question: without both permission and resource it
+// asks whether the subject may act at all.
+func checkPair(field string, q *permissionv1.CheckQuery) error {
+	if (q.GetPermission() == "") == (q.GetResource() == "") {
+		return nil
+	}
+	return errs.InvalidField(field, "VALIDATION_FAILED",
+		"send both permission and resource, or neither to ask whether the subject may act at all")
 }
 
 // maxAttributes is the most bytes that the attributes of a question take: no

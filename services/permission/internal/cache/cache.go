@@ -101,6 +101,7 @@ type Cache struct {
 
 	journals sync.Map // organisation -> *journal
 	filling  stripes
+	moved    moved
 }
 
 // New returns an empty cache of the store.

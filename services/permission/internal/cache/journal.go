@@ -119,6 +119,7 @@ func (c *Cache) apply(j *journal, before *state, head revision.Revision, changes
 		j.prune()
 	}
 	j.state.Store(next)
+	c.moved.tell()
 }
 
 // follows reports whether the changes go on from the revision: they begin with

@@ -173,7 +173,7 @@ func (s *second) seal(name string, e *entry) ([]byte, error) {
 	facts := e.subject.Facts()
 	m := &storev1.CompiledSubject{
 		Revision: e.at.Proto(), Denied: facts.Denied, Teams: facts.Teams, Segments: facts.Segments,
-		Parent: facts.Parent, Ended: facts.Ended, Separation: e.subject.Separation(),
+		Parent: facts.Parent, Ended: facts.Ended, Separation: e.subject.Separation(), EndedThrough: facts.EndedThrough,
 	}
 	for _, h := range e.subject.Holds() {
 		m.Holds = append(m.Holds, &storev1.Hold{
@@ -213,6 +213,7 @@ func (s *second) open(name string, sealed []byte) (*entry, error) {
 	}
 	facts := subject.Facts{
 		Denied: m.GetDenied(), Teams: m.GetTeams(), Segments: m.GetSegments(), Parent: m.GetParent(), Ended: m.GetEnded(),
+		EndedThrough: m.GetEndedThrough(),
 	}
 	compiled := decide.Compile(name, facts, holds)
 	compiled.Separate(m.GetSeparation())

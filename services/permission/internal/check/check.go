@@ -122,11 +122,12 @@ func (c *Checker) count(answers []decide.Answer) {
 
 // Check implements authz.Checker, for the interceptors of this process.
 func (c *Checker) Check(ctx context.Context, r authz.Request) error {
-	if len(r.Resources) == 0 {
+	resources := r.Asked()
+	if len(resources) == 0 {
 		return authz.NewDenied(r.Permission, "")
 	}
-	questions := make([]decide.Question, len(r.Resources))
-	for i, resource := range r.Resources {
+	questions := make([]decide.Question, len(resources))
+	for i, resource := range resources {
 		questions[i] = decide.Question{
 			Subject: r.Caller.Name, Permission: r.Permission, Resource: resource,
 			Session: r.Caller.Session, Attributes: r.Attributes,
@@ -142,7 +143,7 @@ func (c *Checker) Check(ctx context.Context, r authz.Request) error {
 	}
 	for i, a := range answers {
 		if !a.Allowed {
-			return authz.NewDenied(r.Permission, r.Resources[i])
+			return authz.Refusal(a.Denial, r.Permission, resources[i])
 		}
 	}
 	return nil

@@ -23,7 +23,8 @@
 //     package qualification. One that denies counts without.
 //   - Every account holds roles/self on its own name.
 //   - An account that is suspended or deleted may do nothing at all, and
-//     nobody may do anything in a session that has ended.
+//     nobody may do anything in a session that has ended. A question without a
+//     permission and a resource asks for just that.
 //   - From the second of its expiry on, a grant does nothing.
 //   - A grant with a condition counts while the condition holds. When that
 //     cannot be known, because something that it needs is absent or of another
@@ -38,7 +39,6 @@ package decide
 
 import (
 	"context"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -123,6 +123,14 @@ func (q *query) answer(question Question) (Answer, error) {
 	if !ok || kind == authn.System || home != q.organization {
 		return no(permissionv1.Denial_DENIAL_SUBJECT_UNKNOWN)
 	}
+	if question.Permission == "" && question.Resource == "" {
+		own, err := q.facts.Subject(question.Subject)
+		if err != nil {
+			return Answer{}, err
+		}
+		denial := own.standing(question.Session)
+		return Answer{Allowed: denial == 0, Denial: denial}, nil
+	}
 	var known bool
 	if q.permission, known = q.rules.catalogue.Lookup(question.Permission); !known {
 		return no(permissionv1.Denial_DENIAL_PERMISSION_UNKNOWN)
@@ -142,11 +150,8 @@ func (q *query) answer(question Question) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	if own.facts != nil && own.facts.Denied {
-		return no(permissionv1.Denial_DENIAL_SUBJECT_SUSPENDED)
-	}
-	if own.facts != nil && question.Session != "" && slices.Contains(own.facts.Ended, question.Session) {
-		return no(permissionv1.Denial_DENIAL_SESSION_ENDED)
+	if denial := own.standing(question.Session); denial != 0 {
+		return no(denial)
 	}
 	q.question = question
 	q.levels = appendLevels(q.levels[:0], q.organization, question.Resource, root)

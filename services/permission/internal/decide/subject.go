@@ -98,7 +98,7 @@ const few = 8
 func Compile(name string, facts subject.Facts, holds []Hold) *Subject {
 	organization := subject.OrganizationOf(name)
 	s := &Subject{name: name, home: homeOf(organization)}
-	if facts.Denied || facts.Parent != "" || len(facts.Teams)+len(facts.Segments)+len(facts.Ended) > 0 {
+	if facts.Denied || facts.Parent != "" || facts.EndedThrough != "" || len(facts.Teams)+len(facts.Segments)+len(facts.Ended) > 0 {
 		s.facts = &facts
 	}
 	if len(holds) == 0 {

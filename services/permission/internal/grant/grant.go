@@ -35,8 +35,8 @@ import (
 // Pattern is the form of the names of grants.
 const Pattern = resource.Pattern("organizations/{organization}/grants/{grant}")
 
-// Indexes of the table of grants. All keys begin with the organisation, so
-// that no list crosses into another.
+// Indexes of the table of grants. All keys but those of byExpiry, which no list
+// is of, begin with the organisation, so that no list crosses into another.
 const (
 	bySubject  = "subject"  // subject
 	byResource = "resource" // resource
@@ -44,6 +44,7 @@ const (
 	byFact     = "fact"     // see factOf; unique, of people's grants
 	byHolders  = "holders"  // of grants to holders
 	byDeny     = "deny"     // resource; of grants that deny
+	byExpiry   = "expiry"   // expire_time, of all organisations
 )
 
 // Grants are the grants of all organisations. It is safe for concurrent use.
@@ -96,6 +97,7 @@ func New(roles *role.Roles, subjects *subject.Subjects, conditions *condition.Pr
 					}
 					return key(g, g.GetResource())
 				}},
+				expiryIndex(),
 				{Name: byRole, Keys: func(g *permissionv1.Grant) []kv.Key { return key(g, g.GetRole(), g.GetResource()) }},
 			},
 		}),

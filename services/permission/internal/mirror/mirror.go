@@ -110,7 +110,9 @@ func (m *Mirror) Apply(tx kv.Tx, e *eventv1.Event) error {
 		if !subject.IsAccount(e.GetSubject()) || data.GetState() == "" {
 			return invalid(e)
 		}
-		return m.cfg.Subjects.SetState(tx, at, e.GetSubject(), data.GetState())
+		return m.cfg.Subjects.Follow(tx, at, subject.Word{
+			Account: e.GetSubject(), State: data.GetState(), Version: versionOf(&data, at),
+		})
 	case memberCreated, memberDeleted:
 		return m.member(tx, at, e)
 	case segmentJoined, segmentLeft:
@@ -124,6 +126,15 @@ func (m *Mirror) Apply(tx kv.Tx, e *eventv1.Event) error {
 		return m.within(tx, at, e, endAction, func(tx *change.Tx) error { return m.end(tx, at, e.GetSubject()) })
 	}
 	return nil
+}
+
+// versionOf returns the version of a word. One from before identity numbered
+// them counts as of its time, which is what identity begins to number at.
+func versionOf(data *identityv1.AccountStateChanged, at time.Time) int64 {
+	if v := data.GetVersion(); v > 0 {
+		return v
+	}
+	return at.UnixMicro()
 }
 
 // ends reports whether an event of the type can be the end of what has the

@@ -161,8 +161,19 @@ func (m *Mirror) gone(ctx context.Context, l local, denied map[string]string, te
 
 // differences returns what makes states and memberships agree with identity.
 func (m *Mirror) differences(l local, denied map[string]string, teams map[string]map[string]bool) (steps []step) {
+	known := make(map[string]*storev1.Standing)
+	for _, s := range l.standings {
+		known[s.GetAccount()] = s
+	}
 	state := func(account, state string) {
-		steps = append(steps, func(tx *change.Tx) error { return m.cfg.Subjects.SetState(tx, tx.Time, account, state) })
+		steps = append(steps, func(tx *change.Tx) error {
+			// What identity has said directly since is newer than what was read.
+			unheard, err := m.cfg.Subjects.Unheard(tx, account, known[account])
+			if err != nil || !unheard {
+				return err
+			}
+			return m.cfg.Subjects.SetState(tx, tx.Time, account, state)
+		})
 	}
 	for account, s := range denied {
 		state(account, s)

@@ -1,10 +1,11 @@
 // Package subject mirrors from identity what decides who a grant speaks of:
-// accounts that may do nothing, which accounts are in which team and segment,
-// and which team is below which.
+// accounts that may do nothing, sessions that have ended, which accounts are in
+// which team and segment, and which team is below which.
 //
-// It holds no account that is active, so a million customers who are in no
-// team take no room. identity owns the facts and its feed brings them, late by
-// as long as the feed takes; how an account logs in and what it is called are
+// It holds no account that always was active, so a million customers who are in
+// no team take no room. identity owns the facts: who may not act it says
+// directly, before its own change returns; the rest its feed brings, late by
+// as long as the feed takes. How an account logs in and what it is called are
 // none of this service's business.
 //
 // That a team is below another is a fact of that team alone, and its members
@@ -30,6 +31,7 @@ type Subjects struct {
 	standings   *kv.Table[*storev1.Standing]
 	memberships *kv.Table[*storev1.Membership]
 	parents     *kv.Table[*storev1.TeamParent]
+	ended       *kv.Table[*storev1.EndedSessions]
 }
 
 const (
@@ -58,12 +60,13 @@ func New() *Subjects {
 				Name: byParent, Keys: func(p *storev1.TeamParent) []kv.Key { return []kv.Key{{kv.String(p.GetParent())}} },
 			}},
 		}),
+		ended: endedTable(),
 	}
 }
 
 // Tables returns the raw tables of this package, for kv.Options.
 func (s *Subjects) Tables() []string {
-	return slices.Concat(s.standings.Tables(), s.memberships.Tables(), s.parents.Tables())
+	return slices.Concat(s.standings.Tables(), s.memberships.Tables(), s.parents.Tables(), s.ended.Tables())
 }
 
 // Facts are what a check needs to know of an account or a team.
@@ -75,8 +78,11 @@ type Facts struct {
 	// Parent is the team that the team is below; "" for one at the top.
 	Parent string
 	// Ended are the ids of the account's sessions that have ended and whose
-	// tokens may still be about.
+	// tokens may still be about, in order.
 	Ended []string
+	// EndedThrough, when set, says that all its sessions up to this one, in the
+	// order of ids, have ended too.
+	EndedThrough string
 }
 
 // Facts returns the facts of an account or a team; the zero Facts for one of
@@ -99,6 +105,9 @@ func (s *Subjects) accountFacts(r kv.Reader, account string) (Facts, error) {
 		return Facts{}, err
 	}
 	facts := Facts{Denied: denied}
+	if err := s.readEnded(r, account, &facts); err != nil {
+		return Facts{}, err
+	}
 	for rec, err := range s.memberships.Scan(r, kv.Query{Prefix: kv.Key{kv.String(account)}}) {
 		if err != nil {
 			return Facts{}, err
@@ -118,12 +127,6 @@ func (s *Subjects) parent(r kv.Reader, team string) (string, error) {
 		return "", err
 	}
 	return rec.Value.GetParent(), nil
-}
-
-// Denied reports whether the account may do nothing.
-func (s *Subjects) Denied(r kv.Reader, account string) (bool, error) {
-	_, denied, err := s.standings.Find(r, kv.Key{kv.String(account)})
-	return denied, err
 }
 
 // Above returns the teams above a team, the nearest first, and whether they

@@ -1,6 +1,7 @@
 package subject_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -19,7 +20,10 @@ const (
 	sales = acme + "/teams/sales"
 )
 
-var at = time.Unix(1_800_000_000, 0)
+var (
+	at  = time.Unix(1_800_000_000, 0)
+	ctx = context.Background()
+)
 
 func TestIsGrantable(t *testing.T) {
 	for name, want := range map[string]bool{

@@ -2,7 +2,6 @@ package subject
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"guildhall.dev/pkg/kv"
@@ -13,36 +12,6 @@ import (
 // touchedAtOnce is how many names one revision touches: far below what a value
 // of the store can hold.
 const touchedAtOnce = 500
-
-// mayAct are the states in which grants count. A pending account cannot log in
-// yet, but what it will hold may be asked. A state that this version does not
-// know denies.
-func mayAct(state string) bool {
-	return slices.Contains([]string{"ACTIVE", "PENDING"}, strings.TrimPrefix(state, "ACCOUNT_STATE_"))
-}
-
-// SetState takes over the state of an account, as identity spells it.
-func (s *Subjects) SetState(tx kv.Tx, at time.Time, account, state string) error {
-	key := kv.Key{kv.String(account)}
-	old, found, err := s.standings.Find(tx, key)
-	if err != nil {
-		return err
-	}
-	switch {
-	case mayAct(state) && !found:
-		return nil
-	case mayAct(state):
-		_, err = s.standings.Delete(tx, key, "")
-	case found && old.Value.GetState() == state:
-		return nil
-	default:
-		_, err = s.standings.Put(tx, &storev1.Standing{Account: account, State: state}, "")
-	}
-	if err != nil {
-		return err
-	}
-	return touch(tx, at, account)
-}
 
 // AddMember takes over that an account is in a team or a segment.
 func (s *Subjects) AddMember(tx kv.Tx, at time.Time, team, account string) error {
@@ -144,13 +113,14 @@ func (s *Subjects) RemoveMembers(tx kv.Tx, at time.Time, team string, limit int)
 func (s *Subjects) RemoveAccount(tx kv.Tx, at time.Time, account string) error {
 	facts, err := s.Facts(tx, account)
 	in := slices.Concat(facts.Teams, facts.Segments)
-	if err != nil || !facts.Denied && len(in) == 0 {
+	if err != nil {
 		return err
 	}
-	if facts.Denied {
-		if _, err := s.standings.Delete(tx, kv.Key{kv.String(account)}, ""); err != nil {
-			return err
-		}
+	if err := s.forget(tx, account); err != nil {
+		return err
+	}
+	if !facts.Denied && len(in) == 0 && !facts.anyEnded() {
+		return nil
 	}
 	for _, team := range in {
 		if _, err := s.memberships.Delete(tx, keyOf(&storev1.Membership{Team: team, Account: account}), ""); err != nil {

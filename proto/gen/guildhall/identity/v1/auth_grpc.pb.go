@@ -46,7 +46,8 @@ type AuthServiceClient interface {
 	// the account does.
 	//
 	// Reasons: ACCOUNT_NOT_FOUND, ILLEGAL_STATE, TARGET_EXCEEDS_CALLER,
-	// PERMISSION_UNAVAILABLE.
+	// PERMISSION_UNAVAILABLE; SUSPENSION_PENDING with reset_password, after which
+	// the code of another invitation is needed.
 	CreateInvitation(ctx context.Context, in *CreateInvitationRequest, opts ...grpc.CallOption) (*Invitation, error)
 	// Sets the password of the invited account and logs it in.
 	//
@@ -66,19 +67,26 @@ type AuthServiceClient interface {
 	//
 	// Reasons: REFRESH_TOKEN_INVALID.
 	RefreshToken(ctx context.Context, in *RefreshTokenRequest, opts ...grpc.CallOption) (*TokenSet, error)
-	// Ends the caller's own session. Its refresh token is void at once.
+	// Ends the caller's own session. Its tokens, the access token too, are void
+	// everywhere when the call returns.
+	//
+	// Reasons: SUSPENSION_PENDING.
 	Logout(ctx context.Context, in *LogoutRequest, opts ...grpc.CallOption) (*LogoutResponse, error)
 	// Sets a new password for the caller and ends its other sessions.
 	//
 	// Reasons: LOGIN_FAILED (the old one is wrong), PASSWORD_TOO_SHORT,
-	// PASSWORD_TOO_LONG, PASSWORD_BLOCKED, HASHING_BUSY.
+	// PASSWORD_TOO_LONG, PASSWORD_BLOCKED, HASHING_BUSY, SUSPENSION_PENDING.
 	ChangePassword(ctx context.Context, in *ChangePasswordRequest, opts ...grpc.CallOption) (*ChangePasswordResponse, error)
 	// Says who the caller is.
 	WhoAmI(ctx context.Context, in *WhoAmIRequest, opts ...grpc.CallOption) (*WhoAmIResponse, error)
 	// Lists an account's live sessions, newest first.
 	ListSessions(ctx context.Context, in *ListSessionsRequest, opts ...grpc.CallOption) (*ListSessionsResponse, error)
 	// Ends one session of an account; "-" ends all of them. Ending one that has
-	// ended, or never was, changes nothing: see revoked_count.
+	// ended, or never was, changes nothing: see revoked_count. Tokens of the
+	// sessions are void everywhere, and their open streams end, when the call
+	// returns.
+	//
+	// Reasons: SUSPENSION_PENDING.
 	RevokeSession(ctx context.Context, in *RevokeSessionRequest, opts ...grpc.CallOption) (*RevokeSessionResponse, error)
 	// The public keys that access tokens are signed with (RFC 7517).
 	GetJwks(ctx context.Context, in *GetJwksRequest, opts ...grpc.CallOption) (*GetJwksResponse, error)
@@ -205,7 +213,8 @@ type AuthServiceServer interface {
 	// the account does.
 	//
 	// Reasons: ACCOUNT_NOT_FOUND, ILLEGAL_STATE, TARGET_EXCEEDS_CALLER,
-	// PERMISSION_UNAVAILABLE.
+	// PERMISSION_UNAVAILABLE; SUSPENSION_PENDING with reset_password, after which
+	// the code of another invitation is needed.
 	CreateInvitation(context.Context, *CreateInvitationRequest) (*Invitation, error)
 	// Sets the password of the invited account and logs it in.
 	//
@@ -225,19 +234,26 @@ type AuthServiceServer interface {
 	//
 	// Reasons: REFRESH_TOKEN_INVALID.
 	RefreshToken(context.Context, *RefreshTokenRequest) (*TokenSet, error)
-	// Ends the caller's own session. Its refresh token is void at once.
+	// Ends the caller's own session. Its tokens, the access token too, are void
+	// everywhere when the call returns.
+	//
+	// Reasons: SUSPENSION_PENDING.
 	Logout(context.Context, *LogoutRequest) (*LogoutResponse, error)
 	// Sets a new password for the caller and ends its other sessions.
 	//
 	// Reasons: LOGIN_FAILED (the old one is wrong), PASSWORD_TOO_SHORT,
-	// PASSWORD_TOO_LONG, PASSWORD_BLOCKED, HASHING_BUSY.
+	// PASSWORD_TOO_LONG, PASSWORD_BLOCKED, HASHING_BUSY, SUSPENSION_PENDING.
 	ChangePassword(context.Context, *ChangePasswordRequest) (*ChangePasswordResponse, error)
 	// Says who the caller is.
 	WhoAmI(context.Context, *WhoAmIRequest) (*WhoAmIResponse, error)
 	// Lists an account's live sessions, newest first.
 	ListSessions(context.Context, *ListSessionsRequest) (*ListSessionsResponse, error)
 	// Ends one session of an account; "-" ends all of them. Ending one that has
-	// ended, or never was, changes nothing: see revoked_count.
+	// ended, or never was, changes nothing: see revoked_count. Tokens of the
+	// sessions are void everywhere, and their open streams end, when the call
+	// returns.
+	//
+	// Reasons: SUSPENSION_PENDING.
 	RevokeSession(context.Context, *RevokeSessionRequest) (*RevokeSessionResponse, error)
 	// The public keys that access tokens are signed with (RFC 7517).
 	GetJwks(context.Context, *GetJwksRequest) (*GetJwksResponse, error)

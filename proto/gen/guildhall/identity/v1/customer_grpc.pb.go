@@ -57,15 +57,19 @@ type CustomerServiceClient interface {
 	UpdateCustomer(ctx context.Context, in *UpdateCustomerRequest, opts ...grpc.CallOption) (*Customer, error)
 	// Marks the account deleted, ends its sessions and sets its purge time. It
 	// can be undeleted until then. Deleting a deleted one changes nothing.
-	// Reasons: CUSTOMER_NOT_FOUND, ETAG_MISMATCH, SELF_FORBIDDEN.
+	// Reasons: CUSTOMER_NOT_FOUND, ETAG_MISMATCH, SELF_FORBIDDEN,
+	// SUSPENSION_PENDING.
 	DeleteCustomer(ctx context.Context, in *DeleteCustomerRequest, opts ...grpc.CallOption) (*Customer, error)
 	// Brings a deleted account back, before its purge time. Its sessions stay
-	// ended. Reasons: CUSTOMER_NOT_FOUND, NOT_DELETED.
+	// ended. Reasons: CUSTOMER_NOT_FOUND, NOT_DELETED, SUSPENSION_PENDING.
 	UndeleteCustomer(ctx context.Context, in *UndeleteCustomerRequest, opts ...grpc.CallOption) (*Customer, error)
-	// Suspends the account: no login, no refresh, all sessions ended.
-	// Reasons: CUSTOMER_NOT_FOUND, ILLEGAL_STATE, SELF_FORBIDDEN.
+	// Suspends the account: no login, no refresh, all sessions ended. When the
+	// call returns no service takes a call of the account any more.
+	// Reasons: CUSTOMER_NOT_FOUND, ILLEGAL_STATE, SELF_FORBIDDEN,
+	// SUSPENSION_PENDING.
 	DisableCustomer(ctx context.Context, in *DisableCustomerRequest, opts ...grpc.CallOption) (*Customer, error)
-	// Lifts a suspension. Reasons: CUSTOMER_NOT_FOUND, ILLEGAL_STATE.
+	// Lifts a suspension. Reasons: CUSTOMER_NOT_FOUND, ILLEGAL_STATE,
+	// SUSPENSION_PENDING.
 	EnableCustomer(ctx context.Context, in *EnableCustomerRequest, opts ...grpc.CallOption) (*Customer, error)
 	// Imports customers from CSV (RFC 4180, UTF-8, a header line). The first
 	// message carries `options`, the following ones `data` in pieces of at most
@@ -221,15 +225,19 @@ type CustomerServiceServer interface {
 	UpdateCustomer(context.Context, *UpdateCustomerRequest) (*Customer, error)
 	// Marks the account deleted, ends its sessions and sets its purge time. It
 	// can be undeleted until then. Deleting a deleted one changes nothing.
-	// Reasons: CUSTOMER_NOT_FOUND, ETAG_MISMATCH, SELF_FORBIDDEN.
+	// Reasons: CUSTOMER_NOT_FOUND, ETAG_MISMATCH, SELF_FORBIDDEN,
+	// SUSPENSION_PENDING.
 	DeleteCustomer(context.Context, *DeleteCustomerRequest) (*Customer, error)
 	// Brings a deleted account back, before its purge time. Its sessions stay
-	// ended. Reasons: CUSTOMER_NOT_FOUND, NOT_DELETED.
+	// ended. Reasons: CUSTOMER_NOT_FOUND, NOT_DELETED, SUSPENSION_PENDING.
 	UndeleteCustomer(context.Context, *UndeleteCustomerRequest) (*Customer, error)
-	// Suspends the account: no login, no refresh, all sessions ended.
-	// Reasons: CUSTOMER_NOT_FOUND, ILLEGAL_STATE, SELF_FORBIDDEN.
+	// Suspends the account: no login, no refresh, all sessions ended. When the
+	// call returns no service takes a call of the account any more.
+	// Reasons: CUSTOMER_NOT_FOUND, ILLEGAL_STATE, SELF_FORBIDDEN,
+	// SUSPENSION_PENDING.
 	DisableCustomer(context.Context, *DisableCustomerRequest) (*Customer, error)
-	// Lifts a suspension. Reasons: CUSTOMER_NOT_FOUND, ILLEGAL_STATE.
+	// Lifts a suspension. Reasons: CUSTOMER_NOT_FOUND, ILLEGAL_STATE,
+	// SUSPENSION_PENDING.
 	EnableCustomer(context.Context, *EnableCustomerRequest) (*Customer, error)
 	// Imports customers from CSV (RFC 4180, UTF-8, a header line). The first
 	// message carries `options`, the following ones `data` in pieces of at most

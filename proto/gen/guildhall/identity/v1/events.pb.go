@@ -84,7 +84,10 @@ func (x *OrganizationCreated) GetOperator() bool {
 type AccountStateChanged struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// As in AccountState, "SUSPENDED".
-	State         string `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"`
+	State string `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"`
+	// Grows with each change of the account's state; of two, the higher one is
+	// the later. 0 in events from before there were versions.
+	Version       int64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -124,6 +127,13 @@ func (x *AccountStateChanged) GetState() string {
 		return x.State
 	}
 	return ""
+}
+
+func (x *AccountStateChanged) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
 }
 
 // With "guildhall.identity.team.created.v1" and
@@ -341,9 +351,10 @@ const file_guildhall_identity_v1_events_proto_rawDesc = "" +
 	"\"guildhall/identity/v1/events.proto\x12\x15guildhall.identity.v1\"W\n" +
 	"\x13OrganizationCreated\x12$\n" +
 	"\radministrator\x18\x01 \x01(\tR\radministrator\x12\x1a\n" +
-	"\boperator\x18\x02 \x01(\bR\boperator\"+\n" +
+	"\boperator\x18\x02 \x01(\bR\boperator\"E\n" +
 	"\x13AccountStateChanged\x12\x14\n" +
-	"\x05state\x18\x01 \x01(\tR\x05state\"%\n" +
+	"\x05state\x18\x01 \x01(\tR\x05state\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\x03R\aversion\"%\n" +
 	"\vTeamChanged\x12\x16\n" +
 	"\x06parent\x18\x01 \x01(\tR\x06parent\"A\n" +
 	"\x11TeamMemberChanged\x12\x12\n" +

@@ -56,15 +56,19 @@ type StaffServiceClient interface {
 	UpdateStaffMember(ctx context.Context, in *UpdateStaffMemberRequest, opts ...grpc.CallOption) (*StaffMember, error)
 	// Marks the account deleted, ends its sessions and sets its purge time. It
 	// can be undeleted until then. Deleting a deleted one changes nothing.
-	// Reasons: STAFF_MEMBER_NOT_FOUND, ETAG_MISMATCH, SELF_FORBIDDEN.
+	// Reasons: STAFF_MEMBER_NOT_FOUND, ETAG_MISMATCH, SELF_FORBIDDEN,
+	// SUSPENSION_PENDING.
 	DeleteStaffMember(ctx context.Context, in *DeleteStaffMemberRequest, opts ...grpc.CallOption) (*StaffMember, error)
 	// Brings a deleted account back, before its purge time. Its sessions stay
-	// ended. Reasons: STAFF_MEMBER_NOT_FOUND, NOT_DELETED.
+	// ended. Reasons: STAFF_MEMBER_NOT_FOUND, NOT_DELETED, SUSPENSION_PENDING.
 	UndeleteStaffMember(ctx context.Context, in *UndeleteStaffMemberRequest, opts ...grpc.CallOption) (*StaffMember, error)
-	// Suspends the account: no login, no refresh, all sessions ended.
-	// Reasons: STAFF_MEMBER_NOT_FOUND, ILLEGAL_STATE, SELF_FORBIDDEN.
+	// Suspends the account: no login, no refresh, all sessions ended. When the
+	// call returns no service takes a call of the account any more.
+	// Reasons: STAFF_MEMBER_NOT_FOUND, ILLEGAL_STATE, SELF_FORBIDDEN,
+	// SUSPENSION_PENDING.
 	DisableStaffMember(ctx context.Context, in *DisableStaffMemberRequest, opts ...grpc.CallOption) (*StaffMember, error)
-	// Lifts a suspension. Reasons: STAFF_MEMBER_NOT_FOUND, ILLEGAL_STATE.
+	// Lifts a suspension. Reasons: STAFF_MEMBER_NOT_FOUND, ILLEGAL_STATE,
+	// SUSPENSION_PENDING.
 	EnableStaffMember(ctx context.Context, in *EnableStaffMemberRequest, opts ...grpc.CallOption) (*StaffMember, error)
 }
 
@@ -190,15 +194,19 @@ type StaffServiceServer interface {
 	UpdateStaffMember(context.Context, *UpdateStaffMemberRequest) (*StaffMember, error)
 	// Marks the account deleted, ends its sessions and sets its purge time. It
 	// can be undeleted until then. Deleting a deleted one changes nothing.
-	// Reasons: STAFF_MEMBER_NOT_FOUND, ETAG_MISMATCH, SELF_FORBIDDEN.
+	// Reasons: STAFF_MEMBER_NOT_FOUND, ETAG_MISMATCH, SELF_FORBIDDEN,
+	// SUSPENSION_PENDING.
 	DeleteStaffMember(context.Context, *DeleteStaffMemberRequest) (*StaffMember, error)
 	// Brings a deleted account back, before its purge time. Its sessions stay
-	// ended. Reasons: STAFF_MEMBER_NOT_FOUND, NOT_DELETED.
+	// ended. Reasons: STAFF_MEMBER_NOT_FOUND, NOT_DELETED, SUSPENSION_PENDING.
 	UndeleteStaffMember(context.Context, *UndeleteStaffMemberRequest) (*StaffMember, error)
-	// Suspends the account: no login, no refresh, all sessions ended.
-	// Reasons: STAFF_MEMBER_NOT_FOUND, ILLEGAL_STATE, SELF_FORBIDDEN.
+	// Suspends the account: no login, no refresh, all sessions ended. When the
+	// call returns no service takes a call of the account any more.
+	// Reasons: STAFF_MEMBER_NOT_FOUND, ILLEGAL_STATE, SELF_FORBIDDEN,
+	// SUSPENSION_PENDING.
 	DisableStaffMember(context.Context, *DisableStaffMemberRequest) (*StaffMember, error)
-	// Lifts a suspension. Reasons: STAFF_MEMBER_NOT_FOUND, ILLEGAL_STATE.
+	// Lifts a suspension. Reasons: STAFF_MEMBER_NOT_FOUND, ILLEGAL_STATE,
+	// SUSPENSION_PENDING.
 	EnableStaffMember(context.Context, *EnableStaffMemberRequest) (*StaffMember, error)
 }
 

@@ -53,21 +53,29 @@ const (
 	// A grant would give it if the account had a valid certificate that the role
 	// needs; CheckResult.grant names it. See CertificationRequirementService.
 	Denial_DENIAL_UNQUALIFIED Denial = 9
+	// The subject also holds the other side of a forbidden pair;
+	// CheckResult.grant names the grant that gives it. See SeparationRule.
+	Denial_DENIAL_SEPARATED Denial = 10
+	// It takes a second person's approval, and the query names none that is in
+	// force for exactly this. See SeparationRule.
+	Denial_DENIAL_APPROVAL_NEEDED Denial = 11
 )
 
 // Enum value maps for Denial.
 var (
 	Denial_name = map[int32]string{
-		0: "DENIAL_UNSPECIFIED",
-		1: "DENIAL_NO_GRANT",
-		2: "DENIAL_DENIED_BY_GRANT",
-		3: "DENIAL_CONDITION_NOT_MET",
-		4: "DENIAL_SUBJECT_SUSPENDED",
-		5: "DENIAL_SESSION_ENDED",
-		6: "DENIAL_SUBJECT_UNKNOWN",
-		7: "DENIAL_PERMISSION_UNKNOWN",
-		8: "DENIAL_RESOURCE_FOREIGN",
-		9: "DENIAL_UNQUALIFIED",
+		0:  "DENIAL_UNSPECIFIED",
+		1:  "DENIAL_NO_GRANT",
+		2:  "DENIAL_DENIED_BY_GRANT",
+		3:  "DENIAL_CONDITION_NOT_MET",
+		4:  "DENIAL_SUBJECT_SUSPENDED",
+		5:  "DENIAL_SESSION_ENDED",
+		6:  "DENIAL_SUBJECT_UNKNOWN",
+		7:  "DENIAL_PERMISSION_UNKNOWN",
+		8:  "DENIAL_RESOURCE_FOREIGN",
+		9:  "DENIAL_UNQUALIFIED",
+		10: "DENIAL_SEPARATED",
+		11: "DENIAL_APPROVAL_NEEDED",
 	}
 	Denial_value = map[string]int32{
 		"DENIAL_UNSPECIFIED":        0,
@@ -80,6 +88,8 @@ var (
 		"DENIAL_PERMISSION_UNKNOWN": 7,
 		"DENIAL_RESOURCE_FOREIGN":   8,
 		"DENIAL_UNQUALIFIED":        9,
+		"DENIAL_SEPARATED":          10,
+		"DENIAL_APPROVAL_NEEDED":    11,
 	}
 )
 
@@ -275,7 +285,9 @@ type CheckQuery struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// An account.
 	Subject string `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"`
-	// "groupchat.messages.create".
+	// "groupchat.messages.create". Empty, with an empty resource, asks whether
+	// the subject may act at all: it is not suspended and its session has not
+	// ended.
 	Permission string `protobuf:"bytes,2,opt,name=permission,proto3" json:"permission,omitempty"`
 	// On what. "-" as its last segment asks about the collection's parent.
 	Resource string `protobuf:"bytes,3,opt,name=resource,proto3" json:"resource,omitempty"`
@@ -283,7 +295,10 @@ type CheckQuery struct {
 	// one that has ended may do nothing. Empty asks about the subject alone.
 	Session string `protobuf:"bytes,4,opt,name=session,proto3" json:"session,omitempty"`
 	// What conditions may look at.
-	Attributes    *Attributes `protobuf:"bytes,5,opt,name=attributes,proto3" json:"attributes,omitempty"`
+	Attributes *Attributes `protobuf:"bytes,5,opt,name=attributes,proto3" json:"attributes,omitempty"`
+	// A second person's approval, for what takes one: the name of a change
+	// request of kind approval. See SeparationRule.two_person.
+	Approval      string `protobuf:"bytes,6,opt,name=approval,proto3" json:"approval,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -351,6 +366,13 @@ func (x *CheckQuery) GetAttributes() *Attributes {
 		return x.Attributes
 	}
 	return nil
+}
+
+func (x *CheckQuery) GetApproval() string {
+	if x != nil {
+		return x.Approval
+	}
+	return ""
 }
 
 // What is known of a request beside who does what on what: the variables of
@@ -845,7 +867,7 @@ var File_guildhall_permission_v1_check_proto protoreflect.FileDescriptor
 
 const file_guildhall_permission_v1_check_proto_rawDesc = "" +
 	"\n" +
-	"#guildhall/permission/v1/check.proto\x12\x17guildhall.permission.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\"guildhall/options/v1/options.proto\"\xba\x01\n" +
+	"#guildhall/permission/v1/check.proto\x12\x17guildhall.permission.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\"guildhall/options/v1/options.proto\x1a#guildhall/permission/v1/watch.proto\"\xba\x01\n" +
 	"\fCheckRequest\x12\x1f\n" +
 	"\x06parent\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06parent\x12A\n" +
 	"\x05query\x18\x02 \x01(\v2#.guildhall.permission.v1.CheckQueryB\x06\xbaH\x03\xc8\x01\x01R\x05query\x12F\n" +
@@ -854,20 +876,20 @@ const file_guildhall_permission_v1_check_proto_rawDesc = "" +
 	"\x11at_least_as_fresh\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x90\x03H\x00R\x0eatLeastAsFresh\x12+\n" +
 	"\x10fully_consistent\x18\x02 \x01(\bH\x00R\x0ffullyConsistentB\r\n" +
-	"\vrequirement\"\xed\x01\n" +
+	"\vrequirement\"\x8f\x02\n" +
 	"\n" +
 	"CheckQuery\x12$\n" +
 	"\asubject\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x90\x03R\asubject\x12)\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x90\x03R\asubject\x12'\n" +
 	"\n" +
-	"permission\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\n" +
-	"permission\x12&\n" +
-	"\bresource\x18\x03 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x90\x03R\bresource\x12!\n" +
+	"permission\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18dR\n" +
+	"permission\x12$\n" +
+	"\bresource\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x90\x03R\bresource\x12!\n" +
 	"\asession\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\asession\x12C\n" +
 	"\n" +
 	"attributes\x18\x05 \x01(\v2#.guildhall.permission.v1.AttributesR\n" +
-	"attributes\"\xd7\x02\n" +
+	"attributes\x12$\n" +
+	"\bapproval\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x90\x03R\bapproval\"\xd7\x02\n" +
 	"\n" +
 	"Attributes\x12!\n" +
 	"\aaddress\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\aaddress\x12*\n" +
@@ -904,7 +926,7 @@ const file_guildhall_permission_v1_check_proto_rawDesc = "" +
 	"\n" +
 	"permission\x18\x02 \x01(\tR\n" +
 	"permission\x12\x1a\n" +
-	"\bresource\x18\x03 \x01(\tR\bresource*\x97\x02\n" +
+	"\bresource\x18\x03 \x01(\tR\bresource*\xc9\x02\n" +
 	"\x06Denial\x12\x16\n" +
 	"\x12DENIAL_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fDENIAL_NO_GRANT\x10\x01\x12\x1a\n" +
@@ -915,7 +937,10 @@ const file_guildhall_permission_v1_check_proto_rawDesc = "" +
 	"\x16DENIAL_SUBJECT_UNKNOWN\x10\x06\x12\x1d\n" +
 	"\x19DENIAL_PERMISSION_UNKNOWN\x10\a\x12\x1b\n" +
 	"\x17DENIAL_RESOURCE_FOREIGN\x10\b\x12\x16\n" +
-	"\x12DENIAL_UNQUALIFIED\x10\t2\xfb\x04\n" +
+	"\x12DENIAL_UNQUALIFIED\x10\t\x12\x14\n" +
+	"\x10DENIAL_SEPARATED\x10\n" +
+	"\x12\x1a\n" +
+	"\x16DENIAL_APPROVAL_NEEDED\x10\v2\xa0\x06\n" +
 	"\fCheckService\x12\xed\x01\n" +
 	"\x05Check\x12%.guildhall.permission.v1.CheckRequest\x1a&.guildhall.permission.v1.CheckResponse\"\x94\x01\xea\xe0\x18X*\x06parent2\bidentity2\n" +
 	"permission2\tgroupchat2\bfeedback2\agateway\n" +
@@ -923,7 +948,9 @@ const file_guildhall_permission_v1_check_proto_rawDesc = "" +
 	"\n" +
 	"BatchCheck\x12*.guildhall.permission.v1.BatchCheckRequest\x1a+.guildhall.permission.v1.BatchCheckResponse\"\x99\x01\xea\xe0\x18X*\x06parent2\bidentity2\n" +
 	"permission2\tgroupchat2\bfeedback2\agateway\n" +
-	"\x1apermission.checks.evaluate\x82\xd3\xe4\x93\x027:\x01*\"2/permission/v1/{parent=organizations/*}:batchCheck\x12w\n" +
+	"\x1apermission.checks.evaluate\x82\xd3\xe4\x93\x027:\x01*\"2/permission/v1/{parent=organizations/*}:batchCheck\x12\xa2\x01\n" +
+	"\fWatchChanges\x12,.guildhall.permission.v1.WatchChangesRequest\x1a-.guildhall.permission.v1.WatchChangesResponse\"1\xea\xe0\x18-2\bidentity2\n" +
+	"permission2\tgroupchat2\bfeedback \x01(\x010\x01\x12w\n" +
 	"\n" +
 	"CheckCover\x12*.guildhall.permission.v1.CheckCoverRequest\x1a+.guildhall.permission.v1.CheckCoverResponse\"\x10\xea\xe0\x18\f2\bidentity \x01B>Z<guildhall.dev/proto/gen/guildhall/permission/v1;permissionv1b\x06proto3"
 
@@ -942,18 +969,20 @@ func file_guildhall_permission_v1_check_proto_rawDescGZIP() []byte {
 var file_guildhall_permission_v1_check_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
 var file_guildhall_permission_v1_check_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_guildhall_permission_v1_check_proto_goTypes = []any{
-	(Denial)(0),                // 0: guildhall.permission.v1.Denial
-	(*CheckRequest)(nil),       // 1: guildhall.permission.v1.CheckRequest
-	(*Consistency)(nil),        // 2: guildhall.permission.v1.Consistency
-	(*CheckQuery)(nil),         // 3: guildhall.permission.v1.CheckQuery
-	(*Attributes)(nil),         // 4: guildhall.permission.v1.Attributes
-	(*CheckResponse)(nil),      // 5: guildhall.permission.v1.CheckResponse
-	(*CheckResult)(nil),        // 6: guildhall.permission.v1.CheckResult
-	(*BatchCheckRequest)(nil),  // 7: guildhall.permission.v1.BatchCheckRequest
-	(*BatchCheckResponse)(nil), // 8: guildhall.permission.v1.BatchCheckResponse
-	(*CheckCoverRequest)(nil),  // 9: guildhall.permission.v1.CheckCoverRequest
-	(*CheckCoverResponse)(nil), // 10: guildhall.permission.v1.CheckCoverResponse
-	(*structpb.Struct)(nil),    // 11: google.protobuf.Struct
+	(Denial)(0),                  // 0: guildhall.permission.v1.Denial
+	(*CheckRequest)(nil),         // 1: guildhall.permission.v1.CheckRequest
+	(*Consistency)(nil),          // 2: guildhall.permission.v1.Consistency
+	(*CheckQuery)(nil),           // 3: guildhall.permission.v1.CheckQuery
+	(*Attributes)(nil),           // 4: guildhall.permission.v1.Attributes
+	(*CheckResponse)(nil),        // 5: guildhall.permission.v1.CheckResponse
+	(*CheckResult)(nil),          // 6: guildhall.permission.v1.CheckResult
+	(*BatchCheckRequest)(nil),    // 7: guildhall.permission.v1.BatchCheckRequest
+	(*BatchCheckResponse)(nil),   // 8: guildhall.permission.v1.BatchCheckResponse
+	(*CheckCoverRequest)(nil),    // 9: guildhall.permission.v1.CheckCoverRequest
+	(*CheckCoverResponse)(nil),   // 10: guildhall.permission.v1.CheckCoverResponse
+	(*structpb.Struct)(nil),      // 11: google.protobuf.Struct
+	(*WatchChangesRequest)(nil),  // 12: guildhall.permission.v1.WatchChangesRequest
+	(*WatchChangesResponse)(nil), // 13: guildhall.permission.v1.WatchChangesResponse
 }
 var file_guildhall_permission_v1_check_proto_depIdxs = []int32{
 	3,  // 0: guildhall.permission.v1.CheckRequest.query:type_name -> guildhall.permission.v1.CheckQuery
@@ -970,12 +999,14 @@ var file_guildhall_permission_v1_check_proto_depIdxs = []int32{
 	6,  // 11: guildhall.permission.v1.BatchCheckResponse.results:type_name -> guildhall.permission.v1.CheckResult
 	1,  // 12: guildhall.permission.v1.CheckService.Check:input_type -> guildhall.permission.v1.CheckRequest
 	7,  // 13: guildhall.permission.v1.CheckService.BatchCheck:input_type -> guildhall.permission.v1.BatchCheckRequest
-	9,  // 14: guildhall.permission.v1.CheckService.CheckCover:input_type -> guildhall.permission.v1.CheckCoverRequest
-	5,  // 15: guildhall.permission.v1.CheckService.Check:output_type -> guildhall.permission.v1.CheckResponse
-	8,  // 16: guildhall.permission.v1.CheckService.BatchCheck:output_type -> guildhall.permission.v1.BatchCheckResponse
-	10, // 17: guildhall.permission.v1.CheckService.CheckCover:output_type -> guildhall.permission.v1.CheckCoverResponse
-	15, // [15:18] is the sub-list for method output_type
-	12, // [12:15] is the sub-list for method input_type
+	12, // 14: guildhall.permission.v1.CheckService.WatchChanges:input_type -> guildhall.permission.v1.WatchChangesRequest
+	9,  // 15: guildhall.permission.v1.CheckService.CheckCover:input_type -> guildhall.permission.v1.CheckCoverRequest
+	5,  // 16: guildhall.permission.v1.CheckService.Check:output_type -> guildhall.permission.v1.CheckResponse
+	8,  // 17: guildhall.permission.v1.CheckService.BatchCheck:output_type -> guildhall.permission.v1.BatchCheckResponse
+	13, // 18: guildhall.permission.v1.CheckService.WatchChanges:output_type -> guildhall.permission.v1.WatchChangesResponse
+	10, // 19: guildhall.permission.v1.CheckService.CheckCover:output_type -> guildhall.permission.v1.CheckCoverResponse
+	16, // [16:20] is the sub-list for method output_type
+	12, // [12:16] is the sub-list for method input_type
 	12, // [12:12] is the sub-list for extension type_name
 	12, // [12:12] is the sub-list for extension extendee
 	0,  // [0:12] is the sub-list for field type_name
@@ -986,6 +1017,7 @@ func file_guildhall_permission_v1_check_proto_init() {
 	if File_guildhall_permission_v1_check_proto != nil {
 		return
 	}
+	file_guildhall_permission_v1_watch_proto_init()
 	file_guildhall_permission_v1_check_proto_msgTypes[1].OneofWrappers = []any{
 		(*Consistency_AtLeastAsFresh)(nil),
 		(*Consistency_FullyConsistent)(nil),

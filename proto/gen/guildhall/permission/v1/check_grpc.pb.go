@@ -21,9 +21,10 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	CheckService_Check_FullMethodName      = "/guildhall.permission.v1.CheckService/Check"
-	CheckService_BatchCheck_FullMethodName = "/guildhall.permission.v1.CheckService/BatchCheck"
-	CheckService_CheckCover_FullMethodName = "/guildhall.permission.v1.CheckService/CheckCover"
+	CheckService_Check_FullMethodName        = "/guildhall.permission.v1.CheckService/Check"
+	CheckService_BatchCheck_FullMethodName   = "/guildhall.permission.v1.CheckService/BatchCheck"
+	CheckService_WatchChanges_FullMethodName = "/guildhall.permission.v1.CheckService/WatchChanges"
+	CheckService_CheckCover_FullMethodName   = "/guildhall.permission.v1.CheckService/CheckCover"
 )
 
 // CheckServiceClient is the client API for CheckService service.
@@ -44,6 +45,16 @@ type CheckServiceClient interface {
 	//
 	// Reasons: ATTRIBUTES_TOO_LARGE.
 	BatchCheck(ctx context.Context, in *BatchCheckRequest, opts ...grpc.CallOption) (*BatchCheckResponse, error)
+	// Tells for organisations that the caller names, in the first message and
+	// later ones, what has changed in what subjects may do, so that it can look
+	// again at what it has decided and still goes on: open streams. It tells
+	// names and no contents; what is true now is for Check to say.
+	//
+	// It tells of a change soon after it is true here. As long as it says
+	// something every second, the caller has been told of all that was true a
+	// second ago. When it breaks off, all has to be looked at again; the next
+	// call begins with that.
+	WatchChanges(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[WatchChangesRequest, WatchChangesResponse], error)
 	// Says whether the actor holds all that the subject's grants give, on the
 	// same resources and for as long: whoever can put himself in the subject's
 	// place must have as much already. What the subject holds under a condition
@@ -83,6 +94,19 @@ func (c *checkServiceClient) BatchCheck(ctx context.Context, in *BatchCheckReque
 	return out, nil
 }
 
+func (c *checkServiceClient) WatchChanges(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[WatchChangesRequest, WatchChangesResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &CheckService_ServiceDesc.Streams[0], CheckService_WatchChanges_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchChangesRequest, WatchChangesResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type CheckService_WatchChangesClient = grpc.BidiStreamingClient[WatchChangesRequest, WatchChangesResponse]
+
 func (c *checkServiceClient) CheckCover(ctx context.Context, in *CheckCoverRequest, opts ...grpc.CallOption) (*CheckCoverResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CheckCoverResponse)
@@ -111,6 +135,16 @@ type CheckServiceServer interface {
 	//
 	// Reasons: ATTRIBUTES_TOO_LARGE.
 	BatchCheck(context.Context, *BatchCheckRequest) (*BatchCheckResponse, error)
+	// Tells for organisations that the caller names, in the first message and
+	// later ones, what has changed in what subjects may do, so that it can look
+	// again at what it has decided and still goes on: open streams. It tells
+	// names and no contents; what is true now is for Check to say.
+	//
+	// It tells of a change soon after it is true here. As long as it says
+	// something every second, the caller has been told of all that was true a
+	// second ago. When it breaks off, all has to be looked at again; the next
+	// call begins with that.
+	WatchChanges(grpc.BidiStreamingServer[WatchChangesRequest, WatchChangesResponse]) error
 	// Says whether the actor holds all that the subject's grants give, on the
 	// same resources and for as long: whoever can put himself in the subject's
 	// place must have as much already. What the subject holds under a condition
@@ -134,6 +168,9 @@ func (UnimplementedCheckServiceServer) Check(context.Context, *CheckRequest) (*C
 }
 func (UnimplementedCheckServiceServer) BatchCheck(context.Context, *BatchCheckRequest) (*BatchCheckResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method BatchCheck not implemented")
+}
+func (UnimplementedCheckServiceServer) WatchChanges(grpc.BidiStreamingServer[WatchChangesRequest, WatchChangesResponse]) error {
+	return status.Error(codes.Unimplemented, "method WatchChanges not implemented")
 }
 func (UnimplementedCheckServiceServer) CheckCover(context.Context, *CheckCoverRequest) (*CheckCoverResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CheckCover not implemented")
@@ -194,6 +231,13 @@ func _CheckService_BatchCheck_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _CheckService_WatchChanges_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(CheckServiceServer).WatchChanges(&grpc.GenericServerStream[WatchChangesRequest, WatchChangesResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type CheckService_WatchChangesServer = grpc.BidiStreamingServer[WatchChangesRequest, WatchChangesResponse]
+
 func _CheckService_CheckCover_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(CheckCoverRequest)
 	if err := dec(in); err != nil {
@@ -232,6 +276,13 @@ var CheckService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _CheckService_CheckCover_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "WatchChanges",
+			Handler:       _CheckService_WatchChanges_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
+	},
 	Metadata: "guildhall/permission/v1/check.proto",
 }

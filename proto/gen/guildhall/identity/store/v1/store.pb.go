@@ -59,7 +59,10 @@ type Account struct {
 	// When it was deleted.
 	DeleteTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=delete_time,json=deleteTime,proto3" json:"delete_time,omitempty"`
 	// When it is purged.
-	PurgeTime     *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=purge_time,json=purgeTime,proto3" json:"purge_time,omitempty"`
+	PurgeTime *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=purge_time,json=purgeTime,proto3" json:"purge_time,omitempty"`
+	// Grows with each change of state, also across a purge: it begins at the time
+	// in microseconds. 0 in a record from before there were versions.
+	StateVersion  int64 `protobuf:"varint,15,opt,name=state_version,json=stateVersion,proto3" json:"state_version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -190,6 +193,13 @@ func (x *Account) GetPurgeTime() *timestamppb.Timestamp {
 		return x.PurgeTime
 	}
 	return nil
+}
+
+func (x *Account) GetStateVersion() int64 {
+	if x != nil {
+		return x.StateVersion
+	}
+	return 0
 }
 
 // How an account proves who it is. Apart from Account, so that nothing that
@@ -350,9 +360,11 @@ type Session struct {
 	// Number of the newest refresh token given out, from 1.
 	Issued uint64 `protobuf:"varint,8,opt,name=issued,proto3" json:"issued,omitempty"`
 	// Number of the newest refresh token that came back; 0 before the first.
-	Presented     uint64 `protobuf:"varint,9,opt,name=presented,proto3" json:"presented,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Presented uint64 `protobuf:"varint,9,opt,name=presented,proto3" json:"presented,omitempty"`
+	// When the newest access token ends.
+	TokenExpireTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=token_expire_time,json=tokenExpireTime,proto3" json:"token_expire_time,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Session) Reset() {
@@ -446,6 +458,13 @@ func (x *Session) GetPresented() uint64 {
 		return x.Presented
 	}
 	return 0
+}
+
+func (x *Session) GetTokenExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.TokenExpireTime
+	}
+	return nil
 }
 
 // The keys that access tokens are signed with.
@@ -682,7 +701,7 @@ var File_guildhall_identity_store_v1_store_proto protoreflect.FileDescriptor
 
 const file_guildhall_identity_store_v1_store_proto_rawDesc = "" +
 	"\n" +
-	"'guildhall/identity/store/v1/store.proto\x12\x1bguildhall.identity.store.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!guildhall/identity/v1/staff.proto\x1a\"guildhall/options/v1/options.proto\"\xfb\x04\n" +
+	"'guildhall/identity/store/v1/store.proto\x12\x1bguildhall.identity.store.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!guildhall/identity/v1/staff.proto\x1a\"guildhall/options/v1/options.proto\"\xa0\x05\n" +
 	"\aAccount\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12'\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x01R\vdisplayName\x12\x1a\n" +
@@ -703,7 +722,8 @@ const file_guildhall_identity_store_v1_store_proto_rawDesc = "" +
 	"\vdelete_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"deleteTime\x129\n" +
 	"\n" +
-	"purge_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\tpurgeTime\"\xaf\x01\n" +
+	"purge_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\tpurgeTime\x12#\n" +
+	"\rstate_version\x18\x0f \x01(\x03R\fstateVersion\"\xaf\x01\n" +
 	"\n" +
 	"Credential\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12)\n" +
@@ -717,7 +737,7 @@ const file_guildhall_identity_store_v1_store_proto_rawDesc = "" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12!\n" +
 	"\tcode_hash\x18\x02 \x01(\fB\x04\xf8\xe0\x18\x01R\bcodeHash\x12;\n" +
 	"\vexpire_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"\xff\x02\n" +
+	"expireTime\"\xc7\x03\n" +
 	"\aSession\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12'\n" +
 	"\fdevice_label\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x01R\vdeviceLabel\x12+\n" +
@@ -729,7 +749,9 @@ const file_guildhall_identity_store_v1_store_proto_rawDesc = "" +
 	"\vexpire_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12\x16\n" +
 	"\x06issued\x18\b \x01(\x04R\x06issued\x12\x1c\n" +
-	"\tpresented\x18\t \x01(\x04R\tpresented\"\x8b\x02\n" +
+	"\tpresented\x18\t \x01(\x04R\tpresented\x12F\n" +
+	"\x11token_expire_time\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\x0ftokenExpireTime\"\x8b\x02\n" +
 	"\aKeyRing\x12;\n" +
 	"\x04next\x18\x01 \x01(\v2'.guildhall.identity.store.v1.SigningKeyR\x04next\x12A\n" +
 	"\acurrent\x18\x02 \x01(\v2'.guildhall.identity.store.v1.SigningKeyR\acurrent\x12C\n" +
@@ -784,16 +806,17 @@ var file_guildhall_identity_store_v1_store_proto_depIdxs = []int32{
 	9,  // 8: guildhall.identity.store.v1.Session.create_time:type_name -> google.protobuf.Timestamp
 	9,  // 9: guildhall.identity.store.v1.Session.last_seen_time:type_name -> google.protobuf.Timestamp
 	9,  // 10: guildhall.identity.store.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
-	5,  // 11: guildhall.identity.store.v1.KeyRing.next:type_name -> guildhall.identity.store.v1.SigningKey
-	5,  // 12: guildhall.identity.store.v1.KeyRing.current:type_name -> guildhall.identity.store.v1.SigningKey
-	5,  // 13: guildhall.identity.store.v1.KeyRing.previous:type_name -> guildhall.identity.store.v1.SigningKey
-	9,  // 14: guildhall.identity.store.v1.KeyRing.rotate_time:type_name -> google.protobuf.Timestamp
-	9,  // 15: guildhall.identity.store.v1.Bootstrap.create_time:type_name -> google.protobuf.Timestamp
-	16, // [16:16] is the sub-list for method output_type
-	16, // [16:16] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	9,  // 11: guildhall.identity.store.v1.Session.token_expire_time:type_name -> google.protobuf.Timestamp
+	5,  // 12: guildhall.identity.store.v1.KeyRing.next:type_name -> guildhall.identity.store.v1.SigningKey
+	5,  // 13: guildhall.identity.store.v1.KeyRing.current:type_name -> guildhall.identity.store.v1.SigningKey
+	5,  // 14: guildhall.identity.store.v1.KeyRing.previous:type_name -> guildhall.identity.store.v1.SigningKey
+	9,  // 15: guildhall.identity.store.v1.KeyRing.rotate_time:type_name -> google.protobuf.Timestamp
+	9,  // 16: guildhall.identity.store.v1.Bootstrap.create_time:type_name -> google.protobuf.Timestamp
+	17, // [17:17] is the sub-list for method output_type
+	17, // [17:17] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_guildhall_identity_store_v1_store_proto_init() }

@@ -136,13 +136,16 @@ func (x *Change) GetTouched() []string {
 	return nil
 }
 
-// The state of an account that is not active. An active one has no record.
+// The state of an account that is not active, or was not once. One that always
+// was has no record.
 type Standing struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "organizations/acme/staff/s1".
 	Account string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
 	// As identity spells it: "SUSPENDED".
-	State         string `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
+	State string `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
+	// Version of identity's word; 0 for one from before there were versions.
+	Version       int64 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -189,6 +192,13 @@ func (x *Standing) GetState() string {
 		return x.State
 	}
 	return ""
+}
+
+func (x *Standing) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
 }
 
 // An account is in a team or a segment.
@@ -550,6 +560,8 @@ type CompiledSubject struct {
 	Parent string `protobuf:"bytes,6,opt,name=parent,proto3" json:"parent,omitempty"`
 	// Ids of its sessions that have ended.
 	Ended []string `protobuf:"bytes,7,rep,name=ended,proto3" json:"ended,omitempty"`
+	// Every session up to this one has ended too.
+	EndedThrough string `protobuf:"bytes,8,opt,name=ended_through,json=endedThrough,proto3" json:"ended_through,omitempty"`
 	// Rules of separation; of the name of all holder forms only.
 	Separation    []*v1.SeparationRule `protobuf:"bytes,12,rep,name=separation,proto3" json:"separation,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -633,6 +645,13 @@ func (x *CompiledSubject) GetEnded() []string {
 		return x.Ended
 	}
 	return nil
+}
+
+func (x *CompiledSubject) GetEndedThrough() string {
+	if x != nil {
+		return x.EndedThrough
+	}
+	return ""
 }
 
 func (x *CompiledSubject) GetSeparation() []*v1.SeparationRule {
@@ -752,10 +771,11 @@ const file_guildhall_permission_store_v1_store_proto_rawDesc = "" +
 	"\x04mark\x18\x02 \x01(\x06R\x04mark\"g\n" +
 	"\x06Change\x12C\n" +
 	"\brevision\x18\x01 \x01(\v2'.guildhall.permission.store.v1.RevisionR\brevision\x12\x18\n" +
-	"\atouched\x18\x02 \x03(\tR\atouched\":\n" +
+	"\atouched\x18\x02 \x03(\tR\atouched\"T\n" +
 	"\bStanding\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x14\n" +
-	"\x05state\x18\x02 \x01(\tR\x05state\":\n" +
+	"\x05state\x18\x02 \x01(\tR\x05state\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\x03R\aversion\":\n" +
 	"\n" +
 	"Membership\x12\x12\n" +
 	"\x04team\x18\x01 \x01(\tR\x04team\x12\x18\n" +
@@ -776,7 +796,7 @@ const file_guildhall_permission_store_v1_store_proto_rawDesc = "" +
 	"\n" +
 	"TeamParent\x12\x12\n" +
 	"\x04team\x18\x01 \x01(\tR\x04team\x12\x16\n" +
-	"\x06parent\x18\x02 \x01(\tR\x06parent\"\xd2\x02\n" +
+	"\x06parent\x18\x02 \x01(\tR\x06parent\"\xf7\x02\n" +
 	"\x0fCompiledSubject\x12C\n" +
 	"\brevision\x18\x01 \x01(\v2'.guildhall.permission.store.v1.RevisionR\brevision\x12\x16\n" +
 	"\x06denied\x18\x02 \x01(\bR\x06denied\x12\x14\n" +
@@ -784,7 +804,8 @@ const file_guildhall_permission_store_v1_store_proto_rawDesc = "" +
 	"\x05holds\x18\x04 \x03(\v2#.guildhall.permission.store.v1.HoldR\x05holds\x12\x1a\n" +
 	"\bsegments\x18\x05 \x03(\tR\bsegments\x12\x16\n" +
 	"\x06parent\x18\x06 \x01(\tR\x06parent\x12\x14\n" +
-	"\x05ended\x18\a \x03(\tR\x05ended\x12G\n" +
+	"\x05ended\x18\a \x03(\tR\x05ended\x12#\n" +
+	"\rended_through\x18\b \x01(\tR\fendedThrough\x12G\n" +
 	"\n" +
 	"separation\x18\f \x03(\v2'.guildhall.permission.v1.SeparationRuleR\n" +
 	"separation\"\xbf\x01\n" +
