@@ -22,24 +22,16 @@ import (
 	"guildhall.dev/pkg/conf"
 	"guildhall.dev/pkg/feed"
 	"guildhall.dev/pkg/journal"
-	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/serve"
 	"guildhall.dev/services/permission/internal/api"
 	"guildhall.dev/services/permission/internal/api/staffing"
 	"guildhall.dev/services/permission/internal/cache"
 	"guildhall.dev/services/permission/internal/check"
-	"guildhall.dev/services/permission/internal/condition"
-	"guildhall.dev/services/permission/internal/decide"
 	"guildhall.dev/services/permission/internal/decision"
-	"guildhall.dev/services/permission/internal/grant"
 	"guildhall.dev/services/permission/internal/lease"
 	"guildhall.dev/services/permission/internal/mirror"
+	peopleapi "guildhall.dev/services/permission/internal/people/api"
 	"guildhall.dev/services/permission/internal/people/sweep"
-	"guildhall.dev/services/permission/internal/property"
-	"guildhall.dev/services/permission/internal/revision"
-	"guildhall.dev/services/permission/internal/role"
-	"guildhall.dev/services/permission/internal/sequence"
-	"guildhall.dev/services/permission/internal/subject"
 	"guildhall.dev/services/permission/internal/token"
 	"guildhall.dev/services/permission/internal/usage"
 
@@ -109,6 +101,7 @@ type Service struct {
 	api       api.Config
 	staffing  staffing.Config
 	sweeper   *sweep.Sweeper
+	requests  *peopleapi.Change
 }
 
 var (
@@ -120,28 +113,20 @@ var (
 // New builds the service; it is Build of Builder.
 func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error) {
 	cfg = cfg.withDefaults()
-	roles := role.New(role.NewCatalogue(authz.Catalogue()))
-	subjects, properties := subject.New(), property.New()
-	conditions, err := condition.New()
+	c, err := newCentres()
 	if err != nil {
 		return nil, err
 	}
-	grants := grant.New(roles, subjects, conditions)
-	people := newCrew(roles, grants, subjects)
-	uses, entries := usage.NewTable(), decision.NewTable()
-	tables := slices.Concat(kv.RawTables(roles, subjects, properties, grants, uses, entries, people), change.Tables(), revision.Tables(),
-		sequence.Tables(), lease.Tables(), mirror.Tables())
-	store, err := kit.OpenStore(ctx, tables, nil)
+	store, err := kit.OpenStore(ctx, c.tables(), nil)
 	if err != nil {
 		return nil, err
 	}
-	loader := &decide.Loader{Grants: grants, Subjects: subjects, Roles: roles, Properties: properties, Qualifications: people.qualifications}
-	s := &Service{}
+	s := &Service{requests: c.requests}
 	if s.cache, err = cache.New(cache.Config{
-		Store: store, Loader: loader, MemoryBytes: uint64(cfg.CacheSize),
+		Store: store, Loader: c.loader, MemoryBytes: uint64(cfg.CacheSize),
 		Redis: kit.Redis, Ring: kit.Ring, RedisTTL: cfg.RedisTTL, Meter: kit.Meter, Logger: kit.Logger,
 		Lease: &lease.Config{Length: cfg.LeaseLength, Renewal: cfg.LeaseRenewal},
-		Aside: slices.Concat(feed.Tables(), audit.Tables(), uses.Tables(), entries.Tables()),
+		Aside: slices.Concat(feed.Tables(), audit.Tables(), c.uses.Tables(), c.decisions.Tables()),
 	}); err != nil {
 		return nil, err
 	}
@@ -149,38 +134,40 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error)
 	if s.journal, err = journal.New(ctx, kit, s.cache.Writes()); err != nil {
 		return nil, err
 	}
-	rules := decide.New(roles, conditions)
-	if err := s.openRecords(cfg, kit, grants, uses, entries); err != nil {
+	if err := s.openRecords(cfg, kit, c); err != nil {
 		return nil, err
 	}
 	if s.checker, err = check.New(check.Config{
-		Cache: s.cache, Rules: rules, Clock: kit.Clock, Meter: kit.Meter, Usage: s.usage, Decisions: s.decisions,
+		Cache: s.cache, Rules: c.rules, Clock: kit.Clock, Meter: kit.Meter, Usage: s.usage, Decisions: s.decisions,
 	}); err != nil {
 		return nil, err
 	}
 	s.api = api.Config{
-		Roles: roles, Grants: grants, Rules: rules, Loader: loader, Checker: s.checker, Journal: s.journal,
+		Roles: c.roles, Grants: c.grants, Rules: c.rules, Loader: c.loader, Checker: s.checker, Journal: s.journal,
 		Usage: s.usage, Decisions: s.decisions, Tokens: token.New(kit.Ring.Derive(token.Purpose)),
-		Lanes: change.NewLanes(s.journal.Changes), Clock: kit.Clock, Appointed: people.appointments.Appointed,
+		Lanes: change.NewLanes(s.journal.Changes), Clock: kit.Clock, Appointed: c.crew.appointments.Appointed,
 	}
-	s.staffing, s.sweeper = people.serve(s.api), s.sweep(people, kit)
+	s.staffing, s.sweeper = c.crew.serve(s.api), s.sweep(c.crew, kit)
+	if err := c.requests.Open(s.journal, kit); err != nil {
+		return nil, err
+	}
 	return s, s.follow(kit, mirror.Config{
-		Store: s.journal.Store, Grants: grants, Subjects: subjects, Properties: properties, Journal: s.journal.Changes,
-		Logger: kit.Logger, Clock: kit.Clock, Forget: people.forget(),
+		Store: s.journal.Store, Grants: c.grants, Subjects: c.subjects, Properties: c.properties, Journal: s.journal.Changes,
+		Logger: kit.Logger, Clock: kit.Clock, Forget: c.crew.forget(),
 	})
 }
 
 // openRecords opens what is kept of answers to checks.
-func (s *Service) openRecords(cfg Config, kit *serve.Kit, grants *grant.Grants, uses usage.Table, entries decision.Table) (err error) {
+func (s *Service) openRecords(cfg Config, kit *serve.Kit, c *centres) (err error) {
 	if s.usage, err = usage.New(usage.Config{
-		Store: s.journal.Store, Grants: grants, Interval: cfg.UsageInterval, Meter: kit.Meter, Logger: kit.Logger,
-	}, uses); err != nil {
+		Store: s.journal.Store, Grants: c.grants, Interval: cfg.UsageInterval, Meter: kit.Meter, Logger: kit.Logger,
+	}, c.uses); err != nil {
 		return err
 	}
 	s.decisions, err = decision.New(decision.Config{
 		Store: s.journal.Store, Share: cfg.DecisionLog, Keep: cfg.DecisionKeep,
 		Clock: kit.Clock, Meter: kit.Meter, Logger: kit.Logger,
-	}, entries)
+	}, c.decisions)
 	return err
 }
 
@@ -213,6 +200,7 @@ func (s *Service) Name() string { return Name }
 func (s *Service) Register(r grpc.ServiceRegistrar) {
 	api.Register(r, s.api)
 	staffing.Register(r, s.staffing)
+	s.requests.Register(r)
 }
 
 // Checker implements serve.CheckSource: this process asks itself.
@@ -230,6 +218,7 @@ func (s *Service) Run(ctx context.Context) error {
 	g.Go(func() error { return s.identity.Run(ctx) })
 	g.Go(func() error { return s.mirror.Run(ctx) })
 	g.Go(func() error { return s.sweeper.Run(ctx) })
+	g.Go(func() error { return s.requests.Run(ctx) })
 	g.Go(func() error { s.cache.Run(ctx); return nil })
 	g.Go(func() error { return s.usage.Run(ctx) })
 	g.Go(func() error { return s.decisions.Run(ctx) })

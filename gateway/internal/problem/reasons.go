@@ -7,6 +7,7 @@ import "maps"
 var chineseReasons = merge(
 	chineseGeneral,
 	chineseDuty,
+	chineseChange,
 	chineseGrants,
 	chineseRoles,
 	chineseBulk,

@@ -120,14 +120,15 @@ func serviceOf(path string) string {
 }
 
 // isCentre reports whether a package is one of a service's centres: any below
-// its internal folder but those that speak gRPC on purpose.
+// its internal folder but those that speak gRPC on purpose. The centres of
+// permission's people's side have a room, and handlers, of their own.
 func isCentre(path string) bool {
 	service := serviceOf(path)
 	inner, ok := strings.CutPrefix(path, "services/"+service+"/internal/")
 	if service == "all" || !ok {
 		return false
 	}
-	room, _, _ := strings.Cut(inner, "/")
+	room, _, _ := strings.Cut(strings.TrimPrefix(inner, "people/"), "/")
 	return room != "api"
 }
 

@@ -100,6 +100,10 @@ func builtIns() []builtIn {
 			"permission.trainingRecords.get", "permission.trainingRecords.list",
 			"permission.appointmentNotices.get", "permission.appointmentNotices.list", "permission.appointmentNotices.acknowledge",
 			"permission.appointmentNotices.object", "permission.appointmentNotices.withdraw",
+			"permission.permissionChangeRequests.create", "permission.permissionChangeRequests.get",
+			"permission.permissionChangeRequests.list", "permission.permissionChangeRequests.withdraw",
+			"permission.notices.get", "permission.notices.list", "permission.notices.acknowledge",
+			"permission.accessReviewItems.list", "permission.accessReviewItems.decide",
 		},
 	}, {
 		name: Staff, title: "Staff",

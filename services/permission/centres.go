@@ -1,0 +1,65 @@
+package permission
+
+import (
+	"slices"
+
+	"guildhall.dev/pkg/authz"
+	"guildhall.dev/pkg/change"
+	"guildhall.dev/pkg/kv"
+	"guildhall.dev/services/permission/internal/condition"
+	"guildhall.dev/services/permission/internal/decide"
+	"guildhall.dev/services/permission/internal/decision"
+	"guildhall.dev/services/permission/internal/grant"
+	"guildhall.dev/services/permission/internal/lease"
+	"guildhall.dev/services/permission/internal/mirror"
+	peopleapi "guildhall.dev/services/permission/internal/people/api"
+	"guildhall.dev/services/permission/internal/property"
+	"guildhall.dev/services/permission/internal/revision"
+	"guildhall.dev/services/permission/internal/role"
+	"guildhall.dev/services/permission/internal/sequence"
+	"guildhall.dev/services/permission/internal/subject"
+	"guildhall.dev/services/permission/internal/usage"
+)
+
+// centres are what the service knows, before it has a store: rules and the
+// tables that they are about.
+type centres struct {
+	roles      *role.Roles
+	subjects   *subject.Subjects
+	properties *property.Properties
+	grants     *grant.Grants
+	rules      *decide.Rules
+	loader     *decide.Loader
+	uses       usage.Table
+	decisions  decision.Table
+	crew       crew
+	requests   *peopleapi.Change
+}
+
+func newCentres() (*centres, error) {
+	c := &centres{
+		roles: role.New(role.NewCatalogue(authz.Catalogue())), subjects: subject.New(), properties: property.New(),
+		uses: usage.NewTable(), decisions: decision.NewTable(),
+	}
+	conditions, err := condition.New()
+	if err != nil {
+		return nil, err
+	}
+	c.grants = grant.New(c.roles, c.subjects, conditions)
+	c.rules = decide.New(c.roles, conditions)
+	c.crew = newCrew(c.roles, c.grants, c.subjects)
+	c.loader = &decide.Loader{
+		Grants: c.grants, Subjects: c.subjects, Roles: c.roles, Properties: c.properties,
+		Qualifications: c.crew.qualifications,
+	}
+	c.requests = newPeople(c.rules, c.loader)
+	return c, nil
+}
+
+// tables returns the raw tables of the service.
+func (c *centres) tables() []string {
+	return slices.Concat(
+		kv.RawTables(c.roles, c.subjects, c.properties, c.grants, c.uses, c.decisions, c.crew, c.requests),
+		change.Tables(), revision.Tables(), sequence.Tables(), lease.Tables(), mirror.Tables(),
+	)
+}

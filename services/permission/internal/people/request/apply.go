@@ -1,0 +1,128 @@
+package request
+
+import (
+	"guildhall.dev/pkg/change"
+	"guildhall.dev/pkg/errs"
+	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
+	"guildhall.dev/services/permission/internal/grant"
+	"guildhall.dev/services/permission/internal/subject"
+)
+
+// Types of the events of grants, as GrantService has them.
+const (
+	grantCreated = "guildhall.permission.grant.created.v1"
+	grantDeleted = "guildhall.permission.grant.deleted.v1"
+)
+
+// Apply carries an approved request out. One that is carried out already comes
+// back as it is, but for an approval for a single use, which two may not both
+// believe to have used.
+//
+// Errors besides those of all moves are Precondition (APPROVAL_LAPSED) and
+// those of grant.Create and grant.Delete.
+func (s *Requests) Apply(tx *change.Tx, m Move) (*permissionv1.PermissionChangeRequest, error) {
+	rec, err := s.table.Get(tx, keyOf(m.Name))
+	if err != nil {
+		return nil, err
+	}
+	if state := rec.Value.GetState(); rec.Value.GetApproval() == nil && (state == notified || state == acknowledged) {
+		tx.Unchanged()
+		return shown(rec), rec.CheckEtag(m.Etag)
+	}
+	return s.move(tx, m, "apply", states{approved}, func(mv *mover) error {
+		if a := mv.v.GetApproval(); a != nil {
+			if !a.GetSingleUse() {
+				return errs.New(errs.Precondition, "ILLEGAL_STATE", "the approval counts until its time is over; it is not applied",
+					errs.Meta("state", Word(approved)))
+			}
+			mv.to(m.By.Name, applied, "")
+			return nil
+		}
+		return s.carryOut(tx, mv, m.By.Name)
+	})
+}
+
+// carryOut changes the grants and tells the subject.
+func (s *Requests) carryOut(tx *change.Tx, mv *mover, actor string) error {
+	if err := s.stillApproved(tx, mv); err != nil {
+		return err
+	}
+	text, err := s.changeGrants(tx, mv)
+	if err != nil {
+		return err
+	}
+	mv.to(actor, applied, "")
+	// A team and a class read nothing; who asked for them is told.
+	to := mv.v.GetSubject()
+	if !subject.IsAccount(to) {
+		to = Requester(mv.v.GetName())
+	}
+	mv.to(service, notified, "")
+	return s.tell(mv, to, text)
+}
+
+// changeGrants makes or ends the grant, and returns what there is to say of it.
+func (s *Requests) changeGrants(tx *change.Tx, mv *mover) (explanation, error) {
+	if name := mv.v.GetRevoke(); name != "" {
+		gone, v, err := s.Grants.Delete(tx, tx.Time, name, "")
+		if err != nil {
+			return explanation{}, err
+		}
+		mv.v.AppliedGrant = name
+		mv.after = append(mv.after, change.Change{Resource: name, Type: grantDeleted, Data: grant.Event(gone, v)})
+		return s.explainGrant(tx, mv, gone, true)
+	}
+	g := grantFor(mv.v, wanted(mv.v), tx.NewID())
+	approvals := mv.v.GetApprovals()
+	g.Creator = approvals[len(approvals)-1].GetApprover()
+	stored, v, err := s.Grants.Create(tx, tx.Time, g)
+	if err != nil {
+		return explanation{}, err
+	}
+	mv.v.AppliedGrant = stored.GetName()
+	mv.after = append(mv.after, change.Change{
+		Resource: stored.GetName(), Type: grantCreated, Data: grant.Event(stored, v),
+		ChangedFields: change.ChangedFields(nil, stored),
+	})
+	return s.explainGrant(tx, mv, stored, false)
+}
+
+// stillApproved asks again what was asked of each approver: one who has lost
+// what he gave, or the say about it, no longer counts.
+func (s *Requests) stillApproved(tx *change.Tx, mv *mover) error {
+	count := 0
+	for _, a := range mv.v.GetApprovals() {
+		err := s.isApprover(tx, mv.policy, a.GetApprover())
+		if err == nil && mv.policy.GetSeparateVerifier() && a.GetApprover() == mv.v.GetIdentity().GetVerifier() {
+			continue
+		}
+		if err == nil {
+			err = s.mayGive(tx, mv.v, a.GetApprover())
+		}
+		if err == nil {
+			count++
+		} else if !errs.Is(err, errs.Denied) {
+			return err
+		}
+	}
+	if count >= int(mv.policy.GetApprovalsNeeded()) {
+		return nil
+	}
+	return errs.New(errs.Precondition, "APPROVAL_LAPSED",
+		"an approver no longer holds what was given, or the policy now wants more approvals; cancel the request and file it anew")
+}
+
+// tell gives the account a notice about the request.
+func (s *Requests) tell(mv *mover, account string, text explanation) error {
+	n, err := s.Notices.Give(mv.tx, account, mv.v.GetName(), text.title, text.body)
+	if err != nil {
+		return err
+	}
+	mv.v.Notice = n.GetName()
+	return nil
+}
+
+// explanation is what a notice says.
+type explanation struct {
+	title, body *permissionv1.LocalText
+}
