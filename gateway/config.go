@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"time"
 
+	"guildhall.dev/gateway/internal/authzen"
 	"guildhall.dev/pkg/conf"
 )
 
@@ -19,6 +20,12 @@ type Config struct {
 	Heartbeat      time.Duration  `yaml:"heartbeat" min:"1s" doc:"Longest silence on a stream before a comment is sent, so that proxies keep it open. Keep it below their idle timeouts."`
 	TrustedProxies []netip.Prefix `yaml:"trusted_proxies" doc:"Networks of your own proxies, as in 10.0.0.0/8. Only their X-Forwarded-For is believed."`
 	CORS           CORS           `yaml:"cors" doc:"Browser apps of other origins that may call the API."`
+	AuthZEN        AuthZEN        `yaml:"authzen" doc:"The OpenID AuthZEN API below /access/v1."`
+}
+
+// AuthZEN is what enforcement points of others may call things.
+type AuthZEN struct {
+	SubjectTypes map[string]string `yaml:"subject_types" doc:"Further types of subjects, and the collection of accounts that each is in: staff, customers, serviceAccounts or teams. A user is staff unless it says otherwise."`
 }
 
 // CORS is who may call from a browser.
@@ -67,6 +74,16 @@ func (c CORS) Check(r *conf.Report) {
 		u, err := url.Parse(origin)
 		if err != nil || u.Scheme == "" || u.Host == "" || u.Scheme+"://"+u.Host != origin {
 			r.Fault("origins", "must be origins as in https://app.example, without a path")
+		}
+	}
+}
+
+// Check wants collections that hold accounts.
+func (a AuthZEN) Check(r *conf.Report) {
+	for _, collection := range a.SubjectTypes {
+		if !authzen.IsSubjectCollection(collection) {
+			r.Fault("subject_types", "must name staff, customers, serviceAccounts or teams")
+			return
 		}
 	}
 }

@@ -29,6 +29,7 @@ type edge struct {
 	cors    cors
 	apis    map[string]*api
 	docs    *docs.Docs
+	point   *decisionPoint
 	routes  http.Handler // compressed
 	secure  bool         // clients know us by https
 }
@@ -54,6 +55,7 @@ func newEdge(cfg Config, kit *serve.Kit) (http.Handler, error) {
 	if e.docs, err = docs.New(permissions); err != nil {
 		return nil, err
 	}
+	e.point = newDecisionPoint(e)
 	// zstd and gzip, where the client takes them and it is worth it. Tokens
 	// are in no danger from BREACH: they are answered alone, never beside what
 	// somebody else chose, and travel in headers otherwise.
@@ -143,6 +145,10 @@ func (e *edge) check(q *request) error {
 
 // route finds who answers a path.
 func (e *edge) route(w http.ResponseWriter, r *http.Request) {
+	if serve := e.point.find(r.URL.Path); serve != nil {
+		serve(w, r)
+		return
+	}
 	first, _, _ := strings.Cut(r.URL.Path[1:], "/")
 	if a, ok := e.apis[first]; ok {
 		a.ServeHTTP(w, r)

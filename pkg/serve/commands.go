@@ -13,6 +13,9 @@ const (
 	envConfig    = conf.EnvPrefix + "CONFIG"
 	envTarget    = conf.EnvPrefix + "TARGET"
 	envReadyFile = conf.EnvPrefix + "READY_FILE"
+	// These two are of commands that call a server.
+	envServer = conf.EnvPrefix + "SERVER"
+	envToken  = conf.EnvPrefix + "TOKEN"
 )
 
 // commands is the command line that every program of the suite has.

@@ -47,7 +47,14 @@ func exitCode(err error, stderr io.Writer) int {
 	if err == nil {
 		return 0
 	}
+	exit, chosen := errors.AsType[*Exit](err)
+	if chosen && exit.Err == nil {
+		return exit.Code
+	}
 	fmt.Fprintln(stderr, "error: "+explain(err))
+	if chosen {
+		return exit.Code
+	}
 	if second, ok := errors.AsType[*secondSignal](err); ok {
 		return 128 + second.number
 	}
@@ -56,6 +63,25 @@ func exitCode(err error, stderr io.Writer) int {
 	}
 	return 1
 }
+
+// Exit is the error of a command that chooses the program's exit code: one
+// whose answer is in the code, as that of diff is. Without Err nothing is
+// printed.
+type Exit struct {
+	Code int
+	Err  error
+}
+
+// Error implements error.
+func (e *Exit) Error() string {
+	if e.Err == nil {
+		return fmt.Sprintf("exit code %d", e.Code)
+	}
+	return e.Err.Error()
+}
+
+// Unwrap returns Err.
+func (e *Exit) Unwrap() error { return e.Err }
 
 // explain puts an error into words for the person who started the program: the
 // public message, what stands around it, and the cause in brackets.
@@ -162,7 +188,7 @@ func Run(ctx context.Context, program string, args []string, stdout, stderr io.W
 	}
 	env.source = conf.Source{
 		File: cli.File, Env: os.Environ(), Flags: settings,
-		Ignore: []string{envConfig, envTarget, envReadyFile},
+		Ignore: []string{envConfig, envTarget, envReadyFile, envServer, envToken},
 	}
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	return parsed.Run(env)

@@ -18,7 +18,7 @@ import (
 const lena = acme + "/customers/lena"
 
 // appoint drafts an appointment of sue by tom, who may do all but decide.
-func (c *people) appoint(t testing.TB, role, resource string, expires time.Time) *permissionv1.AdminAppointment {
+func (c *crewClient) appoint(t testing.TB, role, resource string, expires time.Time) *permissionv1.AdminAppointment {
 	t.Helper()
 	a := &permissionv1.AdminAppointment{
 		Appointee: sue, AppointeeTitle: "Sue", Role: role, Resource: resource, ResourceTitle: "Lobby",
@@ -34,12 +34,12 @@ func (c *people) appoint(t testing.TB, role, resource string, expires time.Time)
 	}))
 }
 
-func (c *people) notify(t testing.TB, a *permissionv1.AdminAppointment, also ...string) *permissionv1.AdminAppointment {
+func (c *crewClient) notify(t testing.TB, a *permissionv1.AdminAppointment, also ...string) *permissionv1.AdminAppointment {
 	t.Helper()
 	return must[*permissionv1.AdminAppointment](t)(c.NotifyCustomers(t.Context(), &permissionv1.NotifyCustomersRequest{Name: a.GetName(), Customers: also}))
 }
 
-func (c *people) activate(t testing.TB, a *permissionv1.AdminAppointment) (*permissionv1.AdminAppointment, error) {
+func (c *crewClient) activate(t testing.TB, a *permissionv1.AdminAppointment) (*permissionv1.AdminAppointment, error) {
 	t.Helper()
 	return c.ActivateAdminAppointment(t.Context(), &permissionv1.ActivateAdminAppointmentRequest{Name: a.GetName()})
 }

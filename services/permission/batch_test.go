@@ -121,6 +121,68 @@ func TestBatchChangeGrants_retryIsTheSameBatch(t *testing.T) {
 	})
 }
 
+// TestBatchChangeGrants_reachesEverySubject makes and takes back a grant to each
+// form of a subject, and looks at once.
+func TestBatchChangeGrants_reachesEverySubject(t *testing.T) {
+	eachReplica(t, func(t *testing.T, r *replica) {
+		c, gateway := r.as(admin), r.asService("gateway")
+		r.in.identity.join(sales, sue)
+		c.grant(t, sales, "roles/auditor", acme+"/groups/team")
+		r.in.await(func() bool { return gateway.may(t, sue, "permission.grants.list", acme+"/groups/team") })
+		c.grant(t, sue, "roles/auditor", acme+"/groups/held")
+		subjects := []string{
+			sue, sales, acme + "/allStaff", acme + "/everyone", acme + "/groups/held#roles/auditor",
+		}
+		on := func(i int) string { return fmt.Sprintf("%s/groups/g%d", acme, i) }
+		var given, taken []*permissionv1.GrantChange
+		for i, subject := range subjects {
+			gateway.wantMay(t, false, sue, readGroups, on(i))
+			given = append(given, create(subject, "roles/viewer", on(i)))
+		}
+		made, err := c.BatchChangeGrants(t.Context(), &permissionv1.BatchChangeGrantsRequest{Parent: acme, Changes: given})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, g := range made.GetGrants() {
+			gateway.wantMay(t, true, sue, readGroups, on(i))
+			taken = append(taken, remove(g.GetName()))
+		}
+		if _, err := c.BatchChangeGrants(t.Context(), &permissionv1.BatchChangeGrantsRequest{Parent: acme, Changes: taken}); err != nil {
+			t.Fatal(err)
+		}
+		for i := range subjects {
+			gateway.wantMay(t, false, sue, readGroups, on(i))
+		}
+	})
+}
+
+// TestBatchChangeGrants_liftsNoDenialOfMore: to take back a denial is to give.
+func TestBatchChangeGrants_liftsNoDenialOfMore(t *testing.T) {
+	eachReplica(t, func(t *testing.T, r *replica) {
+		c := r.as(admin)
+		clerk := c.role(t, "clerk", "permission.grants.batchChange", "permission.grants.delete", "permission.grants.purge")
+		c.grant(t, sue, clerk.GetName(), acme)
+		deny := create(sue, "roles/organization.admin", acme+"/groups/g1")
+		deny.GetCreate().Grant.Effect = permissionv1.Effect_EFFECT_DENY
+		made, err := c.BatchChangeGrants(t.Context(), &permissionv1.BatchChangeGrantsRequest{Parent: acme, Changes: []*permissionv1.GrantChange{deny}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := made.GetGrants()[0].GetName()
+		_, err = r.as(sue).BatchChangeGrants(t.Context(), &permissionv1.BatchChangeGrantsRequest{Parent: acme, Changes: []*permissionv1.GrantChange{remove(name)}})
+		if !errs.Is(err, errs.Denied) {
+			t.Errorf("lifted in a batch: %v", err)
+		}
+		_, err = r.as(sue).PurgeGrants(t.Context(), &permissionv1.PurgeGrantsRequest{Parent: acme, Filter: `resource = "` + acme + `/groups/g1"`, Force: true})
+		wantError(t, err, errs.Denied, "GRANT_EXCEEDS_CALLER")
+		// Nor may a denial leave nobody in charge.
+		bar := create(acme+"/everyone", "roles/organization.admin", acme)
+		bar.GetCreate().Grant.Effect = permissionv1.Effect_EFFECT_DENY
+		_, err = c.BatchChangeGrants(t.Context(), &permissionv1.BatchChangeGrantsRequest{Parent: acme, Changes: []*permissionv1.GrantChange{create(carl, "roles/viewer", acme), bar}})
+		wantField(t, err, errs.Precondition, "LAST_ADMINISTRATOR", "changes[1].create")
+	})
+}
+
 // TestBatchChangeGrants_thousand has the size that a batch may have, and stays
 // well within the time of a call.
 func TestBatchChangeGrants_thousand(t *testing.T) {

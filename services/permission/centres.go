@@ -6,13 +6,16 @@ import (
 	"guildhall.dev/pkg/authz"
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/kv"
+	"guildhall.dev/services/permission/internal/access"
 	"guildhall.dev/services/permission/internal/condition"
 	"guildhall.dev/services/permission/internal/decide"
 	"guildhall.dev/services/permission/internal/decision"
+	"guildhall.dev/services/permission/internal/explain"
 	"guildhall.dev/services/permission/internal/grant"
 	"guildhall.dev/services/permission/internal/lease"
 	"guildhall.dev/services/permission/internal/mirror"
 	peopleapi "guildhall.dev/services/permission/internal/people/api"
+	"guildhall.dev/services/permission/internal/policy"
 	"guildhall.dev/services/permission/internal/property"
 	"guildhall.dev/services/permission/internal/revision"
 	"guildhall.dev/services/permission/internal/role"
@@ -30,6 +33,9 @@ type centres struct {
 	grants     *grant.Grants
 	rules      *decide.Rules
 	loader     *decide.Loader
+	policies   *policy.Policies
+	lists      *access.Lists
+	explainer  *explain.Explainer
 	uses       usage.Table
 	decisions  decision.Table
 	crew       crew
@@ -52,6 +58,9 @@ func newCentres() (*centres, error) {
 		Grants: c.grants, Subjects: c.subjects, Roles: c.roles, Properties: c.properties,
 		Qualifications: c.crew.qualifications,
 	}
+	c.policies = policy.New(c.roles, c.grants, c.properties)
+	c.lists = &access.Lists{Rules: c.rules, Loader: c.loader, Conditions: conditions}
+	c.explainer = &explain.Explainer{Rules: c.rules, Loader: c.loader, Conditions: conditions}
 	c.requests = newPeople(c.rules, c.loader)
 	return c, nil
 }
@@ -59,7 +68,7 @@ func newCentres() (*centres, error) {
 // tables returns the raw tables of the service.
 func (c *centres) tables() []string {
 	return slices.Concat(
-		kv.RawTables(c.roles, c.subjects, c.properties, c.grants, c.uses, c.decisions, c.crew, c.requests),
+		kv.RawTables(c.roles, c.subjects, c.properties, c.grants, c.policies, c.uses, c.decisions, c.crew, c.requests),
 		change.Tables(), revision.Tables(), sequence.Tables(), lease.Tables(), mirror.Tables(),
 	)
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // care is the duty of looking after the customers of a scope.
-func (c *people) care(t testing.TB) *permissionv1.DutyProfile {
+func (c *crewClient) care(t testing.TB) *permissionv1.DutyProfile {
 	t.Helper()
 	return must[*permissionv1.DutyProfile](t)(c.CreateDutyProfile(t.Context(), &permissionv1.CreateDutyProfileRequest{
 		Parent: acme, DutyProfileId: "care", DutyProfile: &permissionv1.DutyProfile{
@@ -31,7 +31,7 @@ func (c *people) care(t testing.TB) *permissionv1.DutyProfile {
 	}))
 }
 
-func (c *people) assign(t testing.TB, subject, scope string) *permissionv1.DutyAssignment {
+func (c *crewClient) assign(t testing.TB, subject, scope string) *permissionv1.DutyAssignment {
 	t.Helper()
 	return must[*permissionv1.DutyAssignment](t)(c.AssignDuty(t.Context(), &permissionv1.AssignDutyRequest{
 		Parent: acme, DutyAssignment: &permissionv1.DutyAssignment{Subject: subject, DutyProfile: acme + "/dutyProfiles/care", Scope: scope},
@@ -39,7 +39,7 @@ func (c *people) assign(t testing.TB, subject, scope string) *permissionv1.DutyA
 }
 
 // propose returns the lines as "STATE role resource", read in pages of two.
-func (c *people) propose(t testing.TB, subject string) (lines []string) {
+func (c *crewClient) propose(t testing.TB, subject string) (lines []string) {
 	t.Helper()
 	req := &permissionv1.ProposeGrantsRequest{Parent: acme, Subject: subject, PageSize: 2}
 	for {

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"guildhall.dev/pkg/errs"
@@ -272,4 +273,19 @@ func TestDeny_leavesAnAdministratorInBulk(t *testing.T) {
 		_, err = r.as(tom).PurgeGrants(t.Context(), &permissionv1.PurgeGrantsRequest{Parent: acme, Filter: `role = "` + clerk.GetName() + `"`, Force: true})
 		wantError(t, err, errs.Denied, "GRANT_EXCEEDS_CALLER")
 	})
+}
+
+func TestCheck_attributesAreBounded(t *testing.T) {
+	in := install(t, "bolt")
+	r := in.start()
+	in.seed(r)
+	large := query(sue, readGroups, groupOne)
+	large.Attributes = &permissionv1.Attributes{Context: &structpb.Struct{Fields: map[string]*structpb.Value{
+		"text": structpb.NewStringValue(strings.Repeat("x", 32<<10)),
+	}}}
+	gateway := r.asService("gateway")
+	_, err := gateway.Check(t.Context(), &permissionv1.CheckRequest{Parent: acme, Query: large})
+	wantField(t, err, errs.Invalid, "ATTRIBUTES_TOO_LARGE", "query.attributes")
+	_, err = gateway.BatchCheck(t.Context(), &permissionv1.BatchCheckRequest{Parent: acme, Queries: []*permissionv1.CheckQuery{query(sue, readGroups, groupOne), large}})
+	wantField(t, err, errs.Invalid, "ATTRIBUTES_TOO_LARGE", "queries[1].attributes")
 }

@@ -146,6 +146,7 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error)
 		Roles: c.roles, Grants: c.grants, Rules: c.rules, Loader: c.loader, Checker: s.checker, Journal: s.journal,
 		Usage: s.usage, Decisions: s.decisions, Tokens: token.New(kit.Ring.Derive(token.Purpose)),
 		Lanes: change.NewLanes(s.journal.Changes), Clock: kit.Clock, Appointed: c.crew.appointments.Appointed,
+		Policies: c.policies, Lists: c.lists, Explainer: c.explainer,
 	}
 	s.staffing, s.sweeper = c.crew.serve(s.api), s.sweep(c.crew, kit)
 	if err := c.requests.Open(s.journal, kit); err != nil {

@@ -18,7 +18,7 @@ const day = 24 * time.Hour
 
 // course is one whose certificates are valid for 180 days, and said to end 30
 // days before.
-func (c *people) course(t testing.TB, id string) *permissionv1.Course {
+func (c *crewClient) course(t testing.TB, id string) *permissionv1.Course {
 	t.Helper()
 	return must[*permissionv1.Course](t)(c.CreateCourse(t.Context(), &permissionv1.CreateCourseRequest{
 		Parent: acme, CourseId: id, Course: &permissionv1.Course{
@@ -28,14 +28,14 @@ func (c *people) course(t testing.TB, id string) *permissionv1.Course {
 	}))
 }
 
-func (c *people) enrol(t testing.TB, account string, course *permissionv1.Course) *permissionv1.TrainingRecord {
+func (c *crewClient) enrol(t testing.TB, account string, course *permissionv1.Course) *permissionv1.TrainingRecord {
 	t.Helper()
 	return must[*permissionv1.TrainingRecord](t)(c.CreateTrainingRecord(t.Context(), &permissionv1.CreateTrainingRecordRequest{
 		Parent: account, TrainingRecord: &permissionv1.TrainingRecord{Course: course.GetName()},
 	}))
 }
 
-func (c *people) pass(t testing.TB, r *permissionv1.TrainingRecord) *permissionv1.TrainingRecord {
+func (c *crewClient) pass(t testing.TB, r *permissionv1.TrainingRecord) *permissionv1.TrainingRecord {
 	t.Helper()
 	return must[*permissionv1.TrainingRecord](t)(c.PassTrainingRecord(t.Context(), &permissionv1.PassTrainingRecordRequest{
 		Name: r.GetName(), Evidence: "92 of 100",
@@ -174,7 +174,7 @@ func TestCourses_standardMethods(t *testing.T) {
 	})
 }
 
-func (c *people) require(t testing.TB, role, resource string, course *permissionv1.Course, grace time.Duration) *permissionv1.CertificationRequirement {
+func (c *crewClient) require(t testing.TB, role, resource string, course *permissionv1.Course, grace time.Duration) *permissionv1.CertificationRequirement {
 	t.Helper()
 	return must[*permissionv1.CertificationRequirement](t)(c.CreateCertificationRequirement(t.Context(), &permissionv1.CreateCertificationRequirementRequest{
 		Parent: acme, CertificationRequirement: &permissionv1.CertificationRequirement{

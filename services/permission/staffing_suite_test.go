@@ -7,8 +7,8 @@ import (
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 )
 
-// people has the clients of the people's side of one caller.
-type people struct {
+// crewClient has the clients of the people's side of one caller.
+type crewClient struct {
 	*client
 	permissionv1.DutyProfileServiceClient
 	permissionv1.CourseServiceClient
@@ -19,9 +19,9 @@ type people struct {
 }
 
 // staffing returns the clients of an account.
-func (r *replica) staffing(account string) *people {
+func (r *replica) staffing(account string) *crewClient {
 	c := r.as(account)
-	return &people{
+	return &crewClient{
 		client: c, DutyProfileServiceClient: permissionv1.NewDutyProfileServiceClient(c.conn),
 		CourseServiceClient:                   permissionv1.NewCourseServiceClient(c.conn),
 		TrainingRecordServiceClient:           permissionv1.NewTrainingRecordServiceClient(c.conn),

@@ -13,7 +13,6 @@ import (
 	"github.com/redis/go-redis/v9"
 	"go.opentelemetry.io/otel/metric"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
-	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	tracenoop "go.opentelemetry.io/otel/trace/noop"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
@@ -187,36 +186,6 @@ func (r *replica) kit(meter metric.Meter) *serve.Kit {
 	return kit
 }
 
-// counter returns the value of a metric, of the points that have the
-// attribute's value; "" is all.
-func (r *replica) counter(name, value string) int64 {
-	r.in.t.Helper()
-	var all metricdata.ResourceMetrics
-	if err := r.metrics.Collect(context.Background(), &all); err != nil {
-		r.in.t.Fatal(err)
-	}
-	var sum int64
-	for _, scope := range all.ScopeMetrics {
-		for _, m := range scope.Metrics {
-			data, ok := m.Data.(metricdata.Sum[int64])
-			if m.Name != name || !ok {
-				continue
-			}
-			for _, p := range data.DataPoints {
-				for _, a := range p.Attributes.ToSlice() {
-					if a.Value.AsString() == value {
-						sum += p.Value
-					}
-				}
-				if value == "" {
-					sum += p.Value
-				}
-			}
-		}
-	}
-	return sum
-}
-
 // as returns a connection whose calls are the account's.
 func (r *replica) as(account string) *client {
 	r.in.t.Helper()
@@ -251,6 +220,7 @@ func (r *replica) client(cfg rpc.DialConfig, more ...grpc.DialOption) *client {
 		CheckServiceClient: permissionv1.NewCheckServiceClient(conn), events: permissionv1.NewPermissionEventServiceClient(conn),
 		audit: permissionv1.NewPermissionAuditServiceClient(conn), ResourceTypeServiceClient: permissionv1.NewResourceTypeServiceClient(conn),
 		PropertyServiceClient: permissionv1.NewPropertyServiceClient(conn), conn: conn,
+		policies: permissionv1.NewPolicyServiceClient(conn),
 	}
 }
 
@@ -264,6 +234,8 @@ type client struct {
 	events permissionv1.PermissionEventServiceClient
 	audit  permissionv1.PermissionAuditServiceClient
 	conn   *grpc.ClientConn
+
+	policies permissionv1.PolicyServiceClient
 }
 
 // may asks one question of the organisation acme.

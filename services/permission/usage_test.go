@@ -137,7 +137,7 @@ func TestListDecisions_saysWhatWasAnsweredAndWhy(t *testing.T) {
 		ofSue := `subject = "` + sue + `"`
 		r.in.await(func() bool { return len(list(ofSue)) == 2 })
 		newest, oldest := list(ofSue)[0], list(ofSue)[1]
-		if newest.GetAllowed() || newest.GetResource() != acme+"/groups/g1" || newest.GetRevision() == 0 {
+		if newest.GetAllowed() || newest.GetResource() != acme+"/groups/g1" || newest.GetRevision() == 0 || newest.GetDenial() != permissionv1.Denial_DENIAL_NO_GRANT {
 			t.Errorf("the newest is %v", newest)
 		}
 		if !oldest.GetAllowed() || oldest.GetGrant() != g.GetName() || oldest.GetRole() != "roles/viewer" || oldest.GetPermission() != readGroups {

@@ -44,6 +44,7 @@ var chineseGeneral = map[string]text{
 	ConditionUnsupported:   {"不支持该条件", "该操作不支持此条件请求头。"},
 	IdempotencyAmbiguous:   {"幂等键不一致", "Idempotency-Key 与请求中的 requestId 不一致。"},
 	IdempotencyUnsupported: {"不支持幂等键", "该操作不支持 Idempotency-Key。"},
+	TenantMissing:          {"未指明组织", "请使用带有组织名的路径，例如 /acme/access/v1/evaluation。"},
 
 	// Any service.
 	"VALIDATION_FAILED":      {"请求无效", "有字段的值不符合要求。"},

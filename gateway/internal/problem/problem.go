@@ -53,6 +53,7 @@ const (
 	ConditionUnsupported   = "CONDITION_UNSUPPORTED"
 	IdempotencyAmbiguous   = "IDEMPOTENCY_KEY_AMBIGUOUS"
 	IdempotencyUnsupported = "IDEMPOTENCY_KEY_UNSUPPORTED"
+	TenantMissing          = "TENANT_MISSING"
 )
 
 // kindStatus is the HTTP status of each kind.

@@ -10,6 +10,7 @@ var chineseReasons = merge(
 	chineseChange,
 	chineseGrants,
 	chineseRoles,
+	chinesePolicies,
 	chineseBulk,
 	chineseLeases,
 )

@@ -19,10 +19,13 @@ import (
 	"guildhall.dev/pkg/page"
 	"guildhall.dev/pkg/resource"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
+	"guildhall.dev/services/permission/internal/access"
 	"guildhall.dev/services/permission/internal/check"
 	"guildhall.dev/services/permission/internal/decide"
 	"guildhall.dev/services/permission/internal/decision"
+	"guildhall.dev/services/permission/internal/explain"
 	"guildhall.dev/services/permission/internal/grant"
+	"guildhall.dev/services/permission/internal/policy"
 	"guildhall.dev/services/permission/internal/role"
 	"guildhall.dev/services/permission/internal/token"
 	"guildhall.dev/services/permission/internal/usage"
@@ -41,6 +44,11 @@ type Config struct {
 	// Appointed returns an active appointment of an account to a role on a
 	// resource, nil for none: what a service gives by it ends with it.
 	Appointed func(r kv.Reader, now time.Time, account, on, role string) (*permissionv1.AdminAppointment, error)
+	// Policies are policies as code.
+	Policies *policy.Policies
+	// Lists and Explainer tell more of answers than a check does.
+	Lists     *access.Lists
+	Explainer *explain.Explainer
 	// Usage and Decisions are what is kept of answers.
 	Usage     *usage.Recorder
 	Decisions *decision.Log
@@ -60,7 +68,10 @@ func Register(r grpc.ServiceRegistrar, cfg Config) {
 	permissionv1.RegisterGrantServiceServer(r, &grants{cfg})
 	permissionv1.RegisterGrantUsageServiceServer(r, &grantUsage{cfg})
 	permissionv1.RegisterCheckServiceServer(r, &checks{cfg})
+	permissionv1.RegisterAccessServiceServer(r, &lists{cfg})
+	permissionv1.RegisterExplainServiceServer(r, &explanations{cfg})
 	permissionv1.RegisterDecisionServiceServer(r, &decisions{cfg})
+	permissionv1.RegisterPolicyServiceServer(r, &policies{cfg})
 	permissionv1.RegisterPermissionEventServiceServer(r, feed.NewServer(cfg.Journal.Feed))
 	permissionv1.RegisterPermissionAuditServiceServer(r, audit.NewServer(cfg.Journal.Audit))
 }

@@ -116,8 +116,9 @@ func (s *grants) expect(tx *change.Tx, req *permissionv1.BatchChangeGrantsReques
 			fact, want = p.GetMustNotExist(), false
 			reason, part, text = "GRANT_UNEXPECTED", "must_not_exist", "there is such a grant; read the grants again, then decide"
 		}
-		has, err := s.Grants.Has(tx, req.GetParent(), grant.Fact{
-			Subject: fact.GetSubject(), Role: fact.GetRole(), Resource: fact.GetResource(),
+		has, err := s.Grants.Has(tx, req.GetParent(), &permissionv1.Grant{
+			Subject: fact.GetSubject(), Role: fact.GetRole(), Resource: fact.GetResource(), Effect: fact.GetEffect(),
+			Condition: &permissionv1.Condition{Expression: fact.GetCondition()},
 		})
 		if err != nil {
 			return err

@@ -2,11 +2,15 @@ package api
 
 import (
 	"context"
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
 
 	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/kv"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/decide"
+	"guildhall.dev/services/permission/internal/property"
 	"guildhall.dev/services/permission/internal/revision"
 	"guildhall.dev/services/permission/internal/subject"
 )
@@ -16,6 +20,9 @@ type checks struct{ Config }
 // Check implements permissionv1.CheckServiceServer.
 func (s *checks) Check(ctx context.Context, req *permissionv1.CheckRequest) (*permissionv1.CheckResponse, error) {
 	if _, err := organization.Parse("parent", req.GetParent()); err != nil {
+		return nil, err
+	}
+	if err := checkAttributes("query", req.GetQuery()); err != nil {
 		return nil, err
 	}
 	need, err := s.need(req.GetParent(), req.GetConsistency())
@@ -40,6 +47,11 @@ func (s *checks) BatchCheck(ctx context.Context, req *permissionv1.BatchCheckReq
 	}
 	questions := make([]decide.Question, len(req.GetQueries()))
 	for i, q := range req.GetQueries() {
+		if q.GetAttributes() != nil {
+			if err := checkAttributes(fmt.Sprintf("queries[%d]", i), q); err != nil {
+				return nil, err
+			}
+		}
 		questions[i] = question(q)
 	}
 	answers, v, err := s.Checker.AnswerAs(ctx, req.GetParent(), need, questions)
@@ -78,6 +90,19 @@ func (s *checks) CheckCover(ctx context.Context, req *permissionv1.CheckCoverReq
 		return nil, err
 	}
 	return &permissionv1.CheckCoverResponse{Covered: gap == decide.Gap{}, Permission: gap.Permission, Resource: gap.Resource}, nil
+}
+
+// maxAttributes is the most bytes that the attributes of a question take: no
+// more than may be stored of a name. What conditions cost is counted in what
+// they look at.
+const maxAttributes = property.MaxBytes
+
+func checkAttributes(field string, q *permissionv1.CheckQuery) error {
+	if size := proto.Size(q.GetAttributes()); size > maxAttributes {
+		return errs.InvalidField(field+".attributes", "ATTRIBUTES_TOO_LARGE",
+			fmt.Sprintf("they take %d bytes; send at most %d, and only what conditions look at", size, maxAttributes))
+	}
+	return nil
 }
 
 func question(q *permissionv1.CheckQuery) decide.Question {

@@ -159,20 +159,25 @@ func (s *roles) DeleteRole(ctx context.Context, req *permissionv1.DeleteRoleRequ
 		return nil, err
 	}
 	return change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.Role, error) {
-		used, err := s.Grants.Uses(tx, role.OrganizationOf(name), name)
-		if err != nil {
-			return nil, err
-		}
-		if used {
-			return nil, errs.New(errs.Precondition, "ROLE_IN_USE", "grants give this role; delete them first", errs.Meta("resource", name))
-		}
-		deleted, v, err := s.Roles.Delete(tx, tx.Time, name, req.GetEtag())
-		if err != nil {
-			return nil, err
-		}
-		recordRole(tx, roleDeleted, v, deleted, nil)
-		return s.changedRole(deleted, v), nil
+		return s.delete(tx, name, req.GetEtag())
 	})
+}
+
+// delete deletes a role that no grant gives.
+func (s *roles) delete(tx *change.Tx, name, etag string) (*permissionv1.Role, error) {
+	used, err := s.Grants.Uses(tx, role.OrganizationOf(name), name)
+	if err != nil {
+		return nil, err
+	}
+	if used {
+		return nil, errs.New(errs.Precondition, "ROLE_IN_USE", "grants give this role; delete them first", errs.Meta("resource", name))
+	}
+	deleted, v, err := s.Roles.Delete(tx, tx.Time, name, etag)
+	if err != nil {
+		return nil, err
+	}
+	recordRole(tx, roleDeleted, v, deleted, nil)
+	return s.changedRole(deleted, v), nil
 }
 
 // recordRole records a change of a role; old or now is nil.

@@ -16,6 +16,7 @@ import (
 
 	"guildhall.dev/pkg/authz"
 	"guildhall.dev/pkg/errs"
+	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/cache"
 	"guildhall.dev/services/permission/internal/decide"
 	"guildhall.dev/services/permission/internal/decision"
@@ -88,7 +89,8 @@ func (c *Checker) AnswerAs(ctx context.Context, organization string, need cache.
 // waits for anything.
 func (c *Checker) tell(now time.Time, organization string, v revision.Revision, questions []decide.Question, answers []decide.Answer) {
 	for i, a := range answers {
-		if c.cfg.Usage != nil && a.Grant != "" && a.Allowed {
+		decided := a.Allowed || a.Denial == permissionv1.Denial_DENIAL_DENIED_BY_GRANT
+		if c.cfg.Usage != nil && a.Grant != "" && decided {
 			c.cfg.Usage.Note(a.Grant, now)
 		}
 		if c.cfg.Decisions != nil {

@@ -44,7 +44,12 @@ func (p *Programs) Run(ctx context.Context, expression string, r Request) (Outco
 		return Failed, nil
 	}
 	v := &variables{request: r}
-	result, _, err := c.program.ContextEval(ctx, v)
+	return outcome(ctx, c.program, v, v)
+}
+
+// outcome runs a program on an activation of the variables.
+func outcome(ctx context.Context, program cel.Program, on cel.Activation, v *variables) (Outcome, error) {
+	result, _, err := program.ContextEval(ctx, on)
 	switch {
 	case v.err != nil:
 		return Failed, v.err

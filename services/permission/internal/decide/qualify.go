@@ -54,7 +54,7 @@ func (l *Loader) certificates(r kv.Reader, account string) (*Subject, error) {
 func (q *query) qualified(role unique.Handle[string], resource string) (bool, error) {
 	if q.required == nil {
 		var err error
-		if q.required, err = q.facts.Subject(qualification.RequirementsOf(q.organization)); err != nil {
+		if q.required, err = q.facts.Subject(q.holders.home.Value().required); err != nil {
 			return false, err
 		}
 	}

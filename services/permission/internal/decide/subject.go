@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unique"
 
+	"guildhall.dev/services/permission/internal/people/qualification"
 	"guildhall.dev/services/permission/internal/subject"
 )
 
@@ -75,13 +76,14 @@ type terms struct {
 // home has the names that all accounts of an organisation share. Each
 // organisation's is in memory once.
 type home struct {
-	organization, staff, customers, everyone, holders string
+	organization, staff, customers, everyone, holders, required string
 }
 
 func homeOf(organization string) unique.Handle[home] {
 	return unique.Make(home{
 		organization: organization, staff: subject.AllStaff(organization), customers: subject.AllCustomers(organization),
 		everyone: subject.Everyone(organization), holders: subject.AllHolders(organization),
+		required: qualification.RequirementsOf(organization),
 	})
 }
 

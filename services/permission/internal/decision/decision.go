@@ -156,6 +156,6 @@ func (a answer) entry() *permissionv1.Decision {
 	return &permissionv1.Decision{
 		Name: a.organization + "/decisions/" + resource.NewID(), Time: timestamppb.New(a.at),
 		Subject: a.question.Subject, Permission: a.question.Permission, Resource: a.question.Resource,
-		Allowed: a.answer.Allowed, Grant: a.answer.Grant, Role: a.answer.Role, Revision: a.revision,
+		Allowed: a.answer.Allowed, Grant: a.answer.Grant, Role: a.answer.Role, Denial: a.answer.Denial, Revision: a.revision,
 	}
 }

@@ -139,14 +139,14 @@ func InChange(index int, c Change, err error) error {
 	return &named
 }
 
-// Fact is what a grant says that gives without a condition, but for its name.
-type Fact struct{ Subject, Role, Resource string }
-
-// Has reports whether people gave a grant of the fact in the organisation.
-// Those that a service keeps do not count.
-func (s *Grants) Has(r kv.Reader, organization string, f Fact) (bool, error) {
-	_, found, err := s.table.FindBy(r, byFact, kv.Key{
-		kv.String(organization), kv.String(f.Subject), kv.String(f.Role), kv.String(f.Resource),
-	})
+// Has reports whether people gave a grant that says the same: of the subject,
+// role and resource, with the same effect and condition. Those that a service
+// keeps do not count.
+func (s *Grants) Has(r kv.Reader, organization string, like *permissionv1.Grant) (bool, error) {
+	key := kv.Key{kv.String(organization)}
+	for _, part := range factOf(like) {
+		key = append(key, kv.String(part))
+	}
+	_, found, err := s.table.FindBy(r, byFact, key)
 	return found, err
 }

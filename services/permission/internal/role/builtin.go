@@ -52,6 +52,8 @@ func builtIns() []builtIn {
 		allow: []string{
 			"*.auditEntries.*", "permission.grants.get", "permission.grants.list", "permission.decisions.list",
 			"permission.roles.get", "permission.roles.list", "permission.resourceTypes.get", "permission.resourceTypes.list",
+			"permission.checks.explain", "permission.checks.simulate",
+			"permission.checks.listResources", "permission.checks.listSubjects", "permission.checks.listPermissions",
 		},
 	}, {
 		name: Customer, title: "Customer",
@@ -94,6 +96,7 @@ func builtIns() []builtIn {
 		name: Self, title: "Self",
 		purpose: "What every account may do with what is its own. Held by all and never granted.",
 		allow: []string{
+			"permission.checks.explain", "permission.checks.listResources", "permission.checks.listPermissions",
 			"identity.customers.get", "identity.staff.get", "identity.sessions.list", "identity.sessions.revoke",
 			"feedback.complaints.create", "feedback.complaints.get", "feedback.complaints.list",
 			"feedback.complaints.accept", "feedback.complaints.dispute", "feedback.complaints.withdraw",

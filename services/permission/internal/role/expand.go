@@ -79,8 +79,12 @@ func without(names, others []string) []string {
 
 // expand returns the set of all that a role gives.
 func (s *Roles) expand(r kv.Reader, role *permissionv1.Role) (Set, error) {
-	f := s.family(r, role)
-	all, err := f.below(role.GetName())
+	return s.expandIn(r, s.family(r, role), role.GetName())
+}
+
+// expandIn is expand for a role of the family.
+func (s *Roles) expandIn(r kv.Reader, f *family, name string) (Set, error) {
+	all, err := f.below(name)
 	if err != nil {
 		return Set{}, err
 	}

@@ -1,6 +1,8 @@
 package subject
 
 import (
+	"iter"
+
 	"guildhall.dev/pkg/kv"
 	storev1 "guildhall.dev/proto/gen/guildhall/permission/store/v1"
 )
@@ -52,4 +54,30 @@ func (s *Subjects) Parents(r kv.Reader, organization string, after []byte, limit
 		out[i] = rec.Value
 	}
 	return out, page.Next, nil
+}
+
+// Reached yields the accounts that are in the team or segment, or in any team
+// below it, also where the chain is not believed and only what denies reaches
+// them. An account that is in several comes as often.
+func (s *Subjects) Reached(r kv.Reader, name string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		seen := map[string]bool{name: true}
+		for names := []string{name}; len(names) > 0; names = names[1:] {
+			for rec, err := range s.memberships.Scan(r, kv.Query{Index: byTeam, Prefix: kv.Key{kv.String(names[0])}}) {
+				if !yield(rec.Value.GetAccount(), err) || err != nil {
+					return
+				}
+			}
+			for rec, err := range s.parents.Scan(r, kv.Query{Index: byParent, Prefix: kv.Key{kv.String(names[0])}}) {
+				if err != nil {
+					yield("", err)
+					return
+				}
+				if team := rec.Value.GetTeam(); !seen[team] {
+					seen[team] = true
+					names = append(names, team)
+				}
+			}
+		}
+	}
 }

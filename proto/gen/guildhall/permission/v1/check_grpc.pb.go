@@ -36,13 +36,18 @@ type CheckServiceClient interface {
 	// unknown subjects, permissions and resources are simply not allowed.
 	//
 	// A revocation that has returned is never missed. A subject always holds
-	// "roles/self" on its own name and all below it.
+	// "roles/self" on its own name and all below it, unless a grant denies it.
+	//
+	// Reasons: ATTRIBUTES_TOO_LARGE (more than 32 KiB).
 	Check(ctx context.Context, in *CheckRequest, opts ...grpc.CallOption) (*CheckResponse, error)
 	// Answers up to 1000 checks at once, in order, on one snapshot.
+	//
+	// Reasons: ATTRIBUTES_TOO_LARGE.
 	BatchCheck(ctx context.Context, in *BatchCheckRequest, opts ...grpc.CallOption) (*BatchCheckResponse, error)
 	// Says whether the actor holds all that the subject's grants give, on the
 	// same resources and for as long: whoever can put himself in the subject's
-	// place must have as much already. What all customers hold, and what an
+	// place must have as much already. What the subject holds under a condition
+	// counts, what the actor holds under one does not. What all customers hold, and what an
 	// account holds on its own name, does not count. An organisation's
 	// administrator covers all that is granted within it.
 	//
@@ -98,13 +103,18 @@ type CheckServiceServer interface {
 	// unknown subjects, permissions and resources are simply not allowed.
 	//
 	// A revocation that has returned is never missed. A subject always holds
-	// "roles/self" on its own name and all below it.
+	// "roles/self" on its own name and all below it, unless a grant denies it.
+	//
+	// Reasons: ATTRIBUTES_TOO_LARGE (more than 32 KiB).
 	Check(context.Context, *CheckRequest) (*CheckResponse, error)
 	// Answers up to 1000 checks at once, in order, on one snapshot.
+	//
+	// Reasons: ATTRIBUTES_TOO_LARGE.
 	BatchCheck(context.Context, *BatchCheckRequest) (*BatchCheckResponse, error)
 	// Says whether the actor holds all that the subject's grants give, on the
 	// same resources and for as long: whoever can put himself in the subject's
-	// place must have as much already. What all customers hold, and what an
+	// place must have as much already. What the subject holds under a condition
+	// counts, what the actor holds under one does not. What all customers hold, and what an
 	// account holds on its own name, does not count. An organisation's
 	// administrator covers all that is granted within it.
 	//

@@ -1132,7 +1132,7 @@ func (*GrantPrecondition_MustExist) isGrantPrecondition_Condition() {}
 
 func (*GrantPrecondition_MustNotExist) isGrantPrecondition_Condition() {}
 
-// What a grant says, without its name.
+// What a grant says, without its name. No two grants of people say the same.
 type GrantFact struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who.
@@ -1140,7 +1140,11 @@ type GrantFact struct {
 	// Which role.
 	Role string `protobuf:"bytes,2,opt,name=role,proto3" json:"role,omitempty"`
 	// On what.
-	Resource      string `protobuf:"bytes,3,opt,name=resource,proto3" json:"resource,omitempty"`
+	Resource string `protobuf:"bytes,3,opt,name=resource,proto3" json:"resource,omitempty"`
+	// Whether it gives or takes away; unspecified gives.
+	Effect Effect `protobuf:"varint,4,opt,name=effect,proto3,enum=guildhall.permission.v1.Effect" json:"effect,omitempty"`
+	// The expression of its condition; empty is none.
+	Condition     string `protobuf:"bytes,5,opt,name=condition,proto3" json:"condition,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1192,6 +1196,20 @@ func (x *GrantFact) GetRole() string {
 func (x *GrantFact) GetResource() string {
 	if x != nil {
 		return x.Resource
+	}
+	return ""
+}
+
+func (x *GrantFact) GetEffect() Effect {
+	if x != nil {
+		return x.Effect
+	}
+	return Effect_EFFECT_UNSPECIFIED
+}
+
+func (x *GrantFact) GetCondition() string {
+	if x != nil {
+		return x.Condition
 	}
 	return ""
 }
@@ -1696,14 +1714,16 @@ const file_guildhall_permission_v1_grant_proto_rawDesc = "" +
 	"\n" +
 	"must_exist\x18\x01 \x01(\v2\".guildhall.permission.v1.GrantFactH\x00R\tmustExist\x12J\n" +
 	"\x0emust_not_exist\x18\x02 \x01(\v2\".guildhall.permission.v1.GrantFactH\x00R\fmustNotExistB\x12\n" +
-	"\tcondition\x12\x05\xbaH\x02\b\x01\"y\n" +
+	"\tcondition\x12\x05\xbaH\x02\b\x01\"\xe4\x01\n" +
 	"\tGrantFact\x12$\n" +
 	"\asubject\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x90\x03R\asubject\x12\x1e\n" +
 	"\x04role\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04role\x12&\n" +
 	"\bresource\x18\x03 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x90\x03R\bresource\"\x9c\x01\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x90\x03R\bresource\x12A\n" +
+	"\x06effect\x18\x04 \x01(\x0e2\x1f.guildhall.permission.v1.EffectB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06effect\x12&\n" +
+	"\tcondition\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\tcondition\"\x9c\x01\n" +
 	"\x19BatchChangeGrantsResponse\x126\n" +
 	"\x06grants\x18\x01 \x03(\v2\x1e.guildhall.permission.v1.GrantR\x06grants\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x03R\brevision\x12+\n" +
@@ -1809,30 +1829,31 @@ var file_guildhall_permission_v1_grant_proto_depIdxs = []int32{
 	1,  // 10: guildhall.permission.v1.CreateGrantChange.grant:type_name -> guildhall.permission.v1.Grant
 	15, // 11: guildhall.permission.v1.GrantPrecondition.must_exist:type_name -> guildhall.permission.v1.GrantFact
 	15, // 12: guildhall.permission.v1.GrantPrecondition.must_not_exist:type_name -> guildhall.permission.v1.GrantFact
-	1,  // 13: guildhall.permission.v1.BatchChangeGrantsResponse.grants:type_name -> guildhall.permission.v1.Grant
-	1,  // 14: guildhall.permission.v1.StreamGrantsResponse.grants:type_name -> guildhall.permission.v1.Grant
-	21, // 15: guildhall.permission.v1.StreamGrantsResponse.end:type_name -> guildhall.permission.v1.StreamGrantsEnd
-	3,  // 16: guildhall.permission.v1.GrantService.CreateGrant:input_type -> guildhall.permission.v1.CreateGrantRequest
-	4,  // 17: guildhall.permission.v1.GrantService.GetGrant:input_type -> guildhall.permission.v1.GetGrantRequest
-	5,  // 18: guildhall.permission.v1.GrantService.ListGrants:input_type -> guildhall.permission.v1.ListGrantsRequest
-	7,  // 19: guildhall.permission.v1.GrantService.DeleteGrant:input_type -> guildhall.permission.v1.DeleteGrantRequest
-	10, // 20: guildhall.permission.v1.GrantService.BatchChangeGrants:input_type -> guildhall.permission.v1.BatchChangeGrantsRequest
-	17, // 21: guildhall.permission.v1.GrantService.PurgeGrants:input_type -> guildhall.permission.v1.PurgeGrantsRequest
-	19, // 22: guildhall.permission.v1.GrantService.StreamGrants:input_type -> guildhall.permission.v1.StreamGrantsRequest
-	8,  // 23: guildhall.permission.v1.GrantService.SetManagedGrant:input_type -> guildhall.permission.v1.SetManagedGrantRequest
-	1,  // 24: guildhall.permission.v1.GrantService.CreateGrant:output_type -> guildhall.permission.v1.Grant
-	1,  // 25: guildhall.permission.v1.GrantService.GetGrant:output_type -> guildhall.permission.v1.Grant
-	6,  // 26: guildhall.permission.v1.GrantService.ListGrants:output_type -> guildhall.permission.v1.ListGrantsResponse
-	1,  // 27: guildhall.permission.v1.GrantService.DeleteGrant:output_type -> guildhall.permission.v1.Grant
-	16, // 28: guildhall.permission.v1.GrantService.BatchChangeGrants:output_type -> guildhall.permission.v1.BatchChangeGrantsResponse
-	18, // 29: guildhall.permission.v1.GrantService.PurgeGrants:output_type -> guildhall.permission.v1.PurgeGrantsResponse
-	20, // 30: guildhall.permission.v1.GrantService.StreamGrants:output_type -> guildhall.permission.v1.StreamGrantsResponse
-	9,  // 31: guildhall.permission.v1.GrantService.SetManagedGrant:output_type -> guildhall.permission.v1.SetManagedGrantResponse
-	24, // [24:32] is the sub-list for method output_type
-	16, // [16:24] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	0,  // 13: guildhall.permission.v1.GrantFact.effect:type_name -> guildhall.permission.v1.Effect
+	1,  // 14: guildhall.permission.v1.BatchChangeGrantsResponse.grants:type_name -> guildhall.permission.v1.Grant
+	1,  // 15: guildhall.permission.v1.StreamGrantsResponse.grants:type_name -> guildhall.permission.v1.Grant
+	21, // 16: guildhall.permission.v1.StreamGrantsResponse.end:type_name -> guildhall.permission.v1.StreamGrantsEnd
+	3,  // 17: guildhall.permission.v1.GrantService.CreateGrant:input_type -> guildhall.permission.v1.CreateGrantRequest
+	4,  // 18: guildhall.permission.v1.GrantService.GetGrant:input_type -> guildhall.permission.v1.GetGrantRequest
+	5,  // 19: guildhall.permission.v1.GrantService.ListGrants:input_type -> guildhall.permission.v1.ListGrantsRequest
+	7,  // 20: guildhall.permission.v1.GrantService.DeleteGrant:input_type -> guildhall.permission.v1.DeleteGrantRequest
+	10, // 21: guildhall.permission.v1.GrantService.BatchChangeGrants:input_type -> guildhall.permission.v1.BatchChangeGrantsRequest
+	17, // 22: guildhall.permission.v1.GrantService.PurgeGrants:input_type -> guildhall.permission.v1.PurgeGrantsRequest
+	19, // 23: guildhall.permission.v1.GrantService.StreamGrants:input_type -> guildhall.permission.v1.StreamGrantsRequest
+	8,  // 24: guildhall.permission.v1.GrantService.SetManagedGrant:input_type -> guildhall.permission.v1.SetManagedGrantRequest
+	1,  // 25: guildhall.permission.v1.GrantService.CreateGrant:output_type -> guildhall.permission.v1.Grant
+	1,  // 26: guildhall.permission.v1.GrantService.GetGrant:output_type -> guildhall.permission.v1.Grant
+	6,  // 27: guildhall.permission.v1.GrantService.ListGrants:output_type -> guildhall.permission.v1.ListGrantsResponse
+	1,  // 28: guildhall.permission.v1.GrantService.DeleteGrant:output_type -> guildhall.permission.v1.Grant
+	16, // 29: guildhall.permission.v1.GrantService.BatchChangeGrants:output_type -> guildhall.permission.v1.BatchChangeGrantsResponse
+	18, // 30: guildhall.permission.v1.GrantService.PurgeGrants:output_type -> guildhall.permission.v1.PurgeGrantsResponse
+	20, // 31: guildhall.permission.v1.GrantService.StreamGrants:output_type -> guildhall.permission.v1.StreamGrantsResponse
+	9,  // 32: guildhall.permission.v1.GrantService.SetManagedGrant:output_type -> guildhall.permission.v1.SetManagedGrantResponse
+	25, // [25:33] is the sub-list for method output_type
+	17, // [17:25] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_guildhall_permission_v1_grant_proto_init() }

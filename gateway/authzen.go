@@ -1,0 +1,152 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+
+	"google.golang.org/grpc/metadata"
+
+	"guildhall.dev/gateway/internal/authzen"
+	"guildhall.dev/gateway/internal/problem"
+	"guildhall.dev/pkg/errs"
+	"guildhall.dev/pkg/resource"
+	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
+)
+
+// decisionPoint serves OpenID AuthZEN over HTTP: at the base for the caller's
+// own organisation, and below "/{tenant}" for the one that the path names.
+// What the API means is package authzen's.
+type decisionPoint struct {
+	edge      *edge
+	api       *authzen.API
+	base      string
+	endpoints map[string]authzen.Call // by path
+}
+
+func newDecisionPoint(e *edge) *decisionPoint {
+	conn := e.kit.Dial("permission")
+	d := &decisionPoint{
+		edge: e, base: strings.TrimSuffix(e.kit.Issuer, "/"), endpoints: map[string]authzen.Call{},
+		api: authzen.New(authzen.Config{
+			Checks:       permissionv1.NewCheckServiceClient(conn),
+			Access:       permissionv1.NewAccessServiceClient(conn),
+			Types:        permissionv1.NewResourceTypeServiceClient(conn),
+			SubjectTypes: e.cfg.AuthZEN.SubjectTypes,
+		}),
+	}
+	for _, endpoint := range d.api.Endpoints() {
+		d.endpoints[endpoint.Path] = endpoint.Call
+	}
+	return d
+}
+
+// find returns who serves a path, nil when it is none of the API's.
+func (d *decisionPoint) find(path string) http.HandlerFunc {
+	if tenant, ok := strings.CutPrefix(path, authzen.WellKnown); ok && isTenant(tenant) {
+		return only(d.edge, authzen.WellKnown+pattern(tenant), []string{http.MethodGet, http.MethodHead},
+			func(w http.ResponseWriter, q *request) { d.metadata(w, q, tenant) })
+	}
+	at := strings.Index(path, authzen.Prefix)
+	if at < 0 || !isTenant(path[:at]) {
+		return nil
+	}
+	tenant, path := path[:at], path[at:]
+	call := d.endpoints[path]
+	if call == nil {
+		return nil
+	}
+	return only(d.edge, pattern(tenant)+path, []string{http.MethodPost},
+		func(w http.ResponseWriter, q *request) { d.serve(w, q, call, tenant) })
+}
+
+// isTenant reports whether the text is what stands in a path for a tenant:
+// nothing, or "/acme".
+func isTenant(text string) bool {
+	id, ok := strings.CutPrefix(text, "/")
+	return text == "" || ok && resource.ValidID(id)
+}
+
+// pattern is a tenant as metrics name it.
+func pattern(tenant string) string {
+	if tenant == "" {
+		return ""
+	}
+	return "/{tenant}"
+}
+
+// only serves a route that has these methods and no other.
+func only(e *edge, pattern string, methods []string, serve func(http.ResponseWriter, *request)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		q := requestOf(r.Context())
+		q.binding = &binding{pattern: pattern}
+		allow := strings.Join(append(slices.Clip(methods), http.MethodOptions), ", ")
+		switch {
+		case slices.Contains(methods, r.Method):
+			serve(w, q)
+		case r.Method == http.MethodOptions:
+			w.Header().Set("Allow", allow)
+			w.WriteHeader(http.StatusNoContent)
+		default:
+			w.Header().Set("Allow", allow)
+			e.fail(w, q, errs.New(errs.Invalid, problem.MethodNotAllowed, "this path has other methods: "+allow))
+		}
+	}
+}
+
+// metadata answers where the decision point is. Whether there is such a tenant
+// is not said: anybody may ask.
+func (d *decisionPoint) metadata(w http.ResponseWriter, q *request, tenant string) {
+	h := w.Header()
+	// Tools in browsers read it, and it is the same for everybody.
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
+	h.Set("Cache-Control", "public, max-age=300")
+	d.write(w, q, d.api.Metadata(d.base+tenant))
+}
+
+// serve answers a call. Who asks without a token learns nothing else of it.
+func (d *decisionPoint) serve(w http.ResponseWriter, q *request, call authzen.Call, tenant string) {
+	organization, err := q.tenant(tenant)
+	if err != nil {
+		d.edge.fail(w, q, err)
+		return
+	}
+	body, err := q.readJSON()
+	if err != nil {
+		d.edge.fail(w, q, err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(metadata.NewOutgoingContext(q.http.Context(), q.metadata()), q.timeout)
+	defer cancel()
+	answer, err := call(ctx, organization, body)
+	if err != nil {
+		d.edge.fail(w, q, err)
+		return
+	}
+	d.write(w, q, answer)
+}
+
+// readJSON reads a whole body. A wrong content type is 400 here, as the
+// specification has it, and 415 everywhere else.
+func (q *request) readJSON() ([]byte, error) {
+	text, err := io.ReadAll(q.body)
+	if errs.ReasonOf(err) == problem.MediaTypeUnsupported {
+		return nil, invalidHeader("Content-Type", "send the body as application/json, not compressed")
+	}
+	return text, err
+}
+
+func (d *decisionPoint) write(w http.ResponseWriter, q *request, answer any) {
+	text, err := json.Marshal(answer)
+	if err != nil {
+		d.edge.fail(w, q, errors.Join(errors.New("encoding an answer"), err))
+		return
+	}
+	w.Header().Set("Content-Type", jsonType)
+	_, _ = w.Write(text) // a client that is gone needs no answer
+}
