@@ -13,7 +13,6 @@ import (
 	"github.com/redis/go-redis/v9"
 	"go.opentelemetry.io/otel/metric"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
-	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	tracenoop "go.opentelemetry.io/otel/trace/noop"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
@@ -54,10 +53,8 @@ type installation struct {
 	cluster  *authn.ClusterKey
 	signer   *authn.Signer
 	identity *identity
-	// config and decorate, which gives them their way to the store when set,
-	// are for the replicas that start from now on.
-	config   permission.Config
-	decorate func(kv.Store) kv.Store
+	config   permission.Config       // of the replicas that start from now on
+	decorate func(kv.Store) kv.Store // gives those their way to the store; nil leaves it
 
 	mu  sync.Mutex
 	now time.Time // zero is the real time
@@ -186,36 +183,6 @@ func (r *replica) kit(meter metric.Meter) *serve.Kit {
 		return r.store, nil
 	}
 	return kit
-}
-
-// counter returns the value of a metric, of the points that have the
-// attribute's value; "" is all.
-func (r *replica) counter(name, value string) int64 {
-	r.in.t.Helper()
-	var all metricdata.ResourceMetrics
-	if err := r.metrics.Collect(context.Background(), &all); err != nil {
-		r.in.t.Fatal(err)
-	}
-	var sum int64
-	for _, scope := range all.ScopeMetrics {
-		for _, m := range scope.Metrics {
-			data, ok := m.Data.(metricdata.Sum[int64])
-			if m.Name != name || !ok {
-				continue
-			}
-			for _, p := range data.DataPoints {
-				for _, a := range p.Attributes.ToSlice() {
-					if a.Value.AsString() == value {
-						sum += p.Value
-					}
-				}
-				if value == "" {
-					sum += p.Value
-				}
-			}
-		}
-	}
-	return sum
 }
 
 // as returns a connection whose calls are the account's.
