@@ -731,8 +731,8 @@ type CheckCoverRequest struct {
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
 	// The account that acts.
 	Actor string `protobuf:"bytes,2,opt,name=actor,proto3" json:"actor,omitempty"`
-	// The account or team whose grants are looked at. An account's are also
-	// those of its teams.
+	// The account, team or segment whose grants are looked at. An account's are
+	// also those of its teams and segments, a team's those of the teams above.
 	Subject       string `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
