@@ -42,6 +42,7 @@ func administers(verb string) bool {
 func decidesPower(collection string) bool {
 	return slices.Contains([]string{
 		"permission.grants", "permission.roles", "permission.resourceTypes", "permission.properties",
+		"permission.permissionChangeRequests", "permission.approvalPolicies", "permission.accessReviews", "permission.separationRules",
 		"identity.organizations", "identity.invitations", "identity.teamMembers", "groupchat.members",
 	}, collection)
 }
