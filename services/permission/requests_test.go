@@ -24,7 +24,7 @@ type people struct {
 }
 
 func (r *replica) people(account string) *people {
-	conn := r.as(account).conn
+	conn := r.connect(account)
 	return &people{
 		PermissionChangeRequestServiceClient: permissionv1.NewPermissionChangeRequestServiceClient(conn),
 		ApprovalPolicyServiceClient:          permissionv1.NewApprovalPolicyServiceClient(conn),

@@ -64,9 +64,10 @@ func newSecond(cfg Config, stats *Stats) (*second, error) {
 		return nil, errors.New("cache: Redis needs a ring and a time to live")
 	}
 	// The version of the key changes with the form of the entries: a version
-	// of this service that knows no grants that deny must not open them.
+	// of this service that knows no rules of separation must not open them, nor
+	// write what later ones would.
 	// Nonces are random and the key never changes, so they have to be long.
-	aead, err := chacha20poly1305.NewX(cfg.Ring.Derive("permission.redis.subject.v2"))
+	aead, err := chacha20poly1305.NewX(cfg.Ring.Derive("permission.redis.subject.v3"))
 	if err != nil {
 		return nil, fmt.Errorf("cache: the key for Redis: %w", err)
 	}
@@ -172,7 +173,7 @@ func (s *second) seal(name string, e *entry) ([]byte, error) {
 	facts := e.subject.Facts()
 	m := &storev1.CompiledSubject{
 		Revision: e.at.Proto(), Denied: facts.Denied, Teams: facts.Teams, Segments: facts.Segments,
-		Parent: facts.Parent, Ended: facts.Ended,
+		Parent: facts.Parent, Ended: facts.Ended, Separation: e.subject.Separation(),
 	}
 	for _, h := range e.subject.Holds() {
 		m.Holds = append(m.Holds, &storev1.Hold{
@@ -213,7 +214,9 @@ func (s *second) open(name string, sealed []byte) (*entry, error) {
 	facts := subject.Facts{
 		Denied: m.GetDenied(), Teams: m.GetTeams(), Segments: m.GetSegments(), Parent: m.GetParent(), Ended: m.GetEnded(),
 	}
-	return subjectEntry(revision.FromProto(m.GetRevision()), decide.Compile(name, facts, holds)), nil
+	compiled := decide.Compile(name, facts, holds)
+	compiled.Separate(m.GetSeparation())
+	return subjectEntry(revision.FromProto(m.GetRevision()), compiled), nil
 }
 
 func (s *second) resting() bool { return time.Now().UnixNano() < s.paused.Load() }

@@ -20,6 +20,7 @@ import (
 	"guildhall.dev/services/permission/internal/cache"
 	"guildhall.dev/services/permission/internal/decide"
 	"guildhall.dev/services/permission/internal/decision"
+	"guildhall.dev/services/permission/internal/people/reading"
 	"guildhall.dev/services/permission/internal/revision"
 	"guildhall.dev/services/permission/internal/usage"
 )
@@ -36,6 +37,8 @@ type Config struct {
 	Usage *usage.Recorder
 	// Decisions logs answers; nil logs none.
 	Decisions *decision.Log
+	// Readings counts who reads how much; nil counts nothing.
+	Readings *reading.Counter
 }
 
 // Checker answers checks. It is an authz.Checker, and safe for concurrent use.
@@ -59,9 +62,15 @@ func New(cfg Config) (*Checker, error) {
 // state of its grants that is no older than the call, and returns the revision
 // of that state. An error is that of the store or the context, and no answer.
 func (c *Checker) Answer(ctx context.Context, organization string, questions []decide.Question) ([]decide.Answer, revision.Revision, error) {
+	return c.AnswerAs(ctx, organization, cache.Need{}, questions)
+}
+
+// AnswerAs is Answer on a state that is as fresh as is needed; see
+// cache.ViewAs.
+func (c *Checker) AnswerAs(ctx context.Context, organization string, need cache.Need, questions []decide.Question) ([]decide.Answer, revision.Revision, error) {
 	now := c.cfg.Clock()
 	answers := make([]decide.Answer, len(questions))
-	v, err := c.cfg.Cache.View(ctx, organization, func(facts decide.Facts) error {
+	v, err := c.cfg.Cache.ViewAs(ctx, organization, need, func(facts decide.Facts) error {
 		for i, q := range questions {
 			var err error
 			if answers[i], err = c.cfg.Rules.Answer(facts, organization, q, now); err != nil {
@@ -86,6 +95,9 @@ func (c *Checker) tell(now time.Time, organization string, v revision.Revision, 
 		decided := a.Allowed || a.Denial == permissionv1.Denial_DENIAL_DENIED_BY_GRANT
 		if c.cfg.Usage != nil && a.Grant != "" && decided {
 			c.cfg.Usage.Note(a.Grant, now)
+		}
+		if c.cfg.Readings != nil && a.Allowed {
+			c.cfg.Readings.Note(organization, questions[i].Subject, questions[i].Permission, questions[i].Resource, now)
 		}
 		if c.cfg.Decisions != nil {
 			c.cfg.Decisions.Record(now, organization, v.Number, questions[i], a)

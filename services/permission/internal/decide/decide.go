@@ -29,6 +29,9 @@
 //     cannot be known, because something that it needs is absent or of another
 //     type, a grant that allows does not count and one that denies does. So it
 //     is with the grant that makes somebody a holder.
+//   - Where the organisation separates duties, what the second side of a
+//     forbidden pair gives is denied to who holds the first one too, and what
+//     takes two people to who has no approval.
 //   - "-" as the last segment of the resource asks about the parent of the
 //     collection before it.
 package decide
@@ -57,6 +60,8 @@ type Question struct {
 	Session string
 	// Attributes are what conditions look at; nil when nothing is known.
 	Attributes *permissionv1.Attributes
+	// Approval names a second person's approval; "" for none.
+	Approval string
 }
 
 // Answer is the answer to a Question; the zero Answer is no answer.
@@ -148,7 +153,11 @@ func (q *query) answer(question Question) (Answer, error) {
 	if err := q.gather(own, kind); err != nil {
 		return Answer{}, err
 	}
-	return q.decide()
+	a, err := q.decide()
+	if err != nil || !a.Allowed || q.holders.separation == nil {
+		return a, err
+	}
+	return q.separate(a)
 }
 
 // subjectMatter returns the resource that a question about the name is about.

@@ -14,7 +14,8 @@ import (
 	"guildhall.dev/services/permission/internal/subject"
 )
 
-// Loader compiles subjects from the store. All fields are required.
+// Loader compiles subjects from the store. All fields but the last two are
+// required.
 type Loader struct {
 	Grants     *grant.Grants
 	Subjects   *subject.Subjects
@@ -22,10 +23,18 @@ type Loader struct {
 	Properties *property.Properties
 	// Qualifications are the requirements and certificates; see qualified.
 	Qualifications *qualification.Qualifications
+	// Separation returns an organisation's rules of separation, and Approvals
+	// an account's approvals in force as holds; nil is for an organisation that
+	// can have none.
+	Separation func(r kv.Reader, organization string) ([]*permissionv1.SeparationRule, error)
+	Approvals  func(r kv.Reader, account string) ([]Hold, error)
 }
 
 // Subject compiles one subject as the reader sees it.
 func (l *Loader) Subject(r kv.Reader, name string) (*Subject, error) {
+	if account, ok := subject.ParseApprovals(name); ok {
+		return l.approvals(r, account)
+	}
 	switch owner, ofRequirements, ofCertificates := qualification.Owner(name); {
 	case ofRequirements:
 		return l.requirements(r, owner)
@@ -47,7 +56,27 @@ func (l *Loader) Subject(r kv.Reader, name string) (*Subject, error) {
 		}
 		holds = append(holds, HoldOf(g))
 	}
-	return Compile(name, facts, holds), nil
+	s := Compile(name, facts, holds)
+	if l.Separation != nil && name == subject.AllHolders(subject.OrganizationOf(name)) {
+		rules, err := l.Separation(r, subject.OrganizationOf(name))
+		if err != nil {
+			return nil, err
+		}
+		s.Separate(rules)
+	}
+	return s, nil
+}
+
+// approvals compiles the approvals in force of an account.
+func (l *Loader) approvals(r kv.Reader, account string) (*Subject, error) {
+	var holds []Hold
+	if l.Approvals != nil {
+		var err error
+		if holds, err = l.Approvals(r, account); err != nil {
+			return nil, err
+		}
+	}
+	return Compile(subject.Approvals(account), subject.Facts{}, holds), nil
 }
 
 // HoldOf returns a grant as a check sees it.

@@ -2,6 +2,7 @@ package decide
 
 import (
 	"hash/maphash"
+	"slices"
 	"time"
 
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
@@ -26,6 +27,8 @@ type query struct {
 	levels  []level // from the resource up to the root
 	sources []source
 	holders *Subject
+	// without are roles whose grants do not count; see separate.
+	without []string
 	// required is what the organisation requires; nil until it is asked for.
 	required *Subject
 }
@@ -159,7 +162,7 @@ func (q *query) findIn(s *Subject, e effect, missed *finding) (finding, error) {
 			if err != nil {
 				return finding{}, err
 			}
-			if !set.Has(q.permission) {
+			if !set.Has(q.permission) || len(q.without) > 0 && slices.Contains(q.without, name) {
 				continue
 			}
 			reaches, counts, err := q.applies(s, r, e)

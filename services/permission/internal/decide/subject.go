@@ -45,6 +45,9 @@ type Subject struct {
 	facts *subject.Facts
 	// denies says that some row takes away.
 	denies bool
+	// separation is the organisation's, of the subject of all holder forms: it
+	// is read with each check, so that rules cost nothing where there are none.
+	separation *Separation
 
 	rows  []row
 	text  string

@@ -53,10 +53,11 @@ type Grants struct {
 	// conditions checks those that are written.
 	conditions *condition.Programs
 
-	table   *kv.Table[*permissionv1.Grant]
-	managed *kv.Table[*storev1.Managed]
-	endings *kv.Table[*storev1.Ending]
-	seeded  *kv.Table[*storev1.Seeded]
+	table     *kv.Table[*permissionv1.Grant]
+	managed   *kv.Table[*storev1.Managed]
+	endings   *kv.Table[*storev1.Ending]
+	seeded    *kv.Table[*storev1.Seeded]
+	separated func(r kv.Reader, at time.Time, g *permissionv1.Grant) error // nil for none
 }
 
 // New returns the grants that the store holds.

@@ -16,7 +16,7 @@ import (
 // Check refuses a grant that no organisation can have, whoever gives it, with
 // Invalid (SUBJECT_INVALID, RESOURCE_NAME_INVALID, RESOURCE_FOREIGN,
 // ROLE_MANAGED, EXPIRE_TIME_PAST, CONDITION_INVALID, CONDITION_TOO_COSTLY) or
-// NotFound (ROLE_NOT_FOUND).
+// NotFound (ROLE_NOT_FOUND), and with the error of the rule of Separate.
 func (s *Grants) Check(r kv.Reader, at time.Time, g *permissionv1.Grant) error {
 	organization := organizationOf(g.GetName())
 	if err := s.checkSubject(r, organization, g.GetSubject()); err != nil {
@@ -35,7 +35,16 @@ func (s *Grants) Check(r kv.Reader, at time.Time, g *permissionv1.Grant) error {
 			return err
 		}
 	}
-	return s.checkRole(r, organization, g)
+	if err := s.checkRole(r, organization, g); err != nil || s.separated == nil {
+		return err
+	}
+	return s.separated(r, at, g)
+}
+
+// Separate sets a rule that refuses a grant by which somebody would hold what
+// nobody may hold together. Set it before the grants are used.
+func (s *Grants) Separate(rule func(r kv.Reader, at time.Time, g *permissionv1.Grant) error) {
+	s.separated = rule
 }
 
 // checkSubject refuses what is no subject of the organisation. Whether there

@@ -52,7 +52,7 @@ type PermissionChangeRequestServiceClient interface {
 	//
 	// Reasons: CHANGE_REQUEST_EXISTS, CHANGE_REQUIRED, SUBJECT_INVALID,
 	// ROLE_NOT_FOUND, ROLE_MANAGED, RESOURCE_FOREIGN, EXPIRE_TIME_PAST,
-	// GRANT_NOT_FOUND, GRANT_MANAGED, PERMISSION_UNKNOWN.
+	// GRANT_NOT_FOUND, GRANT_MANAGED, PERMISSION_UNKNOWN, SEPARATION_VIOLATION.
 	CreatePermissionChangeRequest(ctx context.Context, in *CreatePermissionChangeRequestRequest, opts ...grpc.CallOption) (*PermissionChangeRequest, error)
 	// Returns a request. Reasons: CHANGE_REQUEST_NOT_FOUND.
 	GetPermissionChangeRequest(ctx context.Context, in *GetPermissionChangeRequestRequest, opts ...grpc.CallOption) (*PermissionChangeRequest, error)
@@ -238,7 +238,7 @@ type PermissionChangeRequestServiceServer interface {
 	//
 	// Reasons: CHANGE_REQUEST_EXISTS, CHANGE_REQUIRED, SUBJECT_INVALID,
 	// ROLE_NOT_FOUND, ROLE_MANAGED, RESOURCE_FOREIGN, EXPIRE_TIME_PAST,
-	// GRANT_NOT_FOUND, GRANT_MANAGED, PERMISSION_UNKNOWN.
+	// GRANT_NOT_FOUND, GRANT_MANAGED, PERMISSION_UNKNOWN, SEPARATION_VIOLATION.
 	CreatePermissionChangeRequest(context.Context, *CreatePermissionChangeRequestRequest) (*PermissionChangeRequest, error)
 	// Returns a request. Reasons: CHANGE_REQUEST_NOT_FOUND.
 	GetPermissionChangeRequest(context.Context, *GetPermissionChangeRequestRequest) (*PermissionChangeRequest, error)

@@ -25,20 +25,25 @@ import (
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/people/notice"
 	"guildhall.dev/services/permission/internal/people/policy"
+	"guildhall.dev/services/permission/internal/people/reading"
 	"guildhall.dev/services/permission/internal/people/request"
 	"guildhall.dev/services/permission/internal/people/review"
+	"guildhall.dev/services/permission/internal/people/separation"
 	"guildhall.dev/services/permission/internal/subject"
 )
 
 const organization = resource.Pattern("organizations/{organization}")
 
-// Change serves change requests, their policies and their notices, and access
-// reviews. All exported fields are required.
+// Change serves change requests, their policies and their notices, access
+// reviews, and rules of separation. All exported fields are required.
 type Change struct {
 	Requests *request.Requests
 	Policies *policy.Policies
 	Notices  *notice.Notices
 	Reviews  *review.Reviews
+
+	Separations *separation.Separations
+	Readings    *reading.Counter
 
 	// Set by Open.
 	journal *journal.Journal
@@ -49,13 +54,16 @@ type Change struct {
 
 // Tables returns the raw tables of the centres, for kv.Options.
 func (c *Change) Tables() []string {
-	return slices.Concat(c.Requests.Tables(), c.Policies.Tables(), c.Notices.Tables(), c.Reviews.Tables())
+	return slices.Concat(c.Requests.Tables(), c.Policies.Tables(), c.Notices.Tables(), c.Reviews.Tables(), c.Separations.Tables(), c.Readings.Tables())
 }
 
 // Open gives the centres the store that has their tables. Call it before
 // Register and Run.
 func (c *Change) Open(j *journal.Journal, kit *serve.Kit) error {
 	c.journal, c.logger, c.clock = j, kit.Logger, kit.Clock
+	if err := c.Readings.Open(j.Store, j.Changes, kit.Logger, kit.Meter); err != nil {
+		return err
+	}
 	if kit.Meter == nil {
 		return nil
 	}
@@ -77,6 +85,8 @@ func (c *Change) Register(r grpc.ServiceRegistrar) {
 	permissionv1.RegisterApprovalPolicyServiceServer(r, &policies{c})
 	permissionv1.RegisterNoticeServiceServer(r, &notices{c})
 	permissionv1.RegisterAccessReviewServiceServer(r, &reviews{c})
+	permissionv1.RegisterSeparationRuleServiceServer(r, &separations{c})
+	permissionv1.RegisterAlarmServiceServer(r, &separations{c})
 }
 
 // caller returns who is calling; the zero Caller outside of a call.

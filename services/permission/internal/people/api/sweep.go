@@ -24,6 +24,9 @@ const (
 // Run does what deadlines need done, until ctx ends. Replicas may do so at
 // once: they find each other's work done.
 func (c *Change) Run(ctx context.Context) error {
+	counting := make(chan struct{})
+	go func() { defer close(counting); c.Readings.Run(ctx) }()
+	defer func() { <-counting }()
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {

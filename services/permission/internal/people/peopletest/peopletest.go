@@ -23,6 +23,7 @@ import (
 	"guildhall.dev/services/permission/internal/condition"
 	"guildhall.dev/services/permission/internal/decide"
 	"guildhall.dev/services/permission/internal/grant"
+	"guildhall.dev/services/permission/internal/people/qualification"
 	"guildhall.dev/services/permission/internal/property"
 	"guildhall.dev/services/permission/internal/revision"
 	"guildhall.dev/services/permission/internal/role"
@@ -64,14 +65,17 @@ func New(t testing.TB) *House {
 	}
 	h.Grants = grant.New(h.Roles, h.Subjects, conditions)
 	h.Rules = decide.New(h.Roles, conditions)
-	h.Loader = &decide.Loader{Grants: h.Grants, Subjects: h.Subjects, Roles: h.Roles, Properties: property.New()}
+	h.Loader = &decide.Loader{
+		Grants: h.Grants, Subjects: h.Subjects, Roles: h.Roles, Properties: property.New(),
+		Qualifications: qualification.New(h.Roles, h.Grants, h.Subjects),
+	}
 	return h
 }
 
 // Open opens a store of the engine with all tables.
 func (h *House) Open(engine string, tables []string) {
 	h.T.Helper()
-	all := slices.Concat(kv.RawTables(h.Roles, h.Subjects, h.Grants, h.Loader.Properties), tables, change.Tables(), revision.Tables())
+	all := slices.Concat(kv.RawTables(h.Roles, h.Subjects, h.Grants, h.Loader.Properties, h.Loader.Qualifications), tables, change.Tables(), revision.Tables())
 	h.Store = &Breakable{Store: testkit.Store(h.T, engine, "permission", all)}
 	clock := func() time.Time { return h.Now }
 	pages, err := page.NewCodec(make([]byte, page.KeySize))

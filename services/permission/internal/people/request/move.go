@@ -14,6 +14,8 @@ import (
 	"guildhall.dev/pkg/errs"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/people/notice"
+	"guildhall.dev/services/permission/internal/revision"
+	"guildhall.dev/services/permission/internal/subject"
 )
 
 // Types of the events of requests.
@@ -211,6 +213,12 @@ func (s *Requests) save(m *mover) (*permissionv1.PermissionChangeRequest, error)
 	rec, err := s.table.Update(m.tx, m.v, "")
 	if err != nil {
 		return nil, err
+	}
+	if m.v.GetApproval() != nil && (m.old.GetState() == approved) != (m.v.GetState() == approved) {
+		// Checks that want an approval hear of it like of a grant.
+		if _, err := revision.Bump(m.tx, organizationOf(m.v.GetName()), m.tx.Time, subject.Approvals(m.v.GetSubject())); err != nil {
+			return nil, err
+		}
 	}
 	m.record(stateChanged, change.ChangedFields(m.old, m.v))
 	for _, c := range m.after {

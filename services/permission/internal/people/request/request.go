@@ -28,7 +28,6 @@ package request
 
 import (
 	"strings"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -39,6 +38,7 @@ import (
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/resource"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
+	"guildhall.dev/services/permission/internal/decide"
 	"guildhall.dev/services/permission/internal/grant"
 	"guildhall.dev/services/permission/internal/people/notice"
 	"guildhall.dev/services/permission/internal/people/policy"
@@ -145,12 +145,12 @@ func (s *Requests) complete(r kv.Reader, requester string, v *permissionv1.Permi
 	case *permissionv1.PermissionChangeRequest_Grant:
 		return s.Grants.Check(r, at, grantFor(v, change.Grant, ""))
 	case *permissionv1.PermissionChangeRequest_Access:
-		return s.checkQuestion(r, at, v, "access", change.Access.GetPermission(), change.Access.GetResource())
+		return s.checkQuestion(r, v, "access", change.Access.GetPermission(), change.Access.GetResource())
 	case *permissionv1.PermissionChangeRequest_Approval:
 		if !subject.IsAccount(v.GetSubject()) {
 			return errs.InvalidField("grant.subject", "SUBJECT_INVALID", "an approval is for one account")
 		}
-		return s.checkQuestion(r, at, v, "approval", change.Approval.GetPermission(), change.Approval.GetResource())
+		return s.checkQuestion(r, v, "approval", change.Approval.GetPermission(), change.Approval.GetResource())
 	default:
 		return errs.InvalidField("grant", "CHANGE_REQUIRED", "say what is asked for: grant, revoke, access or approval")
 	}
@@ -183,16 +183,15 @@ func (s *Requests) completeRevoke(r kv.Reader, requester string, v *permissionv1
 }
 
 // checkQuestion refuses a permission that nobody knows and a subject or a
-// resource that no grant could name. It asks about a grant of a role that is
-// always there, so that the rules of names are those of grants.
-func (s *Requests) checkQuestion(r kv.Reader, at time.Time, v *permissionv1.PermissionChangeRequest, field, permission, on string) error {
+// resource that no grant could name.
+func (s *Requests) checkQuestion(r kv.Reader, v *permissionv1.PermissionChangeRequest, field, permission, on string) error {
 	if known, err := s.declares(r, organizationOf(v.GetName()), permission); err != nil || !known {
 		if err != nil {
 			return err
 		}
 		return errs.InvalidField(field+".permission", "PERMISSION_UNKNOWN", "name a permission of ListPermissions")
 	}
-	return s.Grants.Check(r, at, grantFor(v, &permissionv1.WantedGrant{Role: role.Admin, Resource: on}, ""))
+	return s.Grants.CheckTarget(r, organizationOf(v.GetName()), v.GetSubject(), on)
 }
 
 // declares reports whether the suite, or a resource type of the organisation,
@@ -262,4 +261,23 @@ func organizationOf(name string) string { return subject.OrganizationOf(name) }
 // Word returns a state as events and filters spell it.
 func Word(state permissionv1.PermissionChangeRequest_State) string {
 	return strings.TrimPrefix(state.String(), "STATE_")
+}
+
+// ApprovalsOf returns an account's approvals in force, as what is approved, for
+// the checks that want one.
+func (s *Requests) ApprovalsOf(r kv.Reader, account string) ([]decide.Hold, error) {
+	var holds []decide.Hold
+	q := kv.Query{Index: byList, Prefix: kv.Key{kv.String(organizationOf(account)), kv.String(account), kv.String(Word(approved))}}
+	for rec, err := range s.table.Scan(r, q) {
+		if err != nil {
+			return nil, err
+		}
+		if a := rec.Value.GetApproval(); a != nil {
+			holds = append(holds, decide.Hold{
+				Resource: a.GetResource(), Role: a.GetPermission(), Grant: rec.Value.GetName(),
+				Expires: rec.Value.GetApprovedUntil().GetSeconds(),
+			})
+		}
+	}
+	return holds, nil
 }

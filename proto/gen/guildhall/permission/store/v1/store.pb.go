@@ -12,6 +12,7 @@ package storev1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	v1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -548,7 +549,9 @@ type CompiledSubject struct {
 	// The team that a team is below.
 	Parent string `protobuf:"bytes,6,opt,name=parent,proto3" json:"parent,omitempty"`
 	// Ids of its sessions that have ended.
-	Ended         []string `protobuf:"bytes,7,rep,name=ended,proto3" json:"ended,omitempty"`
+	Ended []string `protobuf:"bytes,7,rep,name=ended,proto3" json:"ended,omitempty"`
+	// Rules of separation; of the name of all holder forms only.
+	Separation    []*v1.SeparationRule `protobuf:"bytes,12,rep,name=separation,proto3" json:"separation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -628,6 +631,13 @@ func (x *CompiledSubject) GetParent() string {
 func (x *CompiledSubject) GetEnded() []string {
 	if x != nil {
 		return x.Ended
+	}
+	return nil
+}
+
+func (x *CompiledSubject) GetSeparation() []*v1.SeparationRule {
+	if x != nil {
+		return x.Separation
 	}
 	return nil
 }
@@ -736,7 +746,7 @@ var File_guildhall_permission_store_v1_store_proto protoreflect.FileDescriptor
 
 const file_guildhall_permission_store_v1_store_proto_rawDesc = "" +
 	"\n" +
-	")guildhall/permission/store/v1/store.proto\x12\x1dguildhall.permission.store.v1\"6\n" +
+	")guildhall/permission/store/v1/store.proto\x12\x1dguildhall.permission.store.v1\x1a(guildhall/permission/v1/separation.proto\"6\n" +
 	"\bRevision\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x03R\x06number\x12\x12\n" +
 	"\x04mark\x18\x02 \x01(\x06R\x04mark\"g\n" +
@@ -766,7 +776,7 @@ const file_guildhall_permission_store_v1_store_proto_rawDesc = "" +
 	"\n" +
 	"TeamParent\x12\x12\n" +
 	"\x04team\x18\x01 \x01(\tR\x04team\x12\x16\n" +
-	"\x06parent\x18\x02 \x01(\tR\x06parent\"\x89\x02\n" +
+	"\x06parent\x18\x02 \x01(\tR\x06parent\"\xd2\x02\n" +
 	"\x0fCompiledSubject\x12C\n" +
 	"\brevision\x18\x01 \x01(\v2'.guildhall.permission.store.v1.RevisionR\brevision\x12\x16\n" +
 	"\x06denied\x18\x02 \x01(\bR\x06denied\x12\x14\n" +
@@ -774,7 +784,10 @@ const file_guildhall_permission_store_v1_store_proto_rawDesc = "" +
 	"\x05holds\x18\x04 \x03(\v2#.guildhall.permission.store.v1.HoldR\x05holds\x12\x1a\n" +
 	"\bsegments\x18\x05 \x03(\tR\bsegments\x12\x16\n" +
 	"\x06parent\x18\x06 \x01(\tR\x06parent\x12\x14\n" +
-	"\x05ended\x18\a \x03(\tR\x05ended\"\xbf\x01\n" +
+	"\x05ended\x18\a \x03(\tR\x05ended\x12G\n" +
+	"\n" +
+	"separation\x18\f \x03(\v2'.guildhall.permission.v1.SeparationRuleR\n" +
+	"separation\"\xbf\x01\n" +
 	"\x04Hold\x12\x1a\n" +
 	"\bresource\x18\x01 \x01(\tR\bresource\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12\x14\n" +
@@ -798,27 +811,29 @@ func file_guildhall_permission_store_v1_store_proto_rawDescGZIP() []byte {
 
 var file_guildhall_permission_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_guildhall_permission_store_v1_store_proto_goTypes = []any{
-	(*Revision)(nil),        // 0: guildhall.permission.store.v1.Revision
-	(*Change)(nil),          // 1: guildhall.permission.store.v1.Change
-	(*Standing)(nil),        // 2: guildhall.permission.store.v1.Standing
-	(*Membership)(nil),      // 3: guildhall.permission.store.v1.Membership
-	(*Managed)(nil),         // 4: guildhall.permission.store.v1.Managed
-	(*Ending)(nil),          // 5: guildhall.permission.store.v1.Ending
-	(*Seeded)(nil),          // 6: guildhall.permission.store.v1.Seeded
-	(*Resync)(nil),          // 7: guildhall.permission.store.v1.Resync
-	(*TeamParent)(nil),      // 8: guildhall.permission.store.v1.TeamParent
-	(*CompiledSubject)(nil), // 9: guildhall.permission.store.v1.CompiledSubject
-	(*Hold)(nil),            // 10: guildhall.permission.store.v1.Hold
+	(*Revision)(nil),          // 0: guildhall.permission.store.v1.Revision
+	(*Change)(nil),            // 1: guildhall.permission.store.v1.Change
+	(*Standing)(nil),          // 2: guildhall.permission.store.v1.Standing
+	(*Membership)(nil),        // 3: guildhall.permission.store.v1.Membership
+	(*Managed)(nil),           // 4: guildhall.permission.store.v1.Managed
+	(*Ending)(nil),            // 5: guildhall.permission.store.v1.Ending
+	(*Seeded)(nil),            // 6: guildhall.permission.store.v1.Seeded
+	(*Resync)(nil),            // 7: guildhall.permission.store.v1.Resync
+	(*TeamParent)(nil),        // 8: guildhall.permission.store.v1.TeamParent
+	(*CompiledSubject)(nil),   // 9: guildhall.permission.store.v1.CompiledSubject
+	(*Hold)(nil),              // 10: guildhall.permission.store.v1.Hold
+	(*v1.SeparationRule)(nil), // 11: guildhall.permission.v1.SeparationRule
 }
 var file_guildhall_permission_store_v1_store_proto_depIdxs = []int32{
 	0,  // 0: guildhall.permission.store.v1.Change.revision:type_name -> guildhall.permission.store.v1.Revision
 	0,  // 1: guildhall.permission.store.v1.CompiledSubject.revision:type_name -> guildhall.permission.store.v1.Revision
 	10, // 2: guildhall.permission.store.v1.CompiledSubject.holds:type_name -> guildhall.permission.store.v1.Hold
-	3,  // [3:3] is the sub-list for method output_type
-	3,  // [3:3] is the sub-list for method input_type
-	3,  // [3:3] is the sub-list for extension type_name
-	3,  // [3:3] is the sub-list for extension extendee
-	0,  // [0:3] is the sub-list for field type_name
+	11, // 3: guildhall.permission.store.v1.CompiledSubject.separation:type_name -> guildhall.permission.v1.SeparationRule
+	4,  // [4:4] is the sub-list for method output_type
+	4,  // [4:4] is the sub-list for method input_type
+	4,  // [4:4] is the sub-list for extension type_name
+	4,  // [4:4] is the sub-list for extension extendee
+	0,  // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_guildhall_permission_store_v1_store_proto_init() }
