@@ -53,21 +53,29 @@ const (
 	// A grant would give it if the account had a valid certificate that the role
 	// needs; CheckResult.grant names it. See CertificationRequirementService.
 	Denial_DENIAL_UNQUALIFIED Denial = 9
+	// The subject also holds the other side of a forbidden pair;
+	// CheckResult.grant names the grant that gives it. See SeparationRule.
+	Denial_DENIAL_SEPARATED Denial = 10
+	// It takes a second person's approval, and the query names none that is in
+	// force for exactly this. See SeparationRule.
+	Denial_DENIAL_APPROVAL_NEEDED Denial = 11
 )
 
 // Enum value maps for Denial.
 var (
 	Denial_name = map[int32]string{
-		0: "DENIAL_UNSPECIFIED",
-		1: "DENIAL_NO_GRANT",
-		2: "DENIAL_DENIED_BY_GRANT",
-		3: "DENIAL_CONDITION_NOT_MET",
-		4: "DENIAL_SUBJECT_SUSPENDED",
-		5: "DENIAL_SESSION_ENDED",
-		6: "DENIAL_SUBJECT_UNKNOWN",
-		7: "DENIAL_PERMISSION_UNKNOWN",
-		8: "DENIAL_RESOURCE_FOREIGN",
-		9: "DENIAL_UNQUALIFIED",
+		0:  "DENIAL_UNSPECIFIED",
+		1:  "DENIAL_NO_GRANT",
+		2:  "DENIAL_DENIED_BY_GRANT",
+		3:  "DENIAL_CONDITION_NOT_MET",
+		4:  "DENIAL_SUBJECT_SUSPENDED",
+		5:  "DENIAL_SESSION_ENDED",
+		6:  "DENIAL_SUBJECT_UNKNOWN",
+		7:  "DENIAL_PERMISSION_UNKNOWN",
+		8:  "DENIAL_RESOURCE_FOREIGN",
+		9:  "DENIAL_UNQUALIFIED",
+		10: "DENIAL_SEPARATED",
+		11: "DENIAL_APPROVAL_NEEDED",
 	}
 	Denial_value = map[string]int32{
 		"DENIAL_UNSPECIFIED":        0,
@@ -80,6 +88,8 @@ var (
 		"DENIAL_PERMISSION_UNKNOWN": 7,
 		"DENIAL_RESOURCE_FOREIGN":   8,
 		"DENIAL_UNQUALIFIED":        9,
+		"DENIAL_SEPARATED":          10,
+		"DENIAL_APPROVAL_NEEDED":    11,
 	}
 )
 
@@ -283,7 +293,10 @@ type CheckQuery struct {
 	// one that has ended may do nothing. Empty asks about the subject alone.
 	Session string `protobuf:"bytes,4,opt,name=session,proto3" json:"session,omitempty"`
 	// What conditions may look at.
-	Attributes    *Attributes `protobuf:"bytes,5,opt,name=attributes,proto3" json:"attributes,omitempty"`
+	Attributes *Attributes `protobuf:"bytes,5,opt,name=attributes,proto3" json:"attributes,omitempty"`
+	// A second person's approval, for what takes one: the name of a change
+	// request of kind approval. See SeparationRule.two_person.
+	Approval      string `protobuf:"bytes,6,opt,name=approval,proto3" json:"approval,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -351,6 +364,13 @@ func (x *CheckQuery) GetAttributes() *Attributes {
 		return x.Attributes
 	}
 	return nil
+}
+
+func (x *CheckQuery) GetApproval() string {
+	if x != nil {
+		return x.Approval
+	}
+	return ""
 }
 
 // What is known of a request beside who does what on what: the variables of
@@ -854,7 +874,7 @@ const file_guildhall_permission_v1_check_proto_rawDesc = "" +
 	"\x11at_least_as_fresh\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x90\x03H\x00R\x0eatLeastAsFresh\x12+\n" +
 	"\x10fully_consistent\x18\x02 \x01(\bH\x00R\x0ffullyConsistentB\r\n" +
-	"\vrequirement\"\xed\x01\n" +
+	"\vrequirement\"\x93\x02\n" +
 	"\n" +
 	"CheckQuery\x12$\n" +
 	"\asubject\x18\x01 \x01(\tB\n" +
@@ -867,7 +887,8 @@ const file_guildhall_permission_v1_check_proto_rawDesc = "" +
 	"\asession\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\asession\x12C\n" +
 	"\n" +
 	"attributes\x18\x05 \x01(\v2#.guildhall.permission.v1.AttributesR\n" +
-	"attributes\"\xd7\x02\n" +
+	"attributes\x12$\n" +
+	"\bapproval\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x90\x03R\bapproval\"\xd7\x02\n" +
 	"\n" +
 	"Attributes\x12!\n" +
 	"\aaddress\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\aaddress\x12*\n" +
@@ -904,7 +925,7 @@ const file_guildhall_permission_v1_check_proto_rawDesc = "" +
 	"\n" +
 	"permission\x18\x02 \x01(\tR\n" +
 	"permission\x12\x1a\n" +
-	"\bresource\x18\x03 \x01(\tR\bresource*\x97\x02\n" +
+	"\bresource\x18\x03 \x01(\tR\bresource*\xc9\x02\n" +
 	"\x06Denial\x12\x16\n" +
 	"\x12DENIAL_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fDENIAL_NO_GRANT\x10\x01\x12\x1a\n" +
@@ -915,7 +936,10 @@ const file_guildhall_permission_v1_check_proto_rawDesc = "" +
 	"\x16DENIAL_SUBJECT_UNKNOWN\x10\x06\x12\x1d\n" +
 	"\x19DENIAL_PERMISSION_UNKNOWN\x10\a\x12\x1b\n" +
 	"\x17DENIAL_RESOURCE_FOREIGN\x10\b\x12\x16\n" +
-	"\x12DENIAL_UNQUALIFIED\x10\t2\xfb\x04\n" +
+	"\x12DENIAL_UNQUALIFIED\x10\t\x12\x14\n" +
+	"\x10DENIAL_SEPARATED\x10\n" +
+	"\x12\x1a\n" +
+	"\x16DENIAL_APPROVAL_NEEDED\x10\v2\xfb\x04\n" +
 	"\fCheckService\x12\xed\x01\n" +
 	"\x05Check\x12%.guildhall.permission.v1.CheckRequest\x1a&.guildhall.permission.v1.CheckResponse\"\x94\x01\xea\xe0\x18X*\x06parent2\bidentity2\n" +
 	"permission2\tgroupchat2\bfeedback2\agateway\n" +
