@@ -140,3 +140,43 @@ func TestSimulateChecks_changesNothing(t *testing.T) {
 		wantError(t, err, errs.NotFound, "RESOURCE_NOT_FOUND")
 	})
 }
+
+// TestAccess_knowsOfCertificates: what a role gives that needs one depends on
+// who asks.
+func TestAccess_knowsOfCertificates(t *testing.T) {
+	eachReplica(t, func(t *testing.T, r *replica) {
+		c := r.staffing(admin)
+		lists := permissionv1.NewAccessServiceClient(r.connect(admin))
+		course := c.course(t, "reading")
+		must[*permissionv1.CertificationRequirement](t)(c.CreateCertificationRequirement(t.Context(), &permissionv1.CreateCertificationRequirementRequest{
+			Parent:                   acme,
+			CertificationRequirement: &permissionv1.CertificationRequirement{Role: "roles/viewer", Course: course.GetName()},
+		}))
+		g := r.as(admin).grant(t, acme+"/allStaff", "roles/viewer", acme+"/groups/g1")
+		explained, err := permissionv1.NewExplainServiceClient(r.connect(admin)).Explain(t.Context(), &permissionv1.ExplainRequest{
+			Parent: acme, Query: &permissionv1.CheckQuery{Subject: sue, Permission: readGroups, Resource: acme + "/groups/g1"},
+		})
+		if err != nil || len(explained.GetNear()) == 0 || explained.GetNear()[0].GetGrant() != g.GetName() ||
+			explained.GetNear()[0].GetGap() != permissionv1.ExplainedGrant_GAP_QUALIFICATION {
+			t.Errorf("explained %v, %v", explained, err)
+		}
+		mine := func() int {
+			resp, err := lists.ListResources(t.Context(), &permissionv1.ListResourcesRequest{Parent: acme, Subject: sue, Permission: readGroups})
+			if err != nil || !resp.GetMoreUnderConditions() {
+				t.Errorf("listed %v, %v", resp, err)
+			}
+			return len(resp.GetResources())
+		}
+		if n := mine(); n != 0 {
+			t.Errorf("%d resources without a certificate", n)
+		}
+		who, err := lists.ListSubjects(t.Context(), &permissionv1.ListSubjectsRequest{Parent: acme, Permission: readGroups, Resource: acme + "/groups/g1"})
+		if err != nil || len(who.GetSubjects()) != 2 || !who.GetSubjects()[0].GetConditional() {
+			t.Errorf("who: %v, %v", who, err)
+		}
+		c.pass(t, c.enrol(t, sue, course))
+		if n := mine(); n != 1 {
+			t.Errorf("%d resources with a certificate", n)
+		}
+	})
+}
