@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"guildhall.dev/pkg/serve"
+	"guildhall.dev/services/all/internal/stage"
 )
 
 // Check is `guildhall bench check`: CheckService.Check and BatchCheck on the
@@ -60,7 +61,7 @@ type measured struct {
 	empty      *process
 	checks     *asker
 	nothing    *asker
-	standIn    *standIn
+	standIn    *stage.StandIn
 	args       []string // of the permission process
 	loaded     time.Duration
 	before     float64 // resident bytes of the permission process, without grants
@@ -73,12 +74,12 @@ func (c *Check) setUp(r *run) (m *measured, err error) {
 			m.close()
 		}
 	}()
-	if m.standIn, err = startStandIn(r.ctx, r.folder); err != nil {
+	if m.standIn, err = stage.StartIdentity(r.ctx, r.folder); err != nil {
 		return m, err
 	}
 	m.args = []string{
-		"serve", "--target=permission", "--auth.cluster_key_file=" + m.standIn.keyFile,
-		"--auth.issuer=" + issuer, "--services.identity=" + m.standIn.address,
+		"serve", "--target=permission", "--auth.cluster_key_file=" + m.standIn.KeyFile,
+		"--auth.issuer=" + stage.Issuer, "--services.identity=" + m.standIn.Address,
 	}
 	if c.Store != "" {
 		m.args = append(m.args, "--store="+c.Store)
@@ -89,13 +90,13 @@ func (c *Check) setUp(r *run) (m *measured, err error) {
 	if m.empty, err = r.spawn("empty", "bench", "empty"); err != nil {
 		return m, err
 	}
-	if m.nothing, err = newAsker(m.empty.at.GRPC, c.Connections, m.standIn.key); err != nil {
+	if m.nothing, err = newAsker(m.empty.At.GRPC, c.Connections, m.standIn); err != nil {
 		return m, err
 	}
 	if err = m.start(c.Connections); err != nil {
 		return m, err
 	}
-	if m.before, err = m.permission.metric(r.ctx, residentBytes); err != nil {
+	if m.before, err = m.permission.resident(r.ctx); err != nil {
 		return m, err
 	}
 	fmt.Fprintf(r.notes, "loading %s\n", m.data)
@@ -113,7 +114,7 @@ func (m *measured) start(connections int) (err error) {
 	if m.checks != nil {
 		m.checks.close()
 	}
-	m.checks, err = newAsker(m.permission.at.GRPC, connections, m.standIn.key)
+	m.checks, err = newAsker(m.permission.At.GRPC, connections, m.standIn)
 	return err
 }
 
@@ -125,11 +126,11 @@ func (m *measured) close() {
 	}
 	for _, p := range []*process{m.permission, m.empty} {
 		if p != nil {
-			p.kill()
+			p.Kill()
 		}
 	}
 	if m.standIn != nil {
-		m.standIn.close()
+		m.standIn.Close()
 	}
 }
 
@@ -137,7 +138,7 @@ func (m *measured) close() {
 // account, which memory does not hold yet.
 func (m *measured) cold(users int) (figures, error) {
 	fmt.Fprintln(m.run.notes, "restarting, and asking about each account once")
-	m.permission.kill()
+	m.permission.Kill()
 	if err := m.start(len(m.checks.clients)); err != nil {
 		return figures{}, err
 	}

@@ -25,7 +25,7 @@ func report(w io.Writer, c *Check, m *measured, cold figures, rows []row) error 
 	if c.Redis != "" {
 		store += " + Redis"
 	}
-	resident, err := m.permission.metric(m.run.ctx, residentBytes)
+	resident, err := m.permission.resident(m.run.ctx)
 	if err != nil {
 		return err
 	}
