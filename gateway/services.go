@@ -42,8 +42,12 @@ func registerIdentity(ctx context.Context, mux *runtime.ServeMux, conn grpc.Clie
 func registerPermission(ctx context.Context, mux *runtime.ServeMux, conn grpc.ClientConnInterface) error {
 	return errors.Join(
 		permissionv1.RegisterRoleServiceHandlerClient(ctx, mux, permissionv1.NewRoleServiceClient(conn)),
+		permissionv1.RegisterResourceTypeServiceHandlerClient(ctx, mux, permissionv1.NewResourceTypeServiceClient(conn)),
+		permissionv1.RegisterPropertyServiceHandlerClient(ctx, mux, permissionv1.NewPropertyServiceClient(conn)),
 		permissionv1.RegisterGrantServiceHandlerClient(ctx, mux, permissionv1.NewGrantServiceClient(conn)),
+		permissionv1.RegisterGrantUsageServiceHandlerClient(ctx, mux, permissionv1.NewGrantUsageServiceClient(conn)),
 		permissionv1.RegisterCheckServiceHandlerClient(ctx, mux, permissionv1.NewCheckServiceClient(conn)),
+		permissionv1.RegisterDecisionServiceHandlerClient(ctx, mux, permissionv1.NewDecisionServiceClient(conn)),
 		permissionv1.RegisterPermissionEventServiceHandlerClient(ctx, mux, permissionv1.NewPermissionEventServiceClient(conn)),
 		permissionv1.RegisterPermissionAuditServiceHandlerClient(ctx, mux, permissionv1.NewPermissionAuditServiceClient(conn)),
 	)

@@ -28,24 +28,30 @@ type Batch struct {
 // about a mebibyte; it does not wait for any. An empty cursor is the oldest
 // event kept, Latest the end. Errors are Invalid (CURSOR_INVALID) and
 // OutOfRange (CURSOR_TOO_OLD, CURSOR_UNKNOWN), and those of the store.
-func (l *Log) Read(ctx context.Context, cursor string, limit int) (Batch, error) {
-	if limit <= 0 || limit > MaxBatch {
-		limit = MaxBatch
-	}
-	var batch Batch
-	err := l.cfg.Store.View(ctx, func(r kv.Reader) error {
-		b, err := l.readBounds(r)
-		if err != nil {
-			return err
-		}
-		from, err := l.resolve(cursor, b)
-		if err != nil {
-			return err
-		}
-		batch, err = readBatch(r, from, b.heads, limit)
+func (l *Log) Read(ctx context.Context, cursor string, limit int) (batch Batch, err error) {
+	err = l.cfg.Store.View(ctx, func(r kv.Reader) error {
+		batch, err = l.ReadIn(r, cursor, limit)
 		return err
 	})
 	return batch, err
+}
+
+// ReadIn is Read as the reader sees the feed. When it says that there is
+// nothing More, what else the reader shows of the service is the state that
+// the events up to Batch.Cursor led to, exactly.
+func (l *Log) ReadIn(r kv.Reader, cursor string, limit int) (Batch, error) {
+	if limit <= 0 || limit > MaxBatch {
+		limit = MaxBatch
+	}
+	b, err := l.readBounds(r)
+	if err != nil {
+		return Batch{}, err
+	}
+	from, err := l.resolve(cursor, b)
+	if err != nil {
+		return Batch{}, err
+	}
+	return readBatch(r, from, b.heads, limit)
 }
 
 func readBatch(r kv.Reader, from position, heads []uint64, limit int) (Batch, error) {

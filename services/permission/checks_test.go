@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/authz"
 	"guildhall.dev/pkg/errs"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
+	"guildhall.dev/services/permission"
 )
 
 func TestCheck_unknownIsNo(t *testing.T) {
@@ -156,9 +158,10 @@ func TestChecker_servesItsOwnProcess(t *testing.T) {
 }
 
 // TestCheck_withoutItsStoreIsNeverYes: on a store that others write to, what
-// cannot be confirmed is not said.
+// neither a lease nor a read confirms is not said.
 func TestCheck_withoutItsStoreIsNeverYes(t *testing.T) {
 	in := install(t, "postgres")
+	in.config = permission.Config{LeaseLength: 200 * time.Millisecond, LeaseRenewal: 50 * time.Millisecond}
 	r := in.start()
 	in.seed(r)
 	gateway := r.asService("gateway")
@@ -166,12 +169,19 @@ func TestCheck_withoutItsStoreIsNeverYes(t *testing.T) {
 	if err := r.store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	_, err := gateway.Check(t.Context(), &permissionv1.CheckRequest{
-		Parent: acme, Query: &permissionv1.CheckQuery{Subject: admin, Permission: "identity.staff.get", Resource: acme},
-	})
-	if !errs.Is(err, errs.Unavailable) {
-		t.Errorf("got %v, want unavailable", err)
+	closed := time.Now()
+	for {
+		began := time.Now()
+		_, err := gateway.Check(t.Context(), &permissionv1.CheckRequest{
+			Parent: acme, Query: &permissionv1.CheckQuery{Subject: admin, Permission: "identity.staff.get", Resource: acme},
+		})
+		if errs.Is(err, errs.Unavailable) {
+			break
+		}
+		if err != nil || began.Sub(closed) > in.config.LeaseLength {
+			t.Fatalf("got %v, want unavailable when the lease has run out", err)
+		}
 	}
-	err = r.service.Checker().Check(t.Context(), authz.Request{Caller: authn.Caller{Name: admin}, Permission: "identity.staff.get", Resources: []string{acme}})
+	err := r.service.Checker().Check(t.Context(), authz.Request{Caller: authn.Caller{Name: admin}, Permission: "identity.staff.get", Resources: []string{acme}})
 	wantError(t, err, errs.Unavailable, "PERMISSION_UNAVAILABLE")
 }

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
+	"guildhall.dev/pkg/audit"
 	"guildhall.dev/pkg/authz"
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/conf"
@@ -26,12 +27,18 @@ import (
 	"guildhall.dev/services/permission/internal/api"
 	"guildhall.dev/services/permission/internal/cache"
 	"guildhall.dev/services/permission/internal/check"
+	"guildhall.dev/services/permission/internal/condition"
 	"guildhall.dev/services/permission/internal/decide"
+	"guildhall.dev/services/permission/internal/decision"
 	"guildhall.dev/services/permission/internal/grant"
+	"guildhall.dev/services/permission/internal/lease"
 	"guildhall.dev/services/permission/internal/mirror"
+	"guildhall.dev/services/permission/internal/property"
 	"guildhall.dev/services/permission/internal/revision"
 	"guildhall.dev/services/permission/internal/role"
+	"guildhall.dev/services/permission/internal/sequence"
 	"guildhall.dev/services/permission/internal/subject"
+	"guildhall.dev/services/permission/internal/usage"
 
 	// The catalogue of permissions is made of the protos of all services.
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
@@ -49,6 +56,13 @@ const Name = "permission"
 type Config struct {
 	CacheSize conf.Size     `yaml:"cache_size" min:"0" doc:"About how much memory compiled grants and roles may take; 0 is 256MiB."`
 	RedisTTL  time.Duration `yaml:"redis_ttl" min:"0s" doc:"How long Redis keeps the compiled grants of a subject; 0 is 1h."`
+
+	UsageInterval time.Duration  `yaml:"usage_interval" min:"0s" doc:"How often the uses of grants are written, and what of them a crash loses; 0 is 1m."`
+	DecisionLog   decision.Share `yaml:"decision_log" doc:"Which answers to checks are logged: off, full, or a part of them as in 0.01."`
+	DecisionKeep  time.Duration  `yaml:"decision_keep" min:"0s" doc:"How long logged answers are kept; 0 is 168h."`
+
+	LeaseLength  time.Duration `yaml:"lease_length" min:"0s" max:"1m" doc:"How long a replica may answer from memory after it was last in touch with the store, and so the most that a change waits for a replica that is dead; at least 100ms, 0 is 3s. Only where the store is shared (PostgreSQL)."`
+	LeaseRenewal time.Duration `yaml:"lease_renewal" min:"0s" max:"30s" doc:"How often a replica renews its lease, and so about how long a change waits for the others without Redis; at most half of lease_length, 0 is 250ms. Only where the store is shared (PostgreSQL)."`
 }
 
 // Defaults of Config.
@@ -59,7 +73,11 @@ const (
 
 // Builder describes the service to a process.
 func Builder() serve.Builder {
-	cfg := &Config{CacheSize: DefaultCacheSize, RedisTTL: DefaultRedisTTL}
+	cfg := &Config{
+		CacheSize: DefaultCacheSize, RedisTTL: DefaultRedisTTL,
+		UsageInterval: usage.DefaultInterval, DecisionKeep: decision.DefaultKeep,
+		LeaseLength: lease.DefaultLength, LeaseRenewal: lease.DefaultRenewal,
+	}
 	return serve.Builder{Name: Name, Config: cfg, Build: func(ctx context.Context, kit *serve.Kit) (serve.Service, error) {
 		return New(ctx, *cfg, kit)
 	}}
@@ -67,12 +85,14 @@ func Builder() serve.Builder {
 
 // Service is the running service.
 type Service struct {
-	journal  *journal.Journal
-	cache    *cache.Cache
-	checker  *check.Checker
-	mirror   *mirror.Mirror
-	identity *feed.Consumer
-	api      api.Config
+	journal   *journal.Journal
+	cache     *cache.Cache
+	checker   *check.Checker
+	usage     *usage.Recorder
+	decisions *decision.Log
+	mirror    *mirror.Mirror
+	identity  *feed.Consumer
+	api       api.Config
 }
 
 var (
@@ -90,18 +110,26 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error)
 		cfg.RedisTTL = DefaultRedisTTL
 	}
 	roles := role.New(role.NewCatalogue(authz.Catalogue()))
-	subjects := subject.New()
-	grants := grant.New(roles, subjects)
-	tables := slices.Concat(kv.RawTables(roles, subjects, grants), change.Tables(), revision.Tables(), mirror.Tables())
+	subjects, properties := subject.New(), property.New()
+	conditions, err := condition.New()
+	if err != nil {
+		return nil, err
+	}
+	grants := grant.New(roles, subjects, conditions)
+	uses, entries := usage.NewTable(), decision.NewTable()
+	tables := slices.Concat(kv.RawTables(roles, subjects, properties, grants, uses, entries), change.Tables(), revision.Tables(),
+		sequence.Tables(), lease.Tables(), mirror.Tables())
 	store, err := kit.OpenStore(ctx, tables, nil)
 	if err != nil {
 		return nil, err
 	}
-	loader := &decide.Loader{Grants: grants, Subjects: subjects, Roles: roles}
+	loader := &decide.Loader{Grants: grants, Subjects: subjects, Roles: roles, Properties: properties}
 	s := &Service{}
 	if s.cache, err = cache.New(cache.Config{
 		Store: store, Loader: loader, MemoryBytes: uint64(cfg.CacheSize),
 		Redis: kit.Redis, Ring: kit.Ring, RedisTTL: cfg.RedisTTL, Meter: kit.Meter, Logger: kit.Logger,
+		Lease: &lease.Config{Length: cfg.LeaseLength, Renewal: cfg.LeaseRenewal},
+		Aside: slices.Concat(feed.Tables(), audit.Tables()),
 	}); err != nil {
 		return nil, err
 	}
@@ -109,14 +137,22 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error)
 	if s.journal, err = journal.New(ctx, kit, s.cache.Writes()); err != nil {
 		return nil, err
 	}
-	rules := decide.New(roles)
-	if s.checker, err = check.New(check.Config{Cache: s.cache, Rules: rules, Clock: kit.Clock, Meter: kit.Meter}); err != nil {
+	rules := decide.New(roles, conditions)
+	if err := s.openRecords(cfg, kit, grants, uses, entries); err != nil {
 		return nil, err
 	}
-	s.api = api.Config{Roles: roles, Grants: grants, Rules: rules, Loader: loader, Checker: s.checker, Journal: s.journal, Clock: kit.Clock}
+	if s.checker, err = check.New(check.Config{
+		Cache: s.cache, Rules: rules, Clock: kit.Clock, Meter: kit.Meter, Usage: s.usage, Decisions: s.decisions,
+	}); err != nil {
+		return nil, err
+	}
+	s.api = api.Config{
+		Roles: roles, Grants: grants, Rules: rules, Loader: loader, Checker: s.checker, Journal: s.journal,
+		Usage: s.usage, Decisions: s.decisions, Clock: kit.Clock,
+	}
 	identity := kit.Dial("identity")
 	s.mirror = mirror.New(mirror.Config{
-		Store: s.journal.Store, Grants: grants, Subjects: subjects, Journal: s.journal.Changes,
+		Store: s.journal.Store, Grants: grants, Subjects: subjects, Properties: properties, Journal: s.journal.Changes,
 		Logger: kit.Logger, Clock: kit.Clock,
 		Identity: mirror.Directory{
 			Organizations: identityv1.NewOrganizationServiceClient(identity),
@@ -126,6 +162,20 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error)
 		},
 	})
 	return s, s.follow(kit, identity)
+}
+
+// openRecords opens what is kept of answers to checks.
+func (s *Service) openRecords(cfg Config, kit *serve.Kit, grants *grant.Grants, uses usage.Table, entries decision.Table) (err error) {
+	if s.usage, err = usage.New(usage.Config{
+		Store: s.journal.Store, Grants: grants, Interval: cfg.UsageInterval, Meter: kit.Meter, Logger: kit.Logger,
+	}, uses); err != nil {
+		return err
+	}
+	s.decisions, err = decision.New(decision.Config{
+		Store: s.journal.Store, Share: cfg.DecisionLog, Keep: cfg.DecisionKeep,
+		Clock: kit.Clock, Meter: kit.Meter, Logger: kit.Logger,
+	}, entries)
+	return err
 }
 
 // follow makes the consumer of identity's feed.
@@ -163,6 +213,8 @@ func (s *Service) Run(ctx context.Context) error {
 	g.Go(func() error { return s.identity.Run(ctx) })
 	g.Go(func() error { return s.mirror.Run(ctx) })
 	g.Go(func() error { s.cache.Run(ctx); return nil })
+	g.Go(func() error { return s.usage.Run(ctx) })
+	g.Go(func() error { return s.decisions.Run(ctx) })
 	return g.Wait()
 }
 

@@ -55,6 +55,9 @@ type installation struct {
 	cluster  *authn.ClusterKey
 	signer   *authn.Signer
 	identity *identity
+	config   permission.Config // of the replicas that start from now on
+	// decorate, when set, gives the replicas that start their way to the store.
+	decorate func(kv.Store) kv.Store
 
 	mu  sync.Mutex
 	now time.Time // zero is the real time
@@ -112,7 +115,7 @@ func (in *installation) start() *replica {
 	r := &replica{in: in, lis: bufconn.Listen(1 << 20), metrics: sdkmetric.NewManualReader()}
 	meters := sdkmetric.NewMeterProvider(sdkmetric.WithReader(r.metrics))
 	ctx, cancel := context.WithCancel(context.Background())
-	built, err := permission.New(ctx, permission.Config{}, r.kit(meters.Meter("test")))
+	built, err := permission.New(ctx, in.config, r.kit(meters.Meter("test")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,6 +180,9 @@ func (r *replica) kit(meter metric.Meter) *serve.Kit {
 			return nil, err
 		}
 		r.store = in.ring.Wrap(raw)
+		if in.decorate != nil {
+			return in.decorate(r.store), nil
+		}
 		return r.store, nil
 	}
 	return kit
@@ -244,7 +250,8 @@ func (r *replica) client(cfg rpc.DialConfig, more ...grpc.DialOption) *client {
 	return &client{
 		RoleServiceClient: permissionv1.NewRoleServiceClient(conn), GrantServiceClient: permissionv1.NewGrantServiceClient(conn),
 		CheckServiceClient: permissionv1.NewCheckServiceClient(conn), events: permissionv1.NewPermissionEventServiceClient(conn),
-		audit: permissionv1.NewPermissionAuditServiceClient(conn),
+		audit: permissionv1.NewPermissionAuditServiceClient(conn), ResourceTypeServiceClient: permissionv1.NewResourceTypeServiceClient(conn),
+		PropertyServiceClient: permissionv1.NewPropertyServiceClient(conn),
 	}
 }
 
@@ -253,6 +260,8 @@ type client struct {
 	permissionv1.RoleServiceClient
 	permissionv1.GrantServiceClient
 	permissionv1.CheckServiceClient
+	permissionv1.ResourceTypeServiceClient
+	permissionv1.PropertyServiceClient
 	events permissionv1.PermissionEventServiceClient
 	audit  permissionv1.PermissionAuditServiceClient
 }

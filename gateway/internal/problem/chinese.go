@@ -20,9 +20,8 @@ var chineseKinds = [...]text{
 	errs.OutOfRange:       {"超出范围", "请求的位置不存在。"},
 }
 
-// chineseReasons are the texts of reasons. A test holds them against the
-// reasons that the protos' comments promise.
-var chineseReasons = map[string]text{
+// chineseGeneral are the texts of most reasons; see chineseReasons for all.
+var chineseGeneral = map[string]text{
 	// The edge.
 	RouteNotFound:          {"地址不存在", "没有这个接口地址。"},
 	MethodNotAllowed:       {"方法不允许", "该地址不支持此请求方法，可用的方法见 Allow 响应头。"},
@@ -128,7 +127,7 @@ var chineseReasons = map[string]text{
 	// permission
 	"ROLE_EXISTS":          {"角色已存在", "该角色标识已被使用。"},
 	"ROLE_NOT_FOUND":       {"未找到角色", "角色不存在，或您无权查看。"},
-	"ROLE_IN_USE":          {"角色使用中", "仍有授权使用该角色，不能删除。"},
+	"ROLE_IN_USE":          {"角色使用中", "仍有授权或其他角色使用该角色，不能删除。"},
 	"PERMISSION_UNKNOWN":   {"未知的权限", "权限目录中没有这个权限。"},
 	"GRANT_EXISTS":         {"授权已存在", "该对象在此资源上已有这个角色。"},
 	"GRANT_NOT_FOUND":      {"未找到授权", "授权不存在，或您无权查看。"},

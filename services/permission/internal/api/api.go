@@ -19,8 +19,10 @@ import (
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/check"
 	"guildhall.dev/services/permission/internal/decide"
+	"guildhall.dev/services/permission/internal/decision"
 	"guildhall.dev/services/permission/internal/grant"
 	"guildhall.dev/services/permission/internal/role"
+	"guildhall.dev/services/permission/internal/usage"
 )
 
 const organization = resource.Pattern("organizations/{organization}")
@@ -33,6 +35,9 @@ type Config struct {
 	Loader  *decide.Loader
 	Checker *check.Checker
 	Journal *journal.Journal
+	// Usage and Decisions are what is kept of answers.
+	Usage     *usage.Recorder
+	Decisions *decision.Log
 	// Clock decides what has expired, where no change says its time.
 	Clock func() time.Time
 }
@@ -40,8 +45,12 @@ type Config struct {
 // Register registers all services of the package.
 func Register(r grpc.ServiceRegistrar, cfg Config) {
 	permissionv1.RegisterRoleServiceServer(r, &roles{cfg})
+	permissionv1.RegisterResourceTypeServiceServer(r, &resourceTypes{cfg})
+	permissionv1.RegisterPropertyServiceServer(r, &properties{cfg})
 	permissionv1.RegisterGrantServiceServer(r, &grants{cfg})
+	permissionv1.RegisterGrantUsageServiceServer(r, &grantUsage{cfg})
 	permissionv1.RegisterCheckServiceServer(r, &checks{cfg})
+	permissionv1.RegisterDecisionServiceServer(r, &decisions{cfg})
 	permissionv1.RegisterPermissionEventServiceServer(r, feed.NewServer(cfg.Journal.Feed))
 	permissionv1.RegisterPermissionAuditServiceServer(r, audit.NewServer(cfg.Journal.Audit))
 }

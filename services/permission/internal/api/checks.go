@@ -55,8 +55,8 @@ func (s *checks) CheckCover(ctx context.Context, req *permissionv1.CheckCoverReq
 	if a := req.GetActor(); !subject.IsAccount(a) || subject.OrganizationOf(a) != home {
 		return nil, errs.InvalidField("actor", "SUBJECT_INVALID", "name an account of the organisation")
 	}
-	if t := req.GetSubject(); !subject.IsAccount(t) && !subject.IsTeam(t) || subject.OrganizationOf(t) != home {
-		return nil, errs.InvalidField("subject", "SUBJECT_INVALID", "name an account or a team of the organisation")
+	if t := req.GetSubject(); !subject.IsAccount(t) && !subject.IsTeam(t) && !subject.IsSegment(t) || subject.OrganizationOf(t) != home {
+		return nil, errs.InvalidField("subject", "SUBJECT_INVALID", "name an account, a team or a segment of the organisation")
 	}
 	now := s.Clock()
 	var gap decide.Gap
@@ -78,5 +78,5 @@ func question(q *permissionv1.CheckQuery) decide.Question {
 }
 
 func result(a decide.Answer, v revision.Revision) *permissionv1.CheckResult {
-	return &permissionv1.CheckResult{Allowed: a.Allowed, Grant: a.Grant, Role: a.Role, Revision: v.Number}
+	return &permissionv1.CheckResult{Allowed: a.Allowed, Grant: a.Grant, Role: a.Role, Revision: v.Number, Denial: a.Denial}
 }

@@ -9,8 +9,12 @@ import (
 	"guildhall.dev/services/permission/internal/decide"
 )
 
-// reasonExceeds is the reason of a refusal to give what the caller lacks.
-const reasonExceeds = "GRANT_EXCEEDS_CALLER"
+const (
+	// reasonExceeds is the reason of a refusal to give what the caller lacks.
+	reasonExceeds = "GRANT_EXCEEDS_CALLER"
+	// reasonTarget is that of a refusal to take from somebody who has more.
+	reasonTarget = "TARGET_EXCEEDS_CALLER"
+)
 
 // mayGive returns Denied (GRANT_EXCEEDS_CALLER) unless the caller holds each
 // of the permissions on the resource, now and until the Unix second at which
@@ -19,10 +23,14 @@ const reasonExceeds = "GRANT_EXCEEDS_CALLER"
 // what is taken from him at the same moment. The suite's own services give on
 // behalf of nobody.
 func (cfg Config) mayGive(tx *change.Tx, by authn.Caller, resource string, permissions []string, expires int64) error {
+	return cfg.mayGiveBy(cfg.Loader.Snapshot(tx), tx, by, resource, permissions, expires)
+}
+
+// mayGiveBy is mayGive by facts that are not quite those of the transaction.
+func (cfg Config) mayGiveBy(facts decide.Facts, tx *change.Tx, by authn.Caller, resource string, permissions []string, expires int64) error {
 	if by.Kind() == authn.System {
 		return nil
 	}
-	facts := cfg.Loader.Snapshot(tx)
 	home := by.Organization()
 	for _, p := range permissions {
 		q := decide.Question{Subject: by.Name, Permission: p, Resource: resource}
@@ -40,7 +48,7 @@ func (cfg Config) mayGive(tx *change.Tx, by authn.Caller, resource string, permi
 
 // keepRefusal writes an attempt to give too much into the audit log.
 func (cfg Config) keepRefusal(ctx context.Context, name string, err error) {
-	if errs.ReasonOf(err) == reasonExceeds {
-		cfg.Journal.Audit.Denied(ctx, name, reasonExceeds)
+	if reason := errs.ReasonOf(err); reason == reasonExceeds || reason == reasonTarget {
+		cfg.Journal.Audit.Denied(ctx, name, reason)
 	}
 }

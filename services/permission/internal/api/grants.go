@@ -5,6 +5,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/filter"
@@ -12,6 +13,7 @@ import (
 	"guildhall.dev/pkg/resource"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/grant"
+	"guildhall.dev/services/permission/internal/revision"
 )
 
 // Types of the events of grants.
@@ -39,34 +41,36 @@ func (s *grants) CreateGrant(ctx context.Context, req *permissionv1.CreateGrantR
 	}
 	by := caller(ctx)
 	created, err := change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.Grant, error) {
-		g := proto.CloneOf(req.GetGrant())
-		g.Name = req.GetParent() + "/grants/" + idOr(req.GetGrantId(), tx)
-		g.Creator, g.ManagedBy = by.Name, ""
-		if err := s.Grants.Check(tx, tx.Time, g); err != nil {
-			return nil, err
-		}
-		given, err := s.Roles.Get(tx, g.GetRole())
-		if err != nil {
-			return nil, err
-		}
-		// To give away power over "installation" takes more than to be in
-		// charge of grants of one's organisation.
-		needed := append(given.GetPermissions(), createGrants)
-		if err := s.mayGive(tx, by, g.GetResource(), needed, g.GetExpireTime().GetSeconds()); err != nil {
+		g := s.asked(tx, by, req.GetParent(), req.GetGrantId(), req.GetGrant())
+		if err := s.checkGiver(tx, by, g); err != nil {
 			return nil, err
 		}
 		stored, v, err := s.Grants.Create(tx, tx.Time, g)
 		if err != nil {
 			return nil, err
 		}
-		tx.Record(change.Change{
-			Resource: stored.GetName(), Type: grantCreated, Data: grant.Event(stored, v),
-			ChangedFields: change.ChangedFields(nil, stored),
-		})
+		recordCreated(tx, stored, v)
 		return stored, nil
 	})
 	s.keepRefusal(ctx, req.GetParent(), err)
 	return created, err
+}
+
+// asked returns the grant that a caller asks to make, under its name.
+func (s *grants) asked(tx *change.Tx, by authn.Caller, parent, id string, g *permissionv1.Grant) *permissionv1.Grant {
+	g = proto.CloneOf(g)
+	g.Name = parent + "/grants/" + idOr(id, tx)
+	g.Creator, g.ManagedBy = by.Name, ""
+	return g
+}
+
+// checkGiver refuses a grant that cannot be, or that is more than its giver's
+// to give.
+func (s *grants) checkGiver(tx *change.Tx, by authn.Caller, g *permissionv1.Grant) error {
+	if err := s.Grants.Check(tx, tx.Time, g); err != nil {
+		return err
+	}
+	return s.mayGrant(tx, by, g)
 }
 
 // GetGrant implements permissionv1.GrantServiceServer.
@@ -133,14 +137,20 @@ func (s *grants) DeleteGrant(ctx context.Context, req *permissionv1.DeleteGrantR
 	if _, err := grant.Pattern.Parse("name", req.GetName()); err != nil {
 		return nil, err
 	}
-	return change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.Grant, error) {
+	by := caller(ctx)
+	deleted, err := change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.Grant, error) {
+		if err := s.mayRevokeNamed(tx, by, req.GetName()); err != nil {
+			return nil, err
+		}
 		deleted, v, err := s.Grants.Delete(tx, tx.Time, req.GetName(), req.GetEtag())
 		if err != nil {
 			return nil, err
 		}
-		tx.Record(change.Change{Resource: deleted.GetName(), Type: grantDeleted, Data: grant.Event(deleted, v)})
+		recordDeleted(tx, deleted, v)
 		return deleted, nil
 	})
+	s.keepRefusal(ctx, req.GetName(), err)
+	return deleted, err
 }
 
 // SetManagedGrant implements permissionv1.GrantServiceServer.
@@ -164,16 +174,23 @@ func recordManaged(tx *change.Tx, e grant.Effect) {
 	case e.Before == nil && e.After == nil:
 		tx.Unchanged()
 	case e.Before == nil:
-		tx.Record(change.Change{
-			Resource: e.After.GetName(), Type: grantCreated, Data: grant.Event(e.After, e.Revision),
-			ChangedFields: change.ChangedFields(nil, e.After),
-		})
+		recordCreated(tx, e.After, e.Revision)
 	case e.After == nil:
-		tx.Record(change.Change{Resource: e.Before.GetName(), Type: grantDeleted, Data: grant.Event(e.Before, e.Revision)})
+		recordDeleted(tx, e.Before, e.Revision)
 	default:
 		tx.Record(change.Change{
 			Resource: e.After.GetName(), Type: grantUpdated, Data: grant.Event(e.After, e.Revision),
 			ChangedFields: change.ChangedFields(e.Before, e.After),
 		})
 	}
+}
+
+func recordCreated(tx *change.Tx, g *permissionv1.Grant, v revision.Revision) {
+	tx.Record(change.Change{
+		Resource: g.GetName(), Type: grantCreated, Data: grant.Event(g, v), ChangedFields: change.ChangedFields(nil, g),
+	})
+}
+
+func recordDeleted(tx *change.Tx, g *permissionv1.Grant, v revision.Revision) {
+	tx.Record(change.Change{Resource: g.GetName(), Type: grantDeleted, Data: grant.Event(g, v)})
 }

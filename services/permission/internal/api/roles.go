@@ -3,11 +3,9 @@ package api
 import (
 	"context"
 	"slices"
-	"strings"
 
 	"google.golang.org/protobuf/proto"
 
-	"guildhall.dev/pkg/authz"
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/fieldmask"
@@ -40,7 +38,7 @@ func (s *roles) CreateRole(ctx context.Context, req *permissionv1.CreateRoleRequ
 	return change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.Role, error) {
 		r := proto.CloneOf(req.GetRole())
 		r.Name = req.GetParent() + "/roles/" + idOr(req.GetRoleId(), tx)
-		created, v, err := s.Roles.Create(tx, tx.Time, r)
+		created, v, err := s.Roles.Create(tx, tx.Time, caller(ctx).Name, r)
 		if err != nil {
 			return nil, err
 		}
@@ -82,15 +80,13 @@ func (s *roles) ListRoles(ctx context.Context, req *permissionv1.ListRolesReques
 	return resp, nil
 }
 
-// UpdateRole implements permissionv1.RoleServiceServer. Permissions that it
-// adds are given to all who hold the role, the caller maybe among them; so the
-// caller must hold them, on the whole organisation and without an end.
+// UpdateRole implements permissionv1.RoleServiceServer.
 func (s *roles) UpdateRole(ctx context.Context, req *permissionv1.UpdateRoleRequest) (*permissionv1.Role, error) {
 	name := req.GetRole().GetName()
 	if _, err := role.Pattern.Parse("role.name", name); err != nil {
 		return nil, err
 	}
-	paths, err := fieldmask.Paths(req.GetUpdateMask(), req.GetRole(), "display_name", "description", "permissions")
+	paths, err := fieldmask.Paths(req.GetUpdateMask(), req.GetRole(), "display_name", "description", "permissions", "levels", "included_roles")
 	if err != nil {
 		return nil, err
 	}
@@ -99,23 +95,40 @@ func (s *roles) UpdateRole(ctx context.Context, req *permissionv1.UpdateRoleRequ
 		if err != nil {
 			return nil, err
 		}
-		now := merge(old, req.GetRole(), paths)
-		added := slices.DeleteFunc(slices.Clone(now.GetPermissions()), func(p string) bool {
-			return slices.Contains(old.GetPermissions(), p)
-		})
-		// Before the update: after it, whoever holds the role holds them.
-		if err := s.mayGive(tx, caller(ctx), role.OrganizationOf(name), added, 0); err != nil {
-			return nil, err
-		}
-		stored, v, err := s.Roles.Update(tx, tx.Time, now, req.GetRole().GetEtag())
-		if err != nil {
-			return nil, err
-		}
-		recordRole(tx, roleUpdated, v, old, stored)
-		return stored, nil
+		return s.update(ctx, tx, old, merge(old, req.GetRole(), paths), req.GetRole().GetEtag())
 	})
 	s.keepRefusal(ctx, name, err)
 	return updated, err
+}
+
+// update makes a role what it is to be. Permissions that this adds are given to
+// all who hold the role, the caller maybe among them; so the caller must hold
+// them, on the whole organisation and without an end. To whom the role is
+// denied, see redefine.
+func (s *roles) update(ctx context.Context, tx *change.Tx, old, now *permissionv1.Role, etag string) (stored *permissionv1.Role, err error) {
+	by, home := caller(ctx), role.OrganizationOf(now.GetName())
+	added, removed, err := s.Roles.Difference(tx, old, now)
+	if err != nil {
+		return nil, err
+	}
+	// Before the update: after it, whoever holds the role holds them.
+	if err := s.mayGive(tx, by, home, added, 0); err != nil {
+		return nil, err
+	}
+	var affected []string
+	if len(added)+len(removed) > 0 {
+		if affected, err = s.Roles.Affected(tx, home, now.GetName()); err != nil {
+			return nil, err
+		}
+	}
+	err = s.redefine(tx, by, home, affected, func() error {
+		var v revision.Revision
+		if stored, v, err = s.Roles.Update(tx, tx.Time, by.Name, now, etag); err == nil {
+			recordRole(tx, roleUpdated, v, old, stored)
+		}
+		return err
+	})
+	return stored, err
 }
 
 // merge returns the role with the fields of the paths taken from the other.
@@ -129,6 +142,10 @@ func merge(old, from *permissionv1.Role, paths []string) *permissionv1.Role {
 			r.Description = from.GetDescription()
 		case "permissions":
 			r.Permissions = slices.Clone(from.GetPermissions())
+		case "levels":
+			r.Levels = proto.CloneOf(from).GetLevels()
+		case "included_roles":
+			r.IncludedRoles = slices.Clone(from.GetIncludedRoles())
 		}
 	}
 	return r
@@ -155,30 +172,6 @@ func (s *roles) DeleteRole(ctx context.Context, req *permissionv1.DeleteRoleRequ
 		recordRole(tx, roleDeleted, v, deleted, nil)
 		return deleted, nil
 	})
-}
-
-// ListPermissions implements permissionv1.RoleServiceServer.
-func (s *roles) ListPermissions(ctx context.Context, req *permissionv1.ListPermissionsRequest) (*permissionv1.ListPermissionsResponse, error) {
-	l, err := s.list(ctx, req.GetPageSize(), req.GetPageToken(), "ListPermissions")
-	if err != nil {
-		return nil, err
-	}
-	all := s.Roles.Catalogue().Permissions()
-	start, found := slices.BinarySearchFunc(all, string(l.after), func(p authz.Permission, name string) int {
-		return strings.Compare(p.Name, name)
-	})
-	if found {
-		start++
-	}
-	end := min(start+l.size, len(all))
-	resp := &permissionv1.ListPermissionsResponse{}
-	for _, p := range all[start:end] {
-		resp.Permissions = append(resp.Permissions, &permissionv1.Permission{Name: p.Name, Methods: p.Methods})
-	}
-	if end < len(all) {
-		resp.NextPageToken = s.next(l, []byte(all[end-1].Name))
-	}
-	return resp, nil
 }
 
 // recordRole records a change of a role; old or now is nil.

@@ -25,11 +25,15 @@
 //
 // A store that only this process can open (bbolt) changes by this process's
 // own writes, and Writes brings the journal up to date before such a write
-// returns: checks read nothing from the store. On PostgreSQL other replicas
-// write too, so every check confirms the revision by a read of one row that
-// began after the check did; concurrent checks share one read (confirmer). A
-// revocation that has returned, through any replica, is then seen by the next
-// check on every other. (Leases will take the place of that read.)
+// returns. On PostgreSQL other replicas write too. There a replica holds a
+// lease (package lease): while it does, every change that has returned, through
+// any replica, is in its journals. Either way checks read nothing from the
+// store but what memory lacks.
+//
+// A replica without a lease, because it has just started or cannot renew,
+// confirms the revision of every check by a read of one row that began after
+// the check came in (package fresh), and so says nothing that is not so. When
+// that read fails, the check does.
 //
 // # Redis
 //
@@ -50,10 +54,11 @@ import (
 	"github.com/redis/go-redis/v9"
 	"go.opentelemetry.io/otel/metric"
 
-	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/seal"
 	"guildhall.dev/services/permission/internal/decide"
+	"guildhall.dev/services/permission/internal/fresh"
+	"guildhall.dev/services/permission/internal/lease"
 	"guildhall.dev/services/permission/internal/revision"
 )
 
@@ -71,6 +76,13 @@ type Config struct {
 	// RedisTTL is how long Redis keeps an entry that is not read from the
 	// store again.
 	RedisTTL time.Duration
+	// Lease is how leases are held where other processes may have the store
+	// open too; nil holds none, and every check confirms its revision. Its
+	// Length, Renewal and Clock count, the rest is the cache's.
+	Lease *lease.Config
+	// Aside are the tables that no answer about grants depends on: an Update
+	// that touches no others waits for nobody.
+	Aside []string
 	// Meter records what Stats counts; nil records nothing.
 	Meter metric.Meter
 	// Logger hears when Redis comes and goes; nil is silent.
@@ -83,7 +95,8 @@ type Cache struct {
 	exclusive bool
 	memory    *otter.Cache[string, *entry]
 	second    *second // nil without Redis
-	confirmer *confirmer
+	heads     *fresh.Reader[string, revision.Revision]
+	keeper    *lease.Keeper // nil without leases
 	stats     *Stats
 
 	journals sync.Map // organisation -> *journal
@@ -99,7 +112,7 @@ func New(cfg Config) (*Cache, error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	c := &Cache{cfg: cfg, exclusive: kv.Exclusive(cfg.Store), stats: &Stats{}, filling: newStripes()}
-	c.confirmer = &confirmer{store: cfg.Store, reads: &c.stats.RevisionReads}
+	c.heads = fresh.NewReader(confirmTimeout, c.readHeads)
 	var err error
 	if c.memory, err = otter.New(&otter.Options[string, *entry]{
 		MaximumWeight: cfg.MemoryBytes,
@@ -112,20 +125,31 @@ func New(cfg Config) (*Cache, error) {
 			return nil, err
 		}
 	}
+	if cfg.Lease != nil && !c.exclusive {
+		l := *cfg.Lease
+		l.Store, l.Apply, l.Redis, l.Meter, l.Logger = cfg.Store, c.applyChanges, cfg.Redis, cfg.Meter, cfg.Logger
+		if c.keeper, err = lease.New(l); err != nil {
+			return nil, err
+		}
+	}
 	return c, c.stats.register(cfg.Meter)
 }
 
 // Stats returns the counters of the cache.
 func (c *Cache) Stats() *Stats { return c.stats }
 
-// Run writes to Redis what was read from the store, until ctx ends. Without it
-// nothing gets there.
+// Run holds the lease and writes to Redis what was read from the store, until
+// ctx ends. Without it checks confirm their revisions and Redis gets nothing.
 func (c *Cache) Run(ctx context.Context) {
-	if c.second == nil {
-		<-ctx.Done()
-		return
+	var running sync.WaitGroup
+	if c.keeper != nil {
+		running.Go(func() { c.keeper.Run(ctx) })
 	}
-	c.second.run(ctx)
+	if c.second != nil {
+		running.Go(func() { c.second.run(ctx) })
+	}
+	<-ctx.Done()
+	running.Wait()
 }
 
 // Close ends the background work of the memory level.
@@ -180,40 +204,4 @@ func (c *Cache) journal(organization string) *journal {
 	}
 	j, _ := c.journals.LoadOrStore(organization, newJournal(organization))
 	return j.(*journal)
-}
-
-// confirm returns when the journal is at a revision that was the newest at
-// some time since the call.
-func (c *Cache) confirm(ctx context.Context, j *journal) error {
-	state := j.state.Load()
-	if c.exclusive {
-		raised := j.doubts.Load()
-		if state != nil && raised == j.settled.Load() {
-			return nil
-		}
-		if err := c.catchUp(ctx, j, newest); err != nil {
-			return err
-		}
-		j.settle(raised)
-		return nil
-	}
-	head, err := c.confirmer.head(ctx, j.organization)
-	if err != nil {
-		return err
-	}
-	if state != nil && state.revision == head {
-		return nil
-	}
-	if j.covers(head) {
-		return nil // another check has got further meanwhile
-	}
-	return c.catchUp(ctx, j, newest)
-}
-
-// ended is the error of a caller that gave up waiting.
-func ended(ctx context.Context) error {
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return errs.New(errs.DeadlineExceeded, "DEADLINE_EXCEEDED", "the call ran out of time", errs.Cause(ctx.Err()))
-	}
-	return errs.New(errs.Canceled, "CANCELED", "the caller gave the call up", errs.Cause(ctx.Err()))
 }

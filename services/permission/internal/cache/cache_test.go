@@ -34,7 +34,7 @@ func TestView_changeOfARoleReachesItsHolders(t *testing.T) {
 			c := s.cache(&shared{Store: s.store, alone: alone}, nil)
 			clerk := &permissionv1.Role{Name: acme + "/roles/clerk", Permissions: []string{"identity.staff.get"}}
 			s.change(c.Writes(), func(tx kv.Tx) error {
-				_, _, err := s.loader.Roles.Create(tx, at, clerk)
+				_, _, err := s.loader.Roles.Create(tx, at, "services/test", clerk)
 				return err
 			})
 			s.grant(c.Writes(), sales, clerk.GetName(), acme)
@@ -43,7 +43,7 @@ func TestView_changeOfARoleReachesItsHolders(t *testing.T) {
 			for _, permissions := range [][]string{{"identity.teams.list"}, {"identity.teams.get"}} {
 				clerk.Permissions = permissions
 				s.change(c.Writes(), func(tx kv.Tx) error {
-					_, _, err := s.loader.Roles.Update(tx, at, clerk, "")
+					_, _, err := s.loader.Roles.Update(tx, at, "services/test", clerk, "")
 					return err
 				})
 				s.wantMay(c, permissions[0] == "identity.teams.list", sue)

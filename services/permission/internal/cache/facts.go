@@ -5,18 +5,25 @@ import (
 	"errors"
 	"hash/maphash"
 
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/structpb"
+
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/services/permission/internal/decide"
+	"guildhall.dev/services/permission/internal/fresh"
+	"guildhall.dev/services/permission/internal/property"
 	"guildhall.dev/services/permission/internal/revision"
 	"guildhall.dev/services/permission/internal/role"
 )
 
-// entry is a subject or a role, as it was at a revision. It never changes.
+// entry is a subject, a role or the properties of a name, as it was at a
+// revision. It never changes.
 type entry struct {
 	at         revision.Revision
 	generation uint64
 	subject    *decide.Subject
 	role       role.Set
+	properties *structpb.Struct
 	weight     uint32
 }
 
@@ -28,7 +35,14 @@ func subjectEntry(at revision.Revision, s *decide.Subject) *entry {
 }
 
 func roleEntry(name string, at revision.Revision, set role.Set) *entry {
-	return &entry{at: at, role: set, weight: uint32(perEntry + len(name) + 8*len(set))}
+	return &entry{at: at, role: set, weight: uint32(perEntry + len(name) + set.Size())}
+}
+
+// inMemory is about how many times their encoded size properties take.
+const inMemory = 8
+
+func propertiesEntry(name string, at revision.Revision, p *structpb.Struct) *entry {
+	return &entry{at: at, properties: p, weight: uint32(perEntry + len(name) + inMemory*proto.Size(p))}
 }
 
 // facts are decide.Facts from memory, at one state.
@@ -65,10 +79,22 @@ func (f *facts) Role(name string) (role.Set, error) {
 	}
 	e, err := f.entry(name, (*Cache).loadRole)
 	if err != nil {
-		return nil, err
+		return role.Set{}, err
 	}
 	return e.role, nil
 }
+
+// Properties implements decide.Facts.
+func (f *facts) Properties(name string) (*structpb.Struct, error) {
+	e, err := f.entry(property.Entry(name), (*Cache).loadProperties)
+	if err != nil {
+		return nil, err
+	}
+	return e.properties, nil
+}
+
+// Context implements decide.Facts.
+func (f *facts) Context() context.Context { return f.ctx }
 
 // entry returns an entry that is good at the state of f.
 func (f *facts) entry(name string, load loadFunc) (*entry, error) {
@@ -81,11 +107,17 @@ func (f *facts) entry(name string, load loadFunc) (*entry, error) {
 			return nil, err
 		}
 	}
-	if e.generation != f.state.generation || e.at.Number > f.state.revision.Number {
+	if !f.state.includes(e) {
 		f.ahead = max(e.at.Number, 1)
 		return nil, errMoved
 	}
 	return e, nil
+}
+
+// includes reports whether an entry is of this state or an earlier one, and
+// so, still being there, good at it.
+func (s *state) includes(e *entry) bool {
+	return e.generation == s.generation && e.at.Number <= s.revision.Number
 }
 
 // loadFunc reads an entry from the store.
@@ -105,6 +137,14 @@ func (c *Cache) loadRole(r kv.Reader, at revision.Revision, name string) (*entry
 		return nil, err
 	}
 	return roleEntry(name, at, set), nil
+}
+
+func (c *Cache) loadProperties(r kv.Reader, at revision.Revision, name string) (*entry, error) {
+	properties, err := c.cfg.Loader.Properties.Of(r, property.NameOf(name))
+	if err != nil {
+		return nil, err
+	}
+	return propertiesEntry(name, at, properties), nil
 }
 
 // fill finds an entry that memory lacks, in Redis or in the store, and keeps
@@ -222,6 +262,6 @@ func (s stripes) enter(ctx context.Context, name string) (leave func(), err erro
 	case lock <- struct{}{}:
 		return func() { <-lock }, nil
 	case <-ctx.Done():
-		return nil, ended(ctx)
+		return nil, fresh.Ended(ctx)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"guildhall.dev/pkg/kv"
+	"guildhall.dev/services/permission/internal/fresh"
 	"guildhall.dev/services/permission/internal/revision"
 )
 
@@ -58,7 +59,7 @@ func (c *Cache) catchUp(ctx context.Context, j *journal, number int64) error {
 	case j.turn <- struct{}{}:
 		defer func() { <-j.turn }()
 	case <-ctx.Done():
-		return ended(ctx)
+		return fresh.Ended(ctx)
 	}
 	before := j.state.Load()
 	if before != nil && number != newest && before.revision.Number >= number {
@@ -185,7 +186,8 @@ func (j *journal) covers(v revision.Revision) bool {
 	return j.state.Load() != nil && j.holds(v)
 }
 
-// holds is covers for one who has the lock.
+// holds is covers for one who has the lock. It is the revision check: what was
+// read at a revision that is not on this history is of no use.
 func (j *journal) holds(v revision.Revision) bool {
 	i := v.Number - j.floor.Number
 	if i == 0 {
@@ -208,9 +210,16 @@ func (j *journal) judge(name string, at revision.Revision) verdict {
 	switch {
 	case at.Number > j.floor.Number+int64(len(j.marks)):
 		return ahead
-	case !j.holds(at) || j.last[name] > at.Number:
+	case !j.holds(at) || j.touchedSince(name, at):
 		return stale
 	default:
 		return good
 	}
+}
+
+// touchedSince reports whether a change behind the revision has touched the
+// name. It stands for the entry that the change has dropped: one that was read
+// before and arrives after finds that it is late.
+func (j *journal) touchedSince(name string, at revision.Revision) bool {
+	return j.last[name] > at.Number
 }

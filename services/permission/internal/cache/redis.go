@@ -63,8 +63,10 @@ func newSecond(cfg Config, stats *Stats) (*second, error) {
 	if cfg.Ring == nil || cfg.RedisTTL <= 0 {
 		return nil, errors.New("cache: Redis needs a ring and a time to live")
 	}
+	// The version of the key changes with the form of the entries: a version
+	// of this service that knows no grants that deny must not open them.
 	// Nonces are random and the key never changes, so they have to be long.
-	aead, err := chacha20poly1305.NewX(cfg.Ring.Derive("permission.redis.subject.v1"))
+	aead, err := chacha20poly1305.NewX(cfg.Ring.Derive("permission.redis.subject.v2"))
 	if err != nil {
 		return nil, fmt.Errorf("cache: the key for Redis: %w", err)
 	}
@@ -167,11 +169,16 @@ func (s *second) write(ctx context.Context, batch []pending) {
 
 // seal encodes an entry for the name; nothing opens it under another.
 func (s *second) seal(name string, e *entry) ([]byte, error) {
+	facts := e.subject.Facts()
 	m := &storev1.CompiledSubject{
-		Revision: e.at.Proto(), Denied: e.subject.Facts().Denied, Teams: e.subject.Facts().Teams,
+		Revision: e.at.Proto(), Denied: facts.Denied, Teams: facts.Teams, Segments: facts.Segments,
+		Parent: facts.Parent, Ended: facts.Ended,
 	}
 	for _, h := range e.subject.Holds() {
-		m.Holds = append(m.Holds, &storev1.Hold{Resource: h.Resource, Role: h.Role, Grant: h.Grant, ExpireSeconds: h.Expires})
+		m.Holds = append(m.Holds, &storev1.Hold{
+			Resource: h.Resource, Role: h.Role, Grant: h.Grant, ExpireSeconds: h.Expires,
+			Deny: h.Deny, Condition: h.Condition, Holders: h.Holders,
+		})
 	}
 	clear, err := proto.Marshal(m)
 	if err != nil {
@@ -198,9 +205,14 @@ func (s *second) open(name string, sealed []byte) (*entry, error) {
 	}
 	holds := make([]decide.Hold, 0, len(m.GetHolds()))
 	for _, h := range m.GetHolds() {
-		holds = append(holds, decide.Hold{Resource: h.GetResource(), Role: h.GetRole(), Grant: h.GetGrant(), Expires: h.GetExpireSeconds()})
+		holds = append(holds, decide.Hold{
+			Resource: h.GetResource(), Role: h.GetRole(), Grant: h.GetGrant(), Expires: h.GetExpireSeconds(),
+			Deny: h.GetDeny(), Condition: h.GetCondition(), Holders: h.GetHolders(),
+		})
 	}
-	facts := subject.Facts{Denied: m.GetDenied(), Teams: m.GetTeams()}
+	facts := subject.Facts{
+		Denied: m.GetDenied(), Teams: m.GetTeams(), Segments: m.GetSegments(), Parent: m.GetParent(), Ended: m.GetEnded(),
+	}
 	return subjectEntry(revision.FromProto(m.GetRevision()), decide.Compile(name, facts, holds)), nil
 }
 

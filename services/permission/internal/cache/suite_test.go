@@ -15,8 +15,10 @@ import (
 	"guildhall.dev/pkg/seal"
 	"guildhall.dev/pkg/testkit"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
+	"guildhall.dev/services/permission/internal/condition"
 	"guildhall.dev/services/permission/internal/decide"
 	"guildhall.dev/services/permission/internal/grant"
+	"guildhall.dev/services/permission/internal/property"
 	"guildhall.dev/services/permission/internal/revision"
 	"guildhall.dev/services/permission/internal/role"
 	"guildhall.dev/services/permission/internal/subject"
@@ -47,16 +49,21 @@ type suite struct {
 
 func newSuite(t testing.TB, engine string) *suite {
 	t.Helper()
-	roles, subjects := role.New(role.NewCatalogue(authz.Catalogue())), subject.New()
-	grants := grant.New(roles, subjects)
+	roles, subjects, properties := role.New(role.NewCatalogue(authz.Catalogue())), subject.New(), property.New()
+	conditions, err := condition.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	grants := grant.New(roles, subjects, conditions)
 	ring, err := seal.New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	tables := append(kv.RawTables(roles, subjects, grants), revision.Tables()...)
+	tables := append(kv.RawTables(roles, subjects, properties, grants), revision.Tables()...)
 	return &suite{
-		t: t, loader: &decide.Loader{Grants: grants, Subjects: subjects, Roles: roles}, rules: decide.New(roles),
-		store: testkit.Store(t, engine, "permission", tables), ring: ring,
+		t: t, rules: decide.New(roles, conditions),
+		loader: &decide.Loader{Grants: grants, Subjects: subjects, Roles: roles, Properties: properties},
+		store:  testkit.Store(t, engine, "permission", tables), ring: ring,
 		patience: 10 * time.Second,
 	}
 }

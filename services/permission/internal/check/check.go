@@ -18,7 +18,9 @@ import (
 	"guildhall.dev/pkg/errs"
 	"guildhall.dev/services/permission/internal/cache"
 	"guildhall.dev/services/permission/internal/decide"
+	"guildhall.dev/services/permission/internal/decision"
 	"guildhall.dev/services/permission/internal/revision"
+	"guildhall.dev/services/permission/internal/usage"
 )
 
 // Config says what a Checker needs. Cache and Rules are required.
@@ -29,6 +31,10 @@ type Config struct {
 	Clock func() time.Time
 	// Meter counts checks by result; nil counts none.
 	Meter metric.Meter
+	// Usage notes which grants decide; nil notes none.
+	Usage *usage.Recorder
+	// Decisions logs answers; nil logs none.
+	Decisions *decision.Log
 }
 
 // Checker answers checks. It is an authz.Checker, and safe for concurrent use.
@@ -68,7 +74,21 @@ func (c *Checker) Answer(ctx context.Context, organization string, questions []d
 		return nil, revision.Revision{}, err
 	}
 	c.count(answers)
+	c.tell(now, organization, v, questions, answers)
 	return answers, v, nil
+}
+
+// tell passes the answers on to those who keep something of them. Neither
+// waits for anything.
+func (c *Checker) tell(now time.Time, organization string, v revision.Revision, questions []decide.Question, answers []decide.Answer) {
+	for i, a := range answers {
+		if c.cfg.Usage != nil && a.Grant != "" && a.Allowed {
+			c.cfg.Usage.Note(a.Grant, now)
+		}
+		if c.cfg.Decisions != nil {
+			c.cfg.Decisions.Record(now, organization, v.Number, questions[i], a)
+		}
+	}
 }
 
 func (c *Checker) count(answers []decide.Answer) {

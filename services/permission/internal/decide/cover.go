@@ -3,6 +3,8 @@ package decide
 import (
 	"time"
 
+	"guildhall.dev/pkg/authn"
+	"guildhall.dev/pkg/authz"
 	"guildhall.dev/services/permission/internal/role"
 	"guildhall.dev/services/permission/internal/subject"
 )
@@ -11,11 +13,19 @@ import (
 const forever = 253402300799
 
 // Lasting answers a question as Answer does, but yes only if the answer stays
-// yes until a grant that expires at the Unix second given ends; 0 is never. It
-// asks about the last second before: grants only end, so what is held then is
-// held now.
+// yes until a grant that expires at the Unix second given ends; 0 is never.
+// Grants that allow have to count in the last second before, and those that
+// deny must not now: grants only end, so what allows then allows now, and what
+// denies then denies now.
+//
+// What is held under a condition does not count, for it is not held always;
+// nor does what is denied under one, which speaks of the circumstances in
+// which something is done and not of what somebody holds.
 func (d *Rules) Lasting(facts Facts, organization string, q Question, now time.Time, expires int64) (Answer, error) {
-	return d.Answer(facts, organization, q, time.Unix(lastSecond(now, expires), 0))
+	ask := d.newQuery(facts, organization, now)
+	defer d.free(ask)
+	ask.until, ask.lasting = lastSecond(now, expires), true
+	return ask.answer(q)
 }
 
 // lastSecond returns the last Unix second of a grant that expires at the one
@@ -33,85 +43,156 @@ type Gap struct {
 	Permission, Resource string
 }
 
-// Cover returns the first thing that the target, an account or a team of the
-// organisation, holds and the actor, an account of it, does not hold for as
-// long: the zero Gap when there is none, so that the actor gains nothing from
-// taking the target's place.
+// Cover returns the first thing that the target, an account, a team or a
+// segment of the organisation, holds and the actor, an account of it, does not
+// hold for as long: the zero Gap when there is none, so that the actor gains
+// nothing from taking the target's place.
 //
-// What counts are the grants to the target and, for an account, to its teams
-// and to all staff; not roles/self, and not what all customers hold, which is
-// for customers to do and no power over others. Whoever administers the
+// What counts are the grants to the target, to the teams above a team, to
+// whoever holds what it holds and, for an account, to its teams, its segments
+// and its class; not roles/self, and not what all customers hold, which is for
+// customers to do and no power over others. That something is denied to the
+// target, or given under a condition, makes it no less. Whoever administers the
 // organisation covers all within it, also a permission that is of no use there
 // and that no administrator has.
 func (d *Rules) Cover(facts Facts, organization, actor, target string, now time.Time) (Gap, error) {
-	own, err := facts.Subject(target)
+	held, err := d.probe(facts, organization, target, now)
 	if err != nil {
 		return Gap{}, err
 	}
-	for _, name := range append([]string{target}, own.through...) {
-		if name == subject.AllCustomers(organization) {
+	by, err := d.probe(facts, organization, actor, now)
+	if err != nil {
+		return Gap{}, err
+	}
+	for _, s := range held.sources {
+		if s.denyOnly || s.subject.name == subject.AllCustomers(organization) || by.has(s.subject) && !by.denies() {
 			continue
 		}
-		held, err := facts.Subject(name)
-		if err != nil {
-			return Gap{}, err
-		}
-		for _, h := range held.holds {
-			gap, err := d.gap(facts, organization, actor, h, now)
-			if err != nil || gap != (Gap{}) {
+		for _, r := range s.subject.rows {
+			if gap, err := by.gap(s.subject, r); err != nil || gap != (Gap{}) {
 				return gap, err
 			}
 		}
 	}
+	for _, r := range held.holders.rows {
+		if r.deny || held.expired(r, deny) {
+			continue
+		}
+		if is, err := held.isHolder(held.holders.termsOf(r), deny); err != nil || !is {
+			if err != nil {
+				return Gap{}, err
+			}
+			continue
+		}
+		if gap, err := by.gap(held.holders, r); err != nil || gap != (Gap{}) {
+			return gap, err
+		}
+	}
 	return Gap{}, nil
 }
 
-// gap returns what the hold gives and the actor lacks.
-func (d *Rules) gap(facts Facts, organization, actor string, h Hold, now time.Time) (Gap, error) {
-	if h.Expires != 0 && now.Unix() >= h.Expires {
+// Administers reports whether the account holds role.Admin on the whole
+// organisation, by whatever grant without a condition, until a grant that
+// expires at the Unix second given ends. One to whom anything is denied does
+// not: it has to hold what it gives.
+func (d *Rules) Administers(facts Facts, organization, account string, now time.Time, expires int64) (bool, error) {
+	by, err := d.probe(facts, organization, account, now)
+	if err != nil {
+		return false, err
+	}
+	return by.administers(expires)
+}
+
+// probe returns a query about what a name holds for good, for many resources
+// and permissions; a name that holds nothing has no sources.
+func (d *Rules) probe(facts Facts, organization, name string, now time.Time) (*query, error) {
+	q := &query{
+		rules: d, facts: facts, organization: organization, now: now, lasting: true, question: Question{Subject: name},
+	}
+	own, err := facts.Subject(name)
+	if err != nil {
+		return nil, err
+	}
+	kind, _, isAccount := authn.ParseName(name)
+	if isAccount {
+		return q, q.gather(own, kind)
+	}
+	if subject.IsTeam(name) {
+		err = q.addTeam(name)
+	} else {
+		q.add(own, false)
+	}
+	if err != nil {
+		return nil, err
+	}
+	q.holders, err = facts.Subject(subject.AllHolders(organization))
+	return q, err
+}
+
+func (q *query) has(s *Subject) bool {
+	for _, known := range q.sources {
+		if known.subject.name == s.name {
+			return !known.denyOnly
+		}
+	}
+	return false
+}
+
+// suspended reports whether the account that is probed may do nothing.
+func (q *query) suspended() bool {
+	return len(q.sources) > 0 && q.sources[0].subject.Facts().Denied
+}
+
+// gap returns what the row of another gives and the account that is probed
+// lacks.
+func (q *query) gap(s *Subject, r row) (Gap, error) {
+	h := s.hold(r)
+	if h.Deny || h.Expires != 0 && q.now.Unix() >= h.Expires {
 		return Gap{}, nil
 	}
-	if within(h.Resource, organization) {
-		administers, err := d.administers(facts, organization, actor, now, h.Expires)
-		if err != nil || administers {
+	if within(h.Resource, q.organization) {
+		if administers, err := q.administers(h.Expires); err != nil || administers {
 			return Gap{}, err
 		}
 	}
-	set, err := facts.Role(h.Role)
+	set, err := q.facts.Role(h.Role)
 	if err != nil {
 		return Gap{}, err
 	}
-	for number, p := range d.catalogue.Permissions() {
-		if !set.Has(number) {
-			continue
-		}
-		q := Question{Subject: actor, Permission: p.Name, Resource: h.Resource}
-		a, err := d.Lasting(facts, organization, q, now, h.Expires)
+	names, err := q.rules.names(q.facts, q.organization, set)
+	if err != nil {
+		return Gap{}, err
+	}
+	root := q.organization
+	if h.Resource == authz.Installation {
+		root = authz.Installation
+	}
+	q.question.Resource, q.until = h.Resource, lastSecond(q.now, h.Expires)
+	q.levels = appendLevels(q.levels[:0], q.organization, h.Resource, root)
+	for _, permission := range names {
+		q.permission, _ = q.rules.catalogue.Lookup(permission)
+		a, err := q.decide()
 		if err != nil {
 			return Gap{}, err
 		}
-		if !a.Allowed {
-			return Gap{Permission: p.Name, Resource: h.Resource}, nil
+		if !a.Allowed || q.suspended() {
+			return Gap{Permission: permission, Resource: h.Resource}, nil
 		}
 	}
 	return Gap{}, nil
 }
 
-// administers reports whether the account holds role.Admin on the whole
-// organisation, by whatever grant, until the second given.
-func (d *Rules) administers(facts Facts, organization, account string, now time.Time, expires int64) (bool, error) {
-	own, err := facts.Subject(account)
-	if err != nil || own.denied {
-		return false, err
+func (q *query) administers(expires int64) (bool, error) {
+	if q.suspended() || q.denies() {
+		return false, nil
 	}
-	last := lastSecond(now, expires)
-	for _, name := range append([]string{account}, own.through...) {
-		s, err := facts.Subject(name)
-		if err != nil {
-			return false, err
+	q.until = lastSecond(q.now, expires)
+	for _, s := range q.sources {
+		if s.denyOnly {
+			continue
 		}
-		for _, h := range s.on(organization) {
-			if h.Role == role.Admin && (h.Expires == 0 || last < h.Expires) {
+		for _, r := range s.subject.on(levelOf("")) {
+			if s.subject.roles[r.role].Value() == role.Admin && r.terms == 0 && !q.expired(r, allow) {
 				return true, nil
 			}
 		}

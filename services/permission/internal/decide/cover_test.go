@@ -11,7 +11,7 @@ import (
 
 func TestCover(t *testing.T) {
 	roles := newRoles()
-	rules := decide.New(roles)
+	rules := newRules(t, roles)
 	staff := func(id string) string { return acme + "/staff/" + id }
 	odd := acme + "/roles/odd"
 	m := &model{

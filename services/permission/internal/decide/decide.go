@@ -1,29 +1,48 @@
 // Package decide answers whether a subject may do something.
 //
 // It knows grants in a compiled form that answers with a few look-ups,
-// whatever their number: one for each level of the resource's name, for the
-// account itself, for each of its teams and for its class. Nothing that was
-// decided is kept; what is kept, by package cache, is what decisions are made
-// of.
+// whatever their number: one for each level of the resource's name, for each
+// of the names by which the account holds grants. Nothing that was decided is
+// kept; what is kept, by package cache, is what decisions are made of.
 //
 // The rules:
 //
-//   - What no grant allows is denied.
+//   - What no grant allows is denied. A grant that denies takes away what any
+//     other allows, and roles/self too.
 //   - A grant on a name covers all names below it.
+//   - A grant reaches an account that it names; the members of a team that it
+//     names and of the teams below that one; the members of a segment;
+//     everyone of a kind, or at all; and whoever holds a role on a resource by
+//     a grant on that very resource (holders). What is held as a holder makes
+//     nobody a holder, so there are no circles.
+//   - Teams count in a chain of at most subject.MaxDepth. Of a longer one, or
+//     a circle, only the team that the account is in itself allows; all of
+//     them deny.
 //   - Every account holds roles/self on its own name.
-//   - An account that is suspended or deleted may do nothing at all.
-//   - From the second of its expiry on, a grant allows nothing.
+//   - An account that is suspended or deleted may do nothing at all, and
+//     nobody may do anything in a session that has ended.
+//   - From the second of its expiry on, a grant does nothing.
+//   - A grant with a condition counts while the condition holds. When that
+//     cannot be known, because something that it needs is absent or of another
+//     type, a grant that allows does not count and one that denies does. So it
+//     is with the grant that makes somebody a holder.
 //   - "-" as the last segment of the resource asks about the parent of the
 //     collection before it.
 package decide
 
 import (
+	"context"
+	"slices"
 	"strings"
+	"sync"
 	"time"
+
+	"google.golang.org/protobuf/types/known/structpb"
 
 	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/authz"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
+	"guildhall.dev/services/permission/internal/condition"
 	"guildhall.dev/services/permission/internal/role"
 )
 
@@ -37,13 +56,16 @@ type Question struct {
 	Attributes *permissionv1.Attributes
 }
 
-// Answer is the answer to a Question; the zero Answer is no.
+// Answer is the answer to a Question; the zero Answer is no answer.
 type Answer struct {
 	Allowed bool
-	// Grant is the name of the grant that allowed it; "" for roles/self.
+	// Grant is the name of the grant that allowed or denied it, or would allow
+	// it if its condition held; "" for roles/self and when there is none.
 	Grant string
 	// Role is the role that allowed it.
 	Role string
+	// Denial says why not; unspecified when it is allowed.
+	Denial permissionv1.Denial
 }
 
 // Facts are where an answer is taken from: one consistent state of an
@@ -53,91 +75,77 @@ type Facts interface {
 	Subject(name string) (*Subject, error)
 	// Role returns the permissions of a role; none when there is no such role.
 	Role(name string) (role.Set, error)
+	// Properties returns what is stored for the name of a subject or a
+	// resource; nil for nothing. It is asked only when a condition wants it.
+	Properties(name string) (*structpb.Struct, error)
+	// Context is that of the call that asks: conditions end with it.
+	Context() context.Context
 }
 
 // Rules answer questions. They are safe for concurrent use.
 type Rules struct {
-	catalogue *role.Catalogue
-	self      role.Set
+	catalogue  *role.Catalogue
+	self       role.Set
+	conditions *condition.Programs
+	queries    sync.Pool
 }
 
 // New returns the rules for the roles.
-func New(roles *role.Roles) *Rules {
+func New(roles *role.Roles, conditions *condition.Programs) *Rules {
 	self, _ := roles.BuiltIn(role.Self)
-	return &Rules{catalogue: roles.Catalogue(), self: self}
+	return &Rules{catalogue: roles.Catalogue(), self: self, conditions: conditions}
 }
 
 // Answer answers a question about the organisation, as in "organizations/acme",
 // as of now. A question about another organisation's subject or resource, an
 // unknown permission or a malformed name is answered no. The error is that of
-// the facts.
+// the facts, or that their context has ended.
 func (d *Rules) Answer(facts Facts, organization string, q Question, now time.Time) (Answer, error) {
-	permission, known := d.catalogue.Number(q.Permission)
-	kind, home, ok := authn.ParseName(q.Subject)
-	if !known || !ok || kind == authn.System || home != organization {
-		return Answer{}, nil
+	ask := d.newQuery(facts, organization, now)
+	defer d.free(ask)
+	ask.until = now.Unix()
+	return ask.answer(q)
+}
+
+func no(why permissionv1.Denial) (Answer, error) { return Answer{Denial: why}, nil }
+
+// answer is Answer for a query that has its times.
+func (q *query) answer(question Question) (Answer, error) {
+	kind, home, ok := authn.ParseName(question.Subject)
+	if !ok || kind == authn.System || home != q.organization {
+		return no(permissionv1.Denial_DENIAL_SUBJECT_UNKNOWN)
 	}
-	ask := query{permission: permission, resource: subjectMatter(q.Resource), root: organization, seconds: now.Unix()}
-	if ask.resource == authz.Installation {
-		ask.root = authz.Installation
+	var known bool
+	if q.permission, known = q.rules.catalogue.Lookup(question.Permission); !known {
+		return no(permissionv1.Denial_DENIAL_PERMISSION_UNKNOWN)
 	}
-	if !within(ask.resource, ask.root) {
-		return Answer{}, nil
+	if declared, err := declares(q.facts, q.organization, q.permission); err != nil || !declared {
+		return Answer{Denial: permissionv1.Denial_DENIAL_PERMISSION_UNKNOWN}, err
 	}
-	own, err := facts.Subject(q.Subject)
-	if err != nil || own.denied {
+	question.Resource = subjectMatter(question.Resource)
+	root := q.organization
+	if question.Resource == authz.Installation {
+		root = authz.Installation
+	}
+	if !within(question.Resource, root) {
+		return no(permissionv1.Denial_DENIAL_RESOURCE_FOREIGN)
+	}
+	own, err := q.facts.Subject(question.Subject)
+	if err != nil {
 		return Answer{}, err
 	}
-	if d.self.Has(permission) && within(ask.resource, q.Subject) {
-		return Answer{Allowed: true, Role: role.Self}, nil
+	if own.facts != nil && own.facts.Denied {
+		return no(permissionv1.Denial_DENIAL_SUBJECT_SUSPENDED)
 	}
-	if a, err := ask.allows(facts, own); err != nil || a.Allowed {
-		return a, err
+	if own.facts != nil && question.Session != "" && slices.Contains(own.facts.Ended, question.Session) {
+		return no(permissionv1.Denial_DENIAL_SESSION_ENDED)
 	}
-	for _, name := range own.through {
-		other, err := facts.Subject(name)
-		if err != nil {
-			return Answer{}, err
-		}
-		if a, err := ask.allows(facts, other); err != nil || a.Allowed {
-			return a, err
-		}
+	q.question = question
+	q.levels = appendLevels(q.levels[:0], q.organization, question.Resource, root)
+	if err := q.gather(own, kind); err != nil {
+		return Answer{}, err
 	}
-	return Answer{}, nil
-}
-
-// query is a Question in the terms of the compiled form.
-type query struct {
-	permission int
-	resource   string
-	root       string // the uppermost name that covers the resource
-	seconds    int64
-}
-
-// allows looks for a grant to the subject itself, from the resource upwards.
-//
-// It tries every name above the resource. Every second of these is a
-// collection, which no grant names: to look it up in vain is cheaper than to
-// count segments, and serves singletons (AIP-156) too.
-func (q query) allows(facts Facts, s *Subject) (Answer, error) {
-	if len(s.holds) == 0 {
-		return Answer{}, nil
-	}
-	for name := q.resource; len(name) >= len(q.root); name = cut(name) {
-		for _, h := range s.on(name) {
-			if h.Expires != 0 && q.seconds >= h.Expires {
-				continue
-			}
-			set, err := facts.Role(h.Role)
-			if err != nil {
-				return Answer{}, err
-			}
-			if set.Has(q.permission) {
-				return Answer{Allowed: true, Grant: h.Grant, Role: h.Role}, nil
-			}
-		}
-	}
-	return Answer{}, nil
+	return q.decide()
 }
 
 // subjectMatter returns the resource that a question about the name is about.

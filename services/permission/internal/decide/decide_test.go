@@ -9,13 +9,13 @@ import (
 	"pgregory.net/rapid"
 
 	"guildhall.dev/pkg/authz"
+	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/decide"
 	"guildhall.dev/services/permission/internal/role"
 
 	_ "guildhall.dev/proto/gen/guildhall/feedback/v1"
 	_ "guildhall.dev/proto/gen/guildhall/groupchat/v1"
 	_ "guildhall.dev/proto/gen/guildhall/identity/v1"
-	_ "guildhall.dev/proto/gen/guildhall/permission/v1"
 )
 
 const (
@@ -31,7 +31,7 @@ func newRoles() *role.Roles { return role.New(role.NewCatalogue(authz.Catalogue(
 
 func TestAnswer(t *testing.T) {
 	roles := newRoles()
-	rules := decide.New(roles)
+	rules := newRules(t, roles)
 	clerk := acme + "/roles/clerk"
 	m := &model{
 		organization: acme,
@@ -109,13 +109,13 @@ func TestAnswer_namesGrantAndRole(t *testing.T) {
 	roles := newRoles()
 	m := &model{organization: acme, grants: []fact{{subject: sue, role: "roles/viewer", resource: acme}}}
 	ask := func(permission, resource string) decide.Answer {
-		a, err := decide.New(roles).Answer(m.facts(roles), acme, decide.Question{Subject: sue, Permission: permission, Resource: resource}, time.Unix(0, 0))
+		a, err := newRules(t, roles).Answer(m.facts(roles), acme, decide.Question{Subject: sue, Permission: permission, Resource: resource}, time.Unix(0, 0))
 		if err != nil {
 			t.Fatal(err)
 		}
 		return a
 	}
-	if got, want := ask("identity.teams.get", acme), (decide.Answer{Allowed: true, Grant: "g", Role: "roles/viewer"}); got != want {
+	if got, want := ask("identity.teams.get", acme), (decide.Answer{Allowed: true, Grant: acme + "/grants/g0", Role: "roles/viewer"}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	if got, want := ask("identity.staff.get", sue), (decide.Answer{Allowed: true, Role: role.Self}); got != want {
@@ -124,82 +124,64 @@ func TestAnswer_namesGrantAndRole(t *testing.T) {
 }
 
 // TestAnswer_agreesWithTheReference compares the compiled form with the plain
-// one on random organisations.
+// one on random organisations. RAPID_CHECKS or -rapid.checks make it longer.
 func TestAnswer_agreesWithTheReference(t *testing.T) {
 	roles := newRoles()
-	rules := decide.New(roles)
+	rules := newRules(t, roles)
 	rapid.Check(t, func(t *rapid.T) {
-		m := drawModel(t, roles)
+		m := drawModel(t)
 		facts := m.facts(roles)
-		for range 20 {
-			q := decide.Question{
-				Subject:    rapid.SampledFrom(append(accounts(), "organizations/zeta/staff/s0", "services/groupchat", acme)).Draw(t, "subject"),
-				Permission: rapid.SampledFrom(permissions()).Draw(t, "permission"),
-				Resource:   rapid.SampledFrom(append(resources(), acme+"/groups/-", acme+"/groups/g0/messages/-", "organizations/zeta", "")).Draw(t, "resource"),
-			}
+		for range 40 {
+			q := drawQuestion(t)
 			now := time.Unix(second+rapid.Int64Range(-1, 1).Draw(t, "now"), 0)
 			got, err := rules.Answer(facts, acme, q, now)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if want := m.allowed(roles, q, now); got.Allowed != want {
-				t.Fatalf("%+v at %d: got %t, the reference says %t", q, now.Unix(), got.Allowed, want)
+			want := m.answer(roles, q, now)
+			if got.Denial != want || got.Allowed != (want == permissionv1.Denial_DENIAL_UNSPECIFIED) {
+				t.Fatalf("%+v at %d: got %+v, the reference says %s", q, now.Unix(), got, want)
 			}
 		}
 	})
 }
 
-func accounts() []string {
-	return []string{acme + "/staff/s0", acme + "/staff/s1", acme + "/staff/s10", acme + "/customers/c0", acme + "/customers/c1", acme + "/serviceAccounts/x0"}
-}
-
-func teams() []string { return []string{acme + "/teams/t0", acme + "/teams/t1"} }
-
-func permissions() []string {
-	return []string{
-		"identity.staff.get", "identity.customers.get", "identity.organizations.create", "groupchat.messages.create",
-		"groupchat.groups.delete", "feedback.complaints.accept", "permission.auditEntries.list", "no.such.thing",
-	}
-}
-
-func resources() []string {
-	return []string{
-		acme, authz.Installation, acme + "/groups/g0", acme + "/groups/g1", acme + "/groups/g10", acme + "/groups/g0/messages/1",
-		acme + "/staff/s0", acme + "/staff/s1", acme + "/staff/s10", acme + "/customers/c0", acme + "/customers/c0/complaints/1",
-	}
-}
-
-func drawModel(t *rapid.T, roles *role.Roles) *model {
-	m := &model{organization: acme, members: map[string][]string{}, denied: map[string]bool{}, roles: map[string][]string{}}
-	names := []string{"roles/auditor", "roles/viewer", "roles/group.member", "roles/group.owner", role.Admin, role.Operator, role.Staff}
-	for i := range 2 {
-		name := fmt.Sprintf("%s/roles/r%d", acme, i)
-		m.roles[name] = rapid.SliceOfDistinct(rapid.SampledFrom(permissions()), func(p string) string { return p }).Draw(t, name)
-		names = append(names, name)
-	}
-	names = append(names, acme+"/roles/deleted")
-	for _, account := range accounts() {
-		m.members[account] = rapid.SliceOfDistinct(rapid.SampledFrom(teams()), func(s string) string { return s }).Draw(t, "teams")
-		m.denied[account] = rapid.IntRange(0, 9).Draw(t, "denied") == 0
-	}
-	subjects := slices.Concat(accounts(), teams(), []string{acme + "/allStaff", acme + "/allCustomers"})
-	// Some models have so many grants that subjects need their map.
-	for range rapid.SampledFrom([]int{0, 1, 5, 20, 200}).Draw(t, "grants") {
-		m.grants = append(m.grants, fact{
-			subject:  rapid.SampledFrom(subjects).Draw(t, "holder"),
-			role:     rapid.SampledFrom(names).Draw(t, "role"),
-			resource: rapid.SampledFrom(resources()).Draw(t, "on"),
-			expires:  rapid.SampledFrom([]int64{0, 0, second - 1, second, second + 1}).Draw(t, "expires"),
-		})
-	}
-	return m
+// TestLasting_lasts asks later, and under all circumstances, about what was
+// said to last.
+func TestLasting_lasts(t *testing.T) {
+	roles := newRoles()
+	rules := newRules(t, roles)
+	rapid.Check(t, func(t *rapid.T) {
+		m := drawModel(t)
+		facts := m.facts(roles)
+		plain := *m // denials under a condition do not count
+		plain.grants = slices.DeleteFunc(slices.Clone(m.grants), func(g fact) bool { return g.deny && g.condition != "" })
+		for range 40 {
+			q := drawQuestion(t)
+			now := second + rapid.Int64Range(-2, 1).Draw(t, "now")
+			expires := rapid.SampledFrom([]int64{0, second, second + 1, second + 1000}).Draw(t, "until")
+			got, err := rules.Lasting(facts, acme, q, time.Unix(now, 0), expires)
+			if err != nil {
+				t.Fatal(err)
+			}
+			later := []int64{now, max(now, expires-1)}
+			if expires == 0 {
+				later = append(later, second+1_000_000)
+			}
+			for _, at := range later {
+				if want := plain.answer(roles, q, time.Unix(at, 0)); got.Allowed && want != permissionv1.Denial_DENIAL_UNSPECIFIED {
+					t.Fatalf("%+v until %d is said to last at %d; at %d the reference says %s", q, expires, now, at, want)
+				}
+			}
+		}
+	})
 }
 
 // BenchmarkAnswer measures one check in memory, of an organisation with 10,000
 // and one with 1,000,000 grants: 50 to an account, and as many to its team.
 func BenchmarkAnswer(b *testing.B) {
 	roles := newRoles()
-	rules := decide.New(roles)
+	rules := newRules(b, roles)
 	for _, grants := range []int{10_000, 1_000_000} {
 		m := &model{organization: acme, members: map[string][]string{}, denied: map[string]bool{}}
 		facts := m.facts(roles)

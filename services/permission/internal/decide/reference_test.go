@@ -5,9 +5,10 @@ import (
 	"strings"
 	"time"
 
+	"guildhall.dev/pkg/authz"
+	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/decide"
 	"guildhall.dev/services/permission/internal/role"
-	"guildhall.dev/services/permission/internal/subject"
 )
 
 // model is an organisation as a list of facts.
@@ -15,95 +16,199 @@ type model struct {
 	organization string
 	grants       []fact
 	members      map[string][]string // account -> teams
+	segments     map[string][]string // account -> segments
+	parents      map[string]string   // team -> team
 	denied       map[string]bool     // accounts
+	ended        map[string][]string // account -> ids of sessions
 	roles        map[string][]string // custom role -> permissions
+	declared     []string            // custom permissions
+	levels       map[string]float64  // name -> its stored property "level"
 }
 
 // fact is one grant.
 type fact struct {
 	subject, role, resource string
 	expires                 int64
+	deny                    bool
+	condition               string // a key of conditions
 }
 
-// allowed is the reference: it reads the rules of package decide word by word
-// over the lists, and knows no compiled form. It is slow and plain.
-func (m *model) allowed(roles *role.Roles, q decide.Question, now time.Time) bool {
-	if !strings.HasPrefix(q.Subject, m.organization+"/") || m.denied[q.Subject] {
-		return false
+// outcome is what the reference thinks of a condition.
+type outcome int
+
+const (
+	unknown outcome = iota
+	yes
+	never
+)
+
+func outcomeOf(b bool) outcome {
+	if b {
+		return yes
 	}
-	resource := q.Resource
-	if strings.HasSuffix(resource, "/-") {
-		segments := strings.Split(resource, "/")
-		resource = strings.Join(segments[:len(segments)-2], "/")
+	return never
+}
+
+// conditions are the expressions that models have, and what they mean.
+func conditions() map[string]func(m *model, q decide.Question, now time.Time) outcome {
+	level := func(m *model, name string, sent map[string]any) outcome {
+		if v, ok := sent["level"]; ok {
+			n, isNumber := v.(float64)
+			if !isNumber {
+				return unknown
+			}
+			return outcomeOf(n >= 2)
+		}
+		if v, ok := m.levels[name]; ok {
+			return outcomeOf(v >= 2)
+		}
+		return unknown
 	}
-	if resource != "installation" && resource != m.organization && !strings.HasPrefix(resource, m.organization+"/") {
-		return false
+	return map[string]func(m *model, q decide.Question, now time.Time) outcome{
+		"":      func(*model, decide.Question, time.Time) outcome { return yes },
+		"true":  func(*model, decide.Question, time.Time) outcome { return yes },
+		"false": func(*model, decide.Question, time.Time) outcome { return never },
+		`request.message_type == "news"`: func(_ *model, q decide.Question, _ time.Time) outcome {
+			if q.Attributes.GetMessageType() == "" {
+				return unknown
+			}
+			return outcomeOf(q.Attributes.GetMessageType() == "news")
+		},
+		`subject.properties.level >= 2`: func(m *model, q decide.Question, _ time.Time) outcome {
+			return level(m, q.Subject, q.Attributes.GetSubject().AsMap())
+		},
+		`resource.properties.level >= 2`: func(m *model, q decide.Question, _ time.Time) outcome {
+			return level(m, meant(q.Resource), q.Attributes.GetResource().AsMap())
+		},
+		`request.time >= timestamp("2027-01-15T08:00:00Z")`: func(_ *model, _ decide.Question, now time.Time) outcome {
+			return outcomeOf(now.Unix() >= second)
+		},
+	}
+}
+
+// answer is the reference: it reads the rules of package decide word by word
+// over the lists, and knows no compiled form. It is slow and plain. The answer
+// is yes when the denial is unspecified.
+func (m *model) answer(roles *role.Roles, q decide.Question, now time.Time) permissionv1.Denial {
+	parts := strings.Split(q.Subject, "/")
+	if len(parts) != 4 || !strings.HasPrefix(q.Subject, m.organization+"/") || !slices.Contains([]string{"staff", "customers", "serviceAccounts"}, parts[2]) {
+		return permissionv1.Denial_DENIAL_SUBJECT_UNKNOWN
+	}
+	if !slices.Contains(m.declared, q.Permission) && !slices.ContainsFunc(authz.Catalogue(), func(p authz.Permission) bool { return p.Name == q.Permission }) {
+		return permissionv1.Denial_DENIAL_PERMISSION_UNKNOWN
+	}
+	resource := meant(q.Resource)
+	if resource != "installation" && !covers(m.organization, resource) {
+		return permissionv1.Denial_DENIAL_RESOURCE_FOREIGN
+	}
+	if m.denied[q.Subject] {
+		return permissionv1.Denial_DENIAL_SUBJECT_SUSPENDED
+	}
+	if q.Session != "" && slices.Contains(m.ended[q.Subject], q.Session) {
+		return permissionv1.Denial_DENIAL_SESSION_ENDED
+	}
+	allowed, missed := false, false
+	for _, g := range m.grants {
+		if !covers(g.resource, resource) || !m.contains(roles, g.role, q.Permission) || g.over(now) || !m.reaches(g, q, now) {
+			continue
+		}
+		switch holds := conditions()[g.condition](m, q, now); {
+		case g.deny && holds != never:
+			return permissionv1.Denial_DENIAL_DENIED_BY_GRANT
+		case g.deny:
+		case holds == yes:
+			allowed = true
+		default:
+			missed = true
+		}
 	}
 	if covers(q.Subject, resource) && m.contains(roles, role.Self, q.Permission) {
-		return true
+		allowed = true
 	}
-	names := append([]string{q.Subject}, m.members[q.Subject]...)
-	switch strings.Split(q.Subject, "/")[2] {
-	case "staff":
-		names = append(names, m.organization+"/allStaff")
-	case "customers":
-		names = append(names, m.organization+"/allCustomers")
+	switch {
+	case allowed:
+		return permissionv1.Denial_DENIAL_UNSPECIFIED
+	case missed:
+		return permissionv1.Denial_DENIAL_CONDITION_NOT_MET
+	default:
+		return permissionv1.Denial_DENIAL_NO_GRANT
 	}
-	for _, g := range m.grants {
-		if slices.Contains(names, g.subject) && covers(g.resource, resource) &&
-			(g.expires == 0 || now.Before(time.Unix(g.expires, 0))) && m.contains(roles, g.role, q.Permission) {
+}
+
+// meant is the resource that a question about a name is about.
+func meant(name string) string {
+	if strings.HasSuffix(name, "/-") {
+		segments := strings.Split(name, "/")
+		return strings.Join(segments[:len(segments)-2], "/")
+	}
+	return name
+}
+
+func (g fact) over(now time.Time) bool {
+	return g.expires != 0 && !now.Before(time.Unix(g.expires, 0))
+}
+
+// reaches reports whether the grant is one to the subject of the question.
+func (m *model) reaches(g fact, q decide.Question, now time.Time) bool {
+	on, held, toHolders := strings.Cut(g.subject, "#")
+	if !toHolders {
+		return m.names(g.subject, q.Subject, g.deny)
+	}
+	for _, base := range m.grants {
+		if base.deny || base.resource != on || base.role != held || base.over(now) || strings.Contains(base.subject, "#") {
+			continue
+		}
+		holds := conditions()[base.condition](m, q, now)
+		if (holds == yes || holds == unknown && g.deny) && m.names(base.subject, q.Subject, g.deny) {
 			return true
 		}
 	}
 	return false
 }
 
+// names reports whether a grant to the name is one to the account.
+func (m *model) names(name, account string, deny bool) bool {
+	kind := strings.Split(account, "/")[2]
+	if name == account || name == m.organization+"/everyone" ||
+		kind == "staff" && name == m.organization+"/allStaff" || kind == "customers" && name == m.organization+"/allCustomers" ||
+		slices.Contains(m.segments[account], name) {
+		return true
+	}
+	for _, team := range m.members[account] {
+		if name == team {
+			return true
+		}
+		chain, sound := m.chain(team)
+		if (sound || deny) && slices.Contains(chain, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// chain returns a team and the teams above it, up to 16 and none twice, and
+// whether it ends at a team that is below none.
+func (m *model) chain(team string) (chain []string, sound bool) {
+	for team != "" {
+		if slices.Contains(chain, team) || len(chain) == 16 {
+			return chain, false
+		}
+		chain = append(chain, team)
+		team = m.parents[team]
+	}
+	return chain, true
+}
+
 // covers reports whether a grant on upper counts on name.
 func covers(upper, name string) bool { return name == upper || strings.HasPrefix(name, upper+"/") }
 
 func (m *model) contains(roles *role.Roles, name, permission string) bool {
-	number, known := roles.Catalogue().Number(permission)
-	if !known {
-		return false
-	}
 	if !role.IsBuiltIn(name) {
 		return slices.Contains(m.roles[name], permission)
 	}
-	set, _ := roles.BuiltIn(name)
-	return set.Has(number)
-}
-
-// facts compiles the model.
-func (m *model) facts(roles *role.Roles) *facts {
-	return &facts{model: m, roles: roles, compiled: make(map[string]*decide.Subject)}
-}
-
-type facts struct {
-	model    *model
-	roles    *role.Roles
-	compiled map[string]*decide.Subject
-}
-
-func (f *facts) Subject(name string) (*decide.Subject, error) {
-	if s, ok := f.compiled[name]; ok {
-		return s, nil
+	if name == role.Admin && strings.HasPrefix(permission, "custom.") {
+		return true // whatever is declared
 	}
-	var holds []decide.Hold
-	for _, g := range f.model.grants {
-		if g.subject == name {
-			holds = append(holds, decide.Hold{Resource: g.resource, Role: g.role, Expires: g.expires, Grant: "g"})
-		}
-	}
-	s := decide.Compile(name, subject.Facts{Denied: f.model.denied[name], Teams: f.model.members[name]}, holds)
-	f.compiled[name] = s
-	return s, nil
+	r, err := roles.Get(nil, name)
+	return err == nil && slices.Contains(r.GetPermissions(), permission)
 }
-
-func (f *facts) Role(name string) (role.Set, error) {
-	if set, ok := f.roles.BuiltIn(name); ok {
-		return set, nil
-	}
-	return f.roles.Catalogue().Of(f.model.roles[name]), nil
-}
-
-func noFacts() subject.Facts { return subject.Facts{} }

@@ -29,8 +29,9 @@ type Removed struct {
 // DeleteOf ends all that a subject holds, because the subject is gone: its
 // grants and what services said of it. No rule keeps any of it. From the first
 // call on none of it counts; at most EndChunk of it is deleted in one, and the
-// subject is among Endings until calls have deleted the rest.
-func (s *Grants) DeleteOf(tx kv.Tx, at time.Time, name string) (gone []Removed, err error) {
+// subject is among Endings until calls have deleted the rest. more keeps it
+// there because of what others have yet to delete.
+func (s *Grants) DeleteOf(tx kv.Tx, at time.Time, name string, more bool) (gone []Removed, err error) {
 	organization := subject.OrganizationOf(name)
 	grants, err := s.table.List(tx, kv.Query{
 		Index: bySubject, Prefix: kv.Key{kv.String(organization), kv.String(name)}, Limit: EndChunk,
@@ -42,7 +43,7 @@ func (s *Grants) DeleteOf(tx kv.Tx, at time.Time, name string) (gone []Removed, 
 	if err != nil {
 		return nil, err
 	}
-	if err := s.setEnding(tx, name, grants.Next != nil || words.Next != nil); err != nil {
+	if err := s.setEnding(tx, name, more || grants.Next != nil || words.Next != nil); err != nil {
 		return nil, err
 	}
 	for _, w := range words.Records {

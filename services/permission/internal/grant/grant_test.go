@@ -15,6 +15,7 @@ import (
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/testkit"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
+	"guildhall.dev/services/permission/internal/condition"
 	"guildhall.dev/services/permission/internal/grant"
 	"guildhall.dev/services/permission/internal/revision"
 	"guildhall.dev/services/permission/internal/role"
@@ -53,7 +54,11 @@ func eachCentre(t *testing.T, test func(t *testing.T, c *centre)) {
 func newCentre(t testing.TB, engine string) *centre {
 	t.Helper()
 	c := &centre{roles: role.New(role.NewCatalogue(authz.Catalogue())), subjects: subject.New()}
-	c.Grants = grant.New(c.roles, c.subjects)
+	conditions, err := condition.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Grants = grant.New(c.roles, c.subjects, conditions)
 	c.store = testkit.Store(t, engine, "permission", append(kv.RawTables(c.roles, c.subjects, c.Grants), revision.Tables()...))
 	return c
 }
@@ -280,7 +285,7 @@ func TestDeleteOf_endsAllAndOnlyTheSubjects(t *testing.T) {
 		}
 		c.create(t, "other", acme+"/teams/sales2", "roles/viewer", acme)
 		c.update(t, func(tx kv.Tx) error {
-			gone, err := c.DeleteOf(tx, at, sales)
+			gone, err := c.DeleteOf(tx, at, sales, false)
 			if len(gone) != 5 || gone[4].Revision.Number != 7 {
 				t.Errorf("gone %v", gone)
 			}

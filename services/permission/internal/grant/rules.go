@@ -15,12 +15,12 @@ import (
 
 // Check refuses a grant that no organisation can have, whoever gives it, with
 // Invalid (SUBJECT_INVALID, RESOURCE_NAME_INVALID, RESOURCE_FOREIGN,
-// ROLE_MANAGED, EXPIRE_TIME_PAST) or NotFound (ROLE_NOT_FOUND).
+// ROLE_MANAGED, EXPIRE_TIME_PAST, CONDITION_INVALID, CONDITION_TOO_COSTLY) or
+// NotFound (ROLE_NOT_FOUND).
 func (s *Grants) Check(r kv.Reader, at time.Time, g *permissionv1.Grant) error {
 	organization := organizationOf(g.GetName())
-	if !subject.IsGrantable(g.GetSubject()) || subject.OrganizationOf(g.GetSubject()) != organization {
-		return errs.InvalidField("grant.subject", "SUBJECT_INVALID",
-			"name an account, a team, allStaff or allCustomers of this organisation")
+	if err := s.checkSubject(r, organization, g.GetSubject()); err != nil {
+		return err
 	}
 	if err := checkResource(organization, g.GetResource()); err != nil {
 		return err
@@ -30,7 +30,35 @@ func (s *Grants) Check(r kv.Reader, at time.Time, g *permissionv1.Grant) error {
 			return errs.InvalidField("grant.expire_time", "EXPIRE_TIME_PAST", "send a time in the future, or none")
 		}
 	}
-	return s.checkRole(r, organization, g.GetRole())
+	if g.GetCondition() != nil {
+		if err := s.conditions.Check(g.GetCondition().GetExpression()); err != nil {
+			return err
+		}
+	}
+	return s.checkRole(r, organization, g)
+}
+
+// checkSubject refuses what is no subject of the organisation. Whether there
+// is such an account or team is for identity to know.
+func (s *Grants) checkSubject(r kv.Reader, organization, name string) error {
+	invalid := func(description string) error {
+		return errs.InvalidField("grant.subject", "SUBJECT_INVALID", description)
+	}
+	if !subject.IsGrantable(name) || subject.OrganizationOf(name) != organization {
+		return invalid("name an account, a team, a segment, the holders of a role on a resource, allStaff, allCustomers or everyone, of this organisation")
+	}
+	on, held, ok := subject.ParseHolders(name)
+	if !ok {
+		return nil
+	}
+	if !isResource(on) {
+		return invalid("before the # stands the full name of a resource of this organisation, as in organizations/acme/groups/g1#roles/group.admin")
+	}
+	_, err := s.findRole(r, organization, held)
+	if errs.Is(err, errs.NotFound) {
+		return invalid("after the # stands a role that can be held; see ListRoles")
+	}
+	return err
 }
 
 func checkResource(organization, name string) error {
@@ -74,94 +102,36 @@ func isCollection(s string) bool {
 	return s != ""
 }
 
-func (s *Grants) checkRole(r kv.Reader, organization, name string) error {
+func (s *Grants) checkRole(r kv.Reader, organization string, g *permissionv1.Grant) error {
+	manager, err := s.findRole(r, organization, g.GetRole())
+	if err != nil {
+		return err
+	}
+	if manager != "" && !Denies(g) {
+		// By hand it would outlive the membership that it stands for.
+		return errs.InvalidField("grant.role", "ROLE_MANAGED",
+			"only a service gives this role, to those it concerns; see the memberships of service "+manager)
+	}
+	return nil
+}
+
+// findRole returns the service that gives the role, "" for people, or NotFound
+// (ROLE_NOT_FOUND) when it is none that anybody in the organisation can hold.
+func (s *Grants) findRole(r kv.Reader, organization, name string) (manager string, err error) {
 	missing := errs.New(errs.NotFound, "ROLE_NOT_FOUND", "there is no such role that can be granted; see ListRoles",
 		errs.Field("grant.role", "ROLE_NOT_FOUND", "name a role of ListRoles"))
 	if role.IsBuiltIn(name) {
 		if _, ok := s.roles.BuiltIn(name); !ok || name == role.Self {
-			return missing
+			return "", missing
 		}
-		if service := s.roles.Manager(name); service != "" {
-			// By hand it would outlive the membership that it stands for.
-			return errs.InvalidField("grant.role", "ROLE_MANAGED",
-				"only a service gives this role, to those it concerns; see the memberships of service "+service)
-		}
-		return nil
+		return s.roles.Manager(name), nil
 	}
 	if !role.Pattern.Matches(name) || role.OrganizationOf(name) != organization {
-		return missing
+		return "", missing
 	}
-	_, err := s.roles.Get(r, name)
+	_, err = s.roles.Get(r, name)
 	if errs.Is(err, errs.NotFound) {
-		return missing
+		return "", missing
 	}
-	return err
-}
-
-// post is a role on a resource that somebody must always hold for good.
-type post struct {
-	role, resource, reason, refusal string
-}
-
-// postOf returns the post that the grant fills, and whether it does.
-func postOf(g *permissionv1.Grant) (post, bool) {
-	organization := organizationOf(g.GetName())
-	for _, p := range []post{{
-		role.Admin, organization, "LAST_ADMINISTRATOR",
-		"the organisation would have no administrator; grant " + role.Admin + " to another account or team first",
-	}, {
-		role.Operator, authz.Installation, "LAST_OPERATOR",
-		"the installation would have no operator; grant " + role.Operator + " to another account or team first",
-	}} {
-		if g.GetRole() == p.role && g.GetResource() == p.resource {
-			return p, true
-		}
-	}
-	return post{}, false
-}
-
-// keepPost refuses to end a grant when nobody would be left to administer the
-// organisation, or to run the installation. Operators are all of one
-// organisation: none gives the role to another's accounts.
-func (s *Grants) keepPost(r kv.Reader, ending *permissionv1.Grant) error {
-	p, ok := postOf(ending)
-	if !ok {
-		return nil
-	}
-	lasting, err := s.lasting(r, ending)
-	if err != nil || !lasting {
-		return err // nothing depends on this one
-	}
-	prefix := kv.Key{kv.String(organizationOf(ending.GetName())), kv.String(p.role), kv.String(p.resource)}
-	for rec, err := range s.table.Scan(r, kv.Query{Index: byRole, Prefix: prefix}) {
-		if err != nil {
-			return err
-		}
-		if rec.Value.GetName() == ending.GetName() {
-			continue
-		}
-		if lasting, err = s.lasting(r, rec.Value); err != nil || lasting {
-			return err
-		}
-	}
-	return errs.New(errs.Precondition, p.reason, p.refusal)
-}
-
-// lasting reports whether the grant fills its post: it is to an account that
-// may act, or to a team with such a member, and does not end by itself.
-func (s *Grants) lasting(r kv.Reader, g *permissionv1.Grant) (bool, error) {
-	if ending, err := s.Ending(r, g.GetSubject()); err != nil || ending {
-		return false, err
-	}
-	switch name := g.GetSubject(); {
-	case g.GetExpireTime() != nil:
-		return false, nil
-	case subject.IsTeam(name):
-		return s.subjects.AnyMember(r, name)
-	case subject.IsAccount(name):
-		denied, err := s.subjects.Denied(r, name)
-		return !denied, err
-	default:
-		return false, nil
-	}
+	return "", err
 }

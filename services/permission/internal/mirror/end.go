@@ -19,22 +19,38 @@ const (
 	endBatch = 10
 )
 
-// end ends a team or an account that is gone for good, with all it holds, so
-// that a later one of the same name begins with nothing. What is too much for
-// one transaction no longer counts, and Run deletes it.
+// end ends a team, a segment or an account that is gone for good, with all it
+// holds, so that a later one of the same name begins with nothing. What is too
+// much for one transaction no longer counts, and Run deletes it.
 func (m *Mirror) end(tx *change.Tx, at time.Time, name string) error {
-	remove := m.cfg.Subjects.RemoveAccount
-	if subject.IsTeam(name) {
-		remove = m.cfg.Subjects.RemoveTeam
+	var err error
+	switch {
+	case subject.IsTeam(name):
+		err = m.cfg.Subjects.RemoveTeam(tx, at, name)
+	case subject.IsAccount(name):
+		err = m.cfg.Subjects.RemoveAccount(tx, at, name)
 	}
-	if err := remove(tx, at, name); err != nil {
+	if err != nil {
 		return err
 	}
-	return m.endGrants(tx, at, name)
+	if err := m.cfg.Properties.Forget(tx, at, name); err != nil {
+		return err
+	}
+	return m.endHeld(tx, at, name)
 }
 
-func (m *Mirror) endGrants(tx *change.Tx, at time.Time, name string) error {
-	gone, err := m.cfg.Grants.DeleteOf(tx, at, name)
+// endHeld ends what a name holds and, of a segment, who is in it: as much of
+// both as one transaction takes. By the time of a second call the name of an
+// account or a team may be somebody else's.
+func (m *Mirror) endHeld(tx *change.Tx, at time.Time, name string) error {
+	more := false
+	if subject.IsSegment(name) {
+		var err error
+		if more, err = m.cfg.Subjects.RemoveMembers(tx, at, name, grant.EndChunk); err != nil {
+			return err
+		}
+	}
+	gone, err := m.cfg.Grants.DeleteOf(tx, at, name, more)
 	for _, c := range gone {
 		tx.Record(change.Change{
 			Resource: c.Grant.GetName(), Type: "guildhall.permission.grant.deleted.v1",
@@ -79,7 +95,7 @@ func (m *Mirror) finish(ctx context.Context) error {
 				if err != nil || !ending {
 					return err // another replica was quicker: the name may be somebody else's
 				}
-				return m.endGrants(tx, tx.Time, name)
+				return m.endHeld(tx, tx.Time, name)
 			})
 			if err != nil {
 				return err

@@ -1,5 +1,5 @@
-// Package mirror applies identity's feed: who may act, who is in which team,
-// and the grants that a new organisation begins with.
+// Package mirror applies identity's feed: who may act, who is in which team
+// and segment, which team is below which, and the grants that a new organisation begins with.
 //
 // Each event takes effect in the transaction that moves the feed's cursor. An
 // event that cannot be applied stops the feed, because a missed suspension is
@@ -23,6 +23,7 @@ import (
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	storev1 "guildhall.dev/proto/gen/guildhall/permission/store/v1"
 	"guildhall.dev/services/permission/internal/grant"
+	"guildhall.dev/services/permission/internal/property"
 	"guildhall.dev/services/permission/internal/subject"
 )
 
@@ -32,13 +33,21 @@ const (
 	stateChanged        = "guildhall.identity.account.state_changed.v1"
 	memberCreated       = "guildhall.identity.team_member.created.v1"
 	memberDeleted       = "guildhall.identity.team_member.deleted.v1"
+	teamCreated         = "guildhall.identity.team.created.v1"
+	teamUpdated         = "guildhall.identity.team.updated.v1"
 	teamDeleted         = "guildhall.identity.team.deleted.v1"
+	segmentJoined       = "guildhall.identity.segment_member.created.v1"
+	segmentLeft         = "guildhall.identity.segment_member.deleted.v1"
+	segmentDeleted      = "guildhall.identity.segment.deleted.v1"
 	accountPurged       = "guildhall.identity.account.purged.v1"
 )
 
 // TypePrefixes select the events that are applied.
 func TypePrefixes() []string {
-	return []string{organizationCreated, stateChanged, memberCreated, memberDeleted, teamDeleted, accountPurged}
+	return []string{
+		organizationCreated, stateChanged, memberCreated, memberDeleted, teamCreated, teamUpdated, teamDeleted,
+		segmentJoined, segmentLeft, segmentDeleted, accountPurged,
+	}
 }
 
 // Config says what a Mirror needs, all of it.
@@ -46,7 +55,9 @@ type Config struct {
 	Store    kv.Store
 	Grants   *grant.Grants
 	Subjects *subject.Subjects
-	Journal  *change.Journal
+	// Properties are deleted with the account or team that they are of.
+	Properties *property.Properties
+	Journal    *change.Journal
 	// Identity is what Resync reads.
 	Identity Directory
 	Logger   *slog.Logger
@@ -95,18 +106,30 @@ func (m *Mirror) Apply(tx kv.Tx, e *eventv1.Event) error {
 		return m.cfg.Subjects.SetState(tx, at, e.GetSubject(), data.GetState())
 	case memberCreated, memberDeleted:
 		return m.member(tx, at, e)
-	case teamDeleted:
-		if !subject.IsTeam(e.GetSubject()) {
-			return invalid(e)
-		}
-		return m.within(tx, at, e, endAction, func(tx *change.Tx) error { return m.end(tx, at, e.GetSubject()) })
-	case accountPurged:
-		if !subject.IsAccount(e.GetSubject()) {
+	case segmentJoined, segmentLeft:
+		return m.segmentMember(tx, at, e)
+	case teamCreated, teamUpdated:
+		return m.team(tx, at, e)
+	case teamDeleted, segmentDeleted, accountPurged:
+		if !ends(e.GetType(), e.GetSubject()) {
 			return invalid(e)
 		}
 		return m.within(tx, at, e, endAction, func(tx *change.Tx) error { return m.end(tx, at, e.GetSubject()) })
 	}
 	return nil
+}
+
+// ends reports whether an event of the type can be the end of what has the
+// name.
+func ends(eventType, name string) bool {
+	switch eventType {
+	case teamDeleted:
+		return subject.IsTeam(name)
+	case segmentDeleted:
+		return subject.IsSegment(name)
+	default:
+		return subject.IsAccount(name)
+	}
 }
 
 func (m *Mirror) member(tx kv.Tx, at time.Time, e *eventv1.Event) error {
@@ -122,6 +145,47 @@ func (m *Mirror) member(tx kv.Tx, at time.Time, e *eventv1.Event) error {
 		return m.cfg.Subjects.AddMember(tx, at, data.GetTeam(), data.GetAccount())
 	}
 	return m.cfg.Subjects.RemoveMember(tx, at, data.GetTeam(), data.GetAccount())
+}
+
+// segmentMember takes over who is in a segment. While a former segment of the
+// name is being emptied, the feed waits: whoever comes now would be taken for
+// one of the old.
+func (m *Mirror) segmentMember(tx kv.Tx, at time.Time, e *eventv1.Event) error {
+	var data identityv1.SegmentMemberChanged
+	if err := read(e, &data); err != nil {
+		return err
+	}
+	if !subject.IsSegment(data.GetSegment()) || !subject.IsAccount(data.GetAccount()) ||
+		subject.OrganizationOf(data.GetSegment()) != subject.OrganizationOf(data.GetAccount()) {
+		return invalid(e)
+	}
+	if e.GetType() == segmentLeft {
+		return m.cfg.Subjects.RemoveMember(tx, at, data.GetSegment(), data.GetAccount())
+	}
+	if ending, err := m.cfg.Grants.Ending(tx, data.GetSegment()); err != nil || ending {
+		if err == nil {
+			err = errs.New(errs.Unavailable, "SUBJECT_ENDING", "a former segment of this name is being emptied")
+		}
+		return err
+	}
+	return m.cfg.Subjects.AddMember(tx, at, data.GetSegment(), data.GetAccount())
+}
+
+// team takes over which team a team is below. An identity that knows no teams
+// below teams says nothing of it.
+func (m *Mirror) team(tx kv.Tx, at time.Time, e *eventv1.Event) error {
+	if e.GetData() == nil {
+		return nil
+	}
+	var data identityv1.TeamChanged
+	if err := read(e, &data); err != nil {
+		return err
+	}
+	team, parent := e.GetSubject(), data.GetParent()
+	if !subject.IsTeam(team) || parent != "" && (!subject.IsTeam(parent) || subject.OrganizationOf(team) != subject.OrganizationOf(parent)) {
+		return invalid(e)
+	}
+	return m.cfg.Subjects.SetParent(tx, at, team, parent)
 }
 
 // seed makes the first grants of an organisation.
@@ -156,6 +220,6 @@ func read(e *eventv1.Event, into proto.Message) error {
 }
 
 func invalid(e *eventv1.Event) error {
-	return errs.New(errs.Invalid, "EVENT_INVALID", "an event names what is no account or team",
+	return errs.New(errs.Invalid, "EVENT_INVALID", "an event names what is no account, team or segment",
 		errs.Cause(fmt.Errorf("event %s of type %s", e.GetId(), e.GetType())))
 }

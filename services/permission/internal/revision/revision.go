@@ -172,15 +172,19 @@ func Since(r kv.Reader, organization string, number int64) (changes []Change, co
 	return nil, head.Number <= number, err
 }
 
-// Watch returns the organisation that a write to TableHeads moves on; ok is
-// false for a key that is not of this package.
-func Watch(key []byte) (organization string, ok bool) {
+// Watch returns what a write to TableHeads does: which organisation it moves
+// on, and where to. ok is false for a row that is not of this package.
+func Watch(key, value []byte) (organization string, to Revision, ok bool) {
 	parts, err := kv.DecodeKey(key)
 	if err != nil || len(parts) != 1 {
-		return "", false
+		return "", Revision{}, false
+	}
+	var m storev1.Revision
+	if proto.Unmarshal(value, &m) != nil {
+		return "", Revision{}, false
 	}
 	organization, ok = parts[0].Value().(string)
-	return organization, ok
+	return organization, FromProto(&m), ok
 }
 
 func putHead(tx kv.Tx, organization string, v Revision) error {

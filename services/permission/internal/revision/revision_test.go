@@ -108,14 +108,14 @@ func TestSince_trimmedLogIsIncomplete(t *testing.T) {
 
 func TestWatch_knowsItsKeys(t *testing.T) {
 	s := testkit.Store(t, "bolt", "permission", revision.Tables())
-	bump(t, s, acme, at)
+	now := bump(t, s, acme, at)
 	err := s.View(t.Context(), func(r kv.Reader) error {
 		for item, err := range r.Scan(revision.TableHeads, kv.Range{}) {
 			if err != nil {
 				return err
 			}
-			if got, ok := revision.Watch(item.Key); !ok || got != acme {
-				t.Errorf("got %q, %t", got, ok)
+			if got, to, ok := revision.Watch(item.Key, item.Value); !ok || got != acme || to != now {
+				t.Errorf("got %q, %v, %t", got, to, ok)
 			}
 		}
 		return nil
@@ -123,7 +123,7 @@ func TestWatch_knowsItsKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := revision.Watch([]byte("nonsense")); ok {
+	if _, _, ok := revision.Watch([]byte("nonsense"), nil); ok {
 		t.Error("nonsense is a key")
 	}
 }

@@ -30,6 +30,9 @@ const builtInPrefix = "roles/"
 type builtIn struct {
 	name, title, purpose string
 	allow, except        []string
+	// custom says that it also has all that an organisation's resource types
+	// declare.
+	custom bool
 	// manager is the service that gives the role to members of its resources.
 	manager string
 }
@@ -46,7 +49,10 @@ func builtIns() []builtIn {
 	return []builtIn{{
 		name: "roles/auditor", title: "Auditor",
 		purpose: "Reads and verifies audit logs, and sees who holds which role.",
-		allow:   []string{"*.auditEntries.*", "permission.grants.get", "permission.grants.list", "permission.roles.get", "permission.roles.list"},
+		allow: []string{
+			"*.auditEntries.*", "permission.grants.get", "permission.grants.list", "permission.decisions.list",
+			"permission.roles.get", "permission.roles.list", "permission.resourceTypes.get", "permission.resourceTypes.list",
+		},
 	}, {
 		name: Customer, title: "Customer",
 		purpose: "What every customer may do: answer surveys.",
@@ -81,9 +87,9 @@ func builtIns() []builtIn {
 		allow:   []string{"identity.organizations.create", "identity.organizations.list", "permission.grants.create"},
 	}, {
 		name: Admin, title: "Organisation administrator",
-		purpose: "Does everything within an organisation.",
-		allow:   []string{"identity.*", "permission.*", "groupchat.*", "feedback.*"},
-		except:  []string{"identity.organizations.create", "identity.organizations.list"},
+		purpose: "Does everything within an organisation, also with resources of its own types.", custom: true,
+		allow:  []string{"identity.*", "permission.*", "groupchat.*", "feedback.*"},
+		except: []string{"identity.organizations.create", "identity.organizations.list"},
 	}, {
 		name: Self, title: "Self",
 		purpose: "What every account may do with what is its own. Held by all and never granted.",
@@ -103,7 +109,7 @@ func builtIns() []builtIn {
 		name: "roles/viewer", title: "Viewer",
 		purpose: "Sees everything but messages.",
 		allow:   []string{"*.*.get", "*.*.list"},
-		except:  []string{"groupchat.messages.*", "identity.organizations.list"},
+		except:  []string{"groupchat.messages.*", "identity.organizations.list", "permission.decisions.list"},
 	}}
 }
 

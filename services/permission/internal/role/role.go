@@ -2,13 +2,17 @@
 // and those that organisations make, which are records.
 //
 // A role is a named set of permissions from the catalogue that the protos
-// declare. What a role means is looked up when a check is made, so a change of
-// a role is a change for all who hold it, in one record. Who holds it is
-// package grant's business.
+// declare, and of those that its organisation's resource types declare. It
+// names them one by one, or by the level of a collection, or by including
+// other roles. What that adds up to is looked up when the role is loaded, so a
+// change is a change for all who hold the role, in one record; the revision
+// log names the role and all that include it. Who holds a role is package
+// grant's business.
 package role
 
 import (
-	"fmt"
+	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -20,6 +24,7 @@ import (
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/resource"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
+	"guildhall.dev/services/permission/internal/resourcetype"
 	"guildhall.dev/services/permission/internal/revision"
 )
 
@@ -32,7 +37,9 @@ type Roles struct {
 	builtIns  []*permissionv1.Role // by name
 	sets      map[string]Set
 	managers  map[string]string
+	types     *resourcetype.Types
 	table     *kv.Table[*permissionv1.Role]
+	history   *kv.Table[*permissionv1.RoleRevision]
 }
 
 // New returns the roles made of the catalogue's permissions.
@@ -41,18 +48,26 @@ func New(c *Catalogue) *Roles {
 	for _, b := range builtIns() {
 		shown := b.expand(c)
 		s.builtIns = append(s.builtIns, shown)
-		s.sets[b.name], s.managers[b.name] = c.Of(shown.GetPermissions()), b.manager
+		set := c.Of(shown.GetPermissions())
+		set.anyCustom = b.custom
+		s.sets[b.name], s.managers[b.name] = set, b.manager
 	}
 	slices.SortFunc(s.builtIns, func(a, b *permissionv1.Role) int { return strings.Compare(a.GetName(), b.GetName()) })
 	s.table = kv.NewTable(kv.TableConfig[*permissionv1.Role]{
 		Name: "roles", Key: func(r *permissionv1.Role) kv.Key { return keyOf(r.GetName()) },
 		NotFound: "ROLE_NOT_FOUND", Exists: "ROLE_EXISTS",
+		// Roles from before there was the index use nothing that it speaks of.
+		Indexes: []kv.Index[*permissionv1.Role]{{Name: uses, Keys: usesOf}},
 	})
+	s.history = newHistory()
+	s.types = resourcetype.New(c.collections())
 	return s
 }
 
 // Tables returns the raw tables of this package, for kv.Options.
-func (s *Roles) Tables() []string { return s.table.Tables() }
+func (s *Roles) Tables() []string {
+	return slices.Concat(s.table.Tables(), s.history.Tables(), s.types.Tables())
+}
 
 // Catalogue returns the permissions that roles are made of.
 func (s *Roles) Catalogue() *Catalogue { return s.catalogue }
@@ -68,23 +83,22 @@ func (s *Roles) BuiltIn(name string) (Set, bool) {
 // resources; "" when none does.
 func (s *Roles) Manager(name string) string { return s.managers[name] }
 
-// Create stores a custom role in the transaction of a change at the given
-// time, and returns it with the organisation's new revision. Errors are Exists
-// (ROLE_EXISTS) and Invalid (PERMISSION_UNKNOWN).
-func (s *Roles) Create(tx kv.Tx, at time.Time, r *permissionv1.Role) (*permissionv1.Role, revision.Revision, error) {
-	if err := s.checkPermissions(r.GetPermissions()); err != nil {
+// Create stores a custom role, which the account named makes, in the
+// transaction of a change at the given time, and returns it with the
+// organisation's new revision. Errors are Exists (ROLE_EXISTS), Invalid
+// (PERMISSION_UNKNOWN, COLLECTION_UNKNOWN, ROLE_MANAGED, ROLE_CYCLE,
+// ROLE_HIERARCHY_LIMIT) and, for a role to include, NotFound (ROLE_NOT_FOUND).
+func (s *Roles) Create(tx kv.Tx, at time.Time, by string, r *permissionv1.Role) (*permissionv1.Role, revision.Revision, error) {
+	if err := s.check(tx, r); err != nil {
 		return nil, revision.Revision{}, err
 	}
-	stored := proto.CloneOf(r)
-	stored.Etag, stored.BuiltIn = "", false
+	stored := normal(r)
 	stored.CreateTime, stored.UpdateTime = timestamppb.New(at), timestamppb.New(at)
-	slices.Sort(stored.Permissions)
 	rec, err := s.table.Create(tx, stored)
 	if err != nil {
 		return nil, revision.Revision{}, err
 	}
-	v, err := touch(tx, at, stored.GetName())
-	return shown(rec), v, err
+	return s.changed(tx, at, by, rec)
 }
 
 // Get returns a role, built-in or custom, or NotFound (ROLE_NOT_FOUND).
@@ -104,68 +118,94 @@ func (s *Roles) Get(r kv.Reader, name string) (*permissionv1.Role, error) {
 	return shown(rec), nil
 }
 
-// Set returns the permissions of a role; none when there is no such role.
+// Set returns all permissions that a role gives, with those of its levels and
+// of the roles that it includes; none when there is no such role. See Declared
+// for the one name that is no role's.
 func (s *Roles) Set(r kv.Reader, name string) (Set, error) {
 	if set, ok := s.sets[name]; ok || IsBuiltIn(name) {
 		return set, nil
 	}
+	if organization, ok := strings.CutSuffix(name, declaredSuffix); ok {
+		return s.declared(r, organization)
+	}
 	rec, ok, err := s.table.Find(r, keyOf(name))
 	if err != nil || !ok {
-		return nil, err
+		return Set{}, err
 	}
-	return s.catalogue.Of(rec.Value.GetPermissions()), nil
+	return s.expand(r, rec.Value)
 }
 
 // Update stores a changed custom role, as Create does a new one. Errors are
-// NotFound (ROLE_NOT_FOUND), Conflict (ETAG_MISMATCH) and Invalid
-// (PERMISSION_UNKNOWN).
-func (s *Roles) Update(tx kv.Tx, at time.Time, r *permissionv1.Role, etag string) (*permissionv1.Role, revision.Revision, error) {
-	if err := s.checkPermissions(r.GetPermissions()); err != nil {
+// those of Create but ROLE_EXISTS, NotFound (ROLE_NOT_FOUND) and Conflict
+// (ETAG_MISMATCH).
+func (s *Roles) Update(tx kv.Tx, at time.Time, by string, r *permissionv1.Role, etag string) (*permissionv1.Role, revision.Revision, error) {
+	if err := s.check(tx, r); err != nil {
 		return nil, revision.Revision{}, err
 	}
-	stored := proto.CloneOf(r)
-	stored.Etag, stored.BuiltIn = "", false
+	stored := normal(r)
 	stored.UpdateTime = timestamppb.New(at)
-	slices.Sort(stored.Permissions)
 	rec, err := s.table.Update(tx, stored, etag)
 	if err != nil {
 		return nil, revision.Revision{}, err
 	}
-	v, err := touch(tx, at, stored.GetName())
-	return shown(rec), v, err
+	return s.changed(tx, at, by, rec)
 }
 
-// Delete removes a custom role; that no grant uses it is the caller's to see
-// to, in the same transaction. Errors are NotFound (ROLE_NOT_FOUND) and
-// Conflict (ETAG_MISMATCH).
+// Delete removes a custom role and its history; that no grant gives it is the
+// caller's to see to, in the same transaction. Errors are NotFound
+// (ROLE_NOT_FOUND), Conflict (ETAG_MISMATCH) and Precondition (ROLE_IN_USE)
+// when another role includes it.
 func (s *Roles) Delete(tx kv.Tx, at time.Time, name, etag string) (*permissionv1.Role, revision.Revision, error) {
+	in, err := s.Including(tx, OrganizationOf(name), name, 1)
+	if err != nil {
+		return nil, revision.Revision{}, err
+	}
+	if len(in) > 0 {
+		return nil, revision.Revision{}, errs.New(errs.Precondition, "ROLE_IN_USE",
+			"the role "+in[0].GetName()+" includes this one; change it first", errs.Meta("resource", name), errs.Meta("role", in[0].GetName()))
+	}
 	rec, err := s.table.Delete(tx, keyOf(name), etag)
 	if err != nil {
 		return nil, revision.Revision{}, err
 	}
-	v, err := touch(tx, at, name)
+	if err := s.forget(tx, name); err != nil {
+		return nil, revision.Revision{}, err
+	}
+	v, err := revision.Bump(tx, OrganizationOf(name), at, name)
 	return shown(rec), v, err
 }
 
-// checkPermissions refuses what is not in the catalogue, with the index of
-// each at fault.
-func (s *Roles) checkPermissions(names []string) error {
-	var faults []errs.Option
-	for i, name := range names {
-		if _, ok := s.catalogue.Number(name); !ok {
-			faults = append(faults, errs.Field(fmt.Sprintf("role.permissions[%d]", i), "PERMISSION_UNKNOWN", "name a permission of ListPermissions"))
-		}
+// changed keeps what a change made of a role, and notes that the role, and
+// every role that it is in, means something else now: that is all that those
+// who hold one of them need to know.
+func (s *Roles) changed(tx kv.Tx, at time.Time, by string, rec kv.Record[*permissionv1.Role]) (*permissionv1.Role, revision.Revision, error) {
+	if err := s.keep(tx, at, by, rec); err != nil {
+		return nil, revision.Revision{}, err
 	}
-	if faults == nil {
-		return nil
+	name := rec.Value.GetName()
+	above, err := s.above(tx, OrganizationOf(name), name)
+	if err != nil {
+		return nil, revision.Revision{}, err
 	}
-	return errs.New(errs.Invalid, "PERMISSION_UNKNOWN", "the role names permissions that do not exist; see ListPermissions", faults...)
+	touched := append([]string{name}, slices.Sorted(maps.Keys(above))...)
+	v, err := revision.Bump(tx, OrganizationOf(name), at, touched...)
+	return shown(rec), v, err
 }
 
-// touch notes that the role means something else now, which is all that those
-// who hold it need to know.
-func touch(tx kv.Tx, at time.Time, name string) (revision.Revision, error) {
-	return revision.Bump(tx, OrganizationOf(name), at, name)
+// normal returns a role in the one form that it is stored in.
+func normal(r *permissionv1.Role) *permissionv1.Role {
+	stored := proto.CloneOf(r)
+	stored.Etag, stored.BuiltIn = "", false
+	slices.Sort(stored.Permissions)
+	slices.Sort(stored.IncludedRoles)
+	// Of several levels of a collection the highest has all the others.
+	slices.SortFunc(stored.Levels, func(a, b *permissionv1.CollectionLevel) int {
+		return cmp.Or(strings.Compare(a.GetCollection(), b.GetCollection()), cmp.Compare(b.GetLevel(), a.GetLevel()))
+	})
+	stored.Levels = slices.CompactFunc(stored.Levels, func(a, b *permissionv1.CollectionLevel) bool {
+		return a.GetCollection() == b.GetCollection()
+	})
+	return stored
 }
 
 // OrganizationOf returns the organisation of a custom role's name, as in

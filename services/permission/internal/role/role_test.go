@@ -87,7 +87,7 @@ func TestRoles_createGetUpdateDelete(t *testing.T) {
 		var created *permissionv1.Role
 		update(t, s, func(tx kv.Tx) (err error) {
 			var v revision.Revision
-			created, v, err = roles.Create(tx, at, &permissionv1.Role{
+			created, v, err = roles.Create(tx, at, "services/test", &permissionv1.Role{
 				Name: name, DisplayName: "Clerk", BuiltIn: true, Etag: "x",
 				Permissions: []string{"identity.staff.list", "identity.staff.get"},
 			})
@@ -106,15 +106,15 @@ func TestRoles_createGetUpdateDelete(t *testing.T) {
 			}
 			return err
 		})
-		err := s.Update(t.Context(), func(tx kv.Tx) error { _, _, err := roles.Create(tx, at, created); return err })
+		err := s.Update(t.Context(), func(tx kv.Tx) error { _, _, err := roles.Create(tx, at, "services/test", created); return err })
 		wantReason(t, err, errs.Exists, "ROLE_EXISTS")
 
 		changed := proto.CloneOf(created)
 		changed.Permissions = []string{"identity.teams.get"}
-		err = s.Update(t.Context(), func(tx kv.Tx) error { _, _, err := roles.Update(tx, at, changed, "stale"); return err })
+		err = s.Update(t.Context(), func(tx kv.Tx) error { _, _, err := roles.Update(tx, at, "services/test", changed, "stale"); return err })
 		wantReason(t, err, errs.Conflict, "ETAG_MISMATCH")
 		update(t, s, func(tx kv.Tx) error {
-			_, v, err := roles.Update(tx, at, changed, created.GetEtag())
+			_, v, err := roles.Update(tx, at, "services/test", changed, created.GetEtag())
 			if v.Number != 2 {
 				t.Errorf("updated at revision %d, want 2", v.Number)
 			}
@@ -122,8 +122,8 @@ func TestRoles_createGetUpdateDelete(t *testing.T) {
 		})
 		view(t, s, func(r kv.Reader) error {
 			set, err := roles.Set(r, name)
-			number, _ := roles.Catalogue().Number("identity.teams.get")
-			old, _ := roles.Catalogue().Number("identity.staff.get")
+			number, _ := roles.Catalogue().Lookup("identity.teams.get")
+			old, _ := roles.Catalogue().Lookup("identity.staff.get")
 			if !set.Has(number) || set.Has(old) {
 				t.Error("the set is not that of the update")
 			}
@@ -134,7 +134,7 @@ func TestRoles_createGetUpdateDelete(t *testing.T) {
 		wantReason(t, err, errs.NotFound, "ROLE_NOT_FOUND")
 		view(t, s, func(r kv.Reader) error {
 			set, err := roles.Set(r, name)
-			if len(set) != 0 {
+			if !set.IsEmpty() {
 				t.Error("a deleted role has permissions")
 			}
 			changes, _, logErr := revision.Since(r, acme, 0)
@@ -150,7 +150,7 @@ func TestCreate_unknownPermissionsNamed(t *testing.T) {
 	roles := newRoles()
 	s := testkit.Store(t, "bolt", "roles", append(roles.Tables(), revision.Tables()...))
 	err := s.Update(t.Context(), func(tx kv.Tx) error {
-		_, _, err := roles.Create(tx, at, &permissionv1.Role{
+		_, _, err := roles.Create(tx, at, "services/test", &permissionv1.Role{
 			Name: acme + "/roles/r", Permissions: []string{"identity.staff.get", "identity.*", "no.such.thing"},
 		})
 		return err
@@ -170,7 +170,7 @@ func TestList_pagesBuiltInThenCustom(t *testing.T) {
 	testkit.EachStore(t, "roles", append(roles.Tables(), revision.Tables()...), func(t *testing.T, s kv.Store) {
 		update(t, s, func(tx kv.Tx) error {
 			for _, name := range []string{acme + "/roles/b", acme + "/roles/a", "organizations/zeta/roles/z"} {
-				if _, _, err := roles.Create(tx, at, &permissionv1.Role{Name: name}); err != nil {
+				if _, _, err := roles.Create(tx, at, "services/test", &permissionv1.Role{Name: name}); err != nil {
 					return err
 				}
 			}

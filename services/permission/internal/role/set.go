@@ -1,9 +1,12 @@
 package role
 
 import (
+	"iter"
+	"slices"
 	"strings"
 
 	"guildhall.dev/pkg/authz"
+	"guildhall.dev/services/permission/internal/resourcetype"
 )
 
 // Catalogue numbers the permissions that the suite declares, so that a set of
@@ -29,22 +32,52 @@ func NewCatalogue(permissions []authz.Permission) *Catalogue {
 // Permissions returns all permissions by name; the slice is shared.
 func (c *Catalogue) Permissions() []authz.Permission { return c.permissions }
 
-// Number returns the number of a permission, and whether it is known.
-func (c *Catalogue) Number(permission string) (int, bool) {
-	n, ok := c.numbers[permission]
-	return n, ok
+// Lookup returns the permission of the name, and whether it is known: one that
+// the suite declares, or a custom one in good form. Whether an organisation
+// declares that one is not the catalogue's to know.
+func (c *Catalogue) Lookup(name string) (Permission, bool) {
+	if n, ok := c.numbers[name]; ok {
+		return Permission{number: n}, true
+	}
+	if IsCustom(name) {
+		return Permission{custom: name}, true
+	}
+	return Permission{}, false
 }
 
 // Of returns the set of the permissions named, without those that are not
 // known here.
 func (c *Catalogue) Of(permissions []string) Set {
-	s := make(Set, (len(c.permissions)+63)/64)
-	for _, p := range permissions {
-		if n, ok := c.numbers[p]; ok {
-			s[n/64] |= 1 << (n % 64)
+	s := Set{bits: make([]uint64, (len(c.permissions)+63)/64)}
+	for _, name := range permissions {
+		switch p, known := c.Lookup(name); {
+		case !known:
+		case p.custom != "":
+			s.custom = append(s.custom, name)
+		default:
+			s.bits[p.number/64] |= 1 << (p.number % 64)
 		}
 	}
+	slices.Sort(s.custom)
+	s.custom = slices.Compact(s.custom)
 	return s
+}
+
+// Names yields the names of the permissions in the set: those that the suite
+// declares in order, then the custom ones in order.
+func (c *Catalogue) Names(s Set) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for number, p := range c.permissions {
+			if s.Has(Permission{number: number}) && !yield(p.Name) {
+				return
+			}
+		}
+		for _, name := range s.custom {
+			if !yield(name) {
+				return
+			}
+		}
+	}
 }
 
 // match returns the names of the permissions that a pattern stands for. A
@@ -73,11 +106,79 @@ func matches(want, have []string) bool {
 	return len(want) == len(have) || want[len(want)-1] == "*"
 }
 
-// Set is a set of numbers of a Catalogue. It is read-only once made; the nil
-// Set is empty.
-type Set []uint64
+// Permission is a permission that a Set can be asked for. Get one by
+// Catalogue.Lookup; the zero Permission means nothing.
+type Permission struct {
+	number int
+	custom string // its name, of a custom one
+}
 
-// Has reports whether the number is in the set.
-func (s Set) Has(number int) bool {
-	return number>>6 < len(s) && s[number>>6]&(1<<(number&63)) != 0
+// IsCustom reports whether an organisation declares the permission, and not the
+// suite.
+func (p Permission) IsCustom() bool { return p.custom != "" }
+
+// Set is a set of permissions of a Catalogue. It is read-only once made; the
+// zero Set is empty.
+type Set struct {
+	bits   []uint64 // by the numbers of the catalogue
+	custom []string // sorted
+	// anyCustom says that every custom permission is in the set, also one that
+	// is declared later. Names does not yield those.
+	anyCustom bool
+}
+
+// Has reports whether the permission is in the set.
+func (s Set) Has(p Permission) bool {
+	if p.custom != "" {
+		_, found := slices.BinarySearch(s.custom, p.custom)
+		return found || s.anyCustom
+	}
+	return p.number>>6 < len(s.bits) && s.bits[p.number>>6]&(1<<(p.number&63)) != 0
+}
+
+// IsEmpty reports whether nothing is in the set.
+func (s Set) IsEmpty() bool {
+	return len(s.custom) == 0 && !s.anyCustom && !slices.ContainsFunc(s.bits, func(word uint64) bool { return word != 0 })
+}
+
+// Size returns about how many bytes of memory the set takes.
+func (s Set) Size() int {
+	const headers = 48
+	size := headers + 8*len(s.bits)
+	for _, name := range s.custom {
+		size += 16 + len(name)
+	}
+	return size
+}
+
+// customPrefix begins the names of permissions that organisations make for
+// resource types of their own.
+const customPrefix = resourcetype.Prefix
+
+// isCustomCollection reports whether a collection, as in "custom.records", is
+// one that an organisation declares.
+func isCustomCollection(name string) bool { return strings.HasPrefix(name, customPrefix) }
+
+// IsCustom reports whether the name has the form of a custom permission:
+// "custom.<collection>.<verb>", each in lowerCamelCase (AIP-122).
+func IsCustom(name string) bool {
+	rest, ok := strings.CutPrefix(name, customPrefix)
+	if !ok || len(name) > maxCustom {
+		return false
+	}
+	collection, verb, ok := strings.Cut(rest, ".")
+	return ok && isWord(collection) && isWord(verb)
+}
+
+// maxCustom is the length of a permission's name that a question can have.
+const maxCustom = 100
+
+func isWord(s string) bool {
+	for i := range len(s) {
+		lower := 'a' <= s[i] && s[i] <= 'z'
+		if !lower && (i == 0 || !('A' <= s[i] && s[i] <= 'Z' || '0' <= s[i] && s[i] <= '9')) {
+			return false
+		}
+	}
+	return s != ""
 }

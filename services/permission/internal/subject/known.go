@@ -19,7 +19,7 @@ func (s *Subjects) Standings(r kv.Reader, organization string, after []byte, lim
 	return out, page.Next, nil
 }
 
-// Memberships is Standings for who is in which team, by account.
+// Memberships is Standings for who is in which team and segment, by account.
 func (s *Subjects) Memberships(r kv.Reader, organization string, after []byte, limit int) ([]*storev1.Membership, []byte, error) {
 	page, err := s.memberships.List(r, within(organization, after, limit))
 	if err != nil {
@@ -39,4 +39,17 @@ func within(organization string, after []byte, limit int) kv.Query {
 		From: kv.Key{kv.String(organization + "/")}, Until: kv.Key{kv.String(organization + behindSlash)},
 		After: after, Limit: limit,
 	}
+}
+
+// Parents is Standings for which team is below which, by team.
+func (s *Subjects) Parents(r kv.Reader, organization string, after []byte, limit int) ([]*storev1.TeamParent, []byte, error) {
+	page, err := s.parents.List(r, within(organization, after, limit))
+	if err != nil {
+		return nil, nil, err
+	}
+	out := make([]*storev1.TeamParent, len(page.Records))
+	for i, rec := range page.Records {
+		out[i] = rec.Value
+	}
+	return out, page.Next, nil
 }

@@ -1,88 +1,41 @@
 // Package subject mirrors from identity what decides who a grant speaks of:
-// accounts that may do nothing, and which accounts are in which team.
+// accounts that may do nothing, which accounts are in which team and segment,
+// and which team is below which.
 //
 // It holds no account that is active, so a million customers who are in no
 // team take no room. identity owns the facts and its feed brings them, late by
 // as long as the feed takes; how an account logs in and what it is called are
 // none of this service's business.
+//
+// That a team is below another is a fact of that team alone, and its members
+// do not know of it: so a team that moves is one change, however many are in
+// it and below it.
 package subject
 
 import (
+	"iter"
 	"slices"
-	"strings"
-	"time"
 
-	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/kv"
-	"guildhall.dev/pkg/resource"
 	storev1 "guildhall.dev/proto/gen/guildhall/permission/store/v1"
-	"guildhall.dev/services/permission/internal/revision"
 )
 
-// Forms of the names that a grant can have as its subject, besides those of
-// service accounts.
-const (
-	teamPattern     = resource.Pattern("organizations/{organization}/teams/{team}")
-	staffPattern    = resource.Pattern("organizations/{organization}/staff/{staff_member}")
-	customerPattern = resource.Pattern("organizations/{organization}/customers/{customer}")
-	programPattern  = resource.Pattern("organizations/{organization}/serviceAccounts/{service_account}")
-
-	allStaff     = "/allStaff"
-	allCustomers = "/allCustomers"
-)
-
-// AllStaff returns the subject that stands for all staff of an organisation.
-func AllStaff(organization string) string { return organization + allStaff }
-
-// AllCustomers returns the subject that stands for all customers.
-func AllCustomers(organization string) string { return organization + allCustomers }
-
-// Class returns the subject that stands for all accounts of the account's kind
-// in its organisation; "" when there is none.
-func Class(account string) string {
-	switch kind, organization, _ := authn.ParseName(account); kind {
-	case authn.Staff:
-		return AllStaff(organization)
-	case authn.Customer:
-		return AllCustomers(organization)
-	default:
-		return ""
-	}
-}
-
-// IsAccount reports whether the name is that of an account.
-func IsAccount(name string) bool {
-	return staffPattern.Matches(name) || customerPattern.Matches(name) || programPattern.Matches(name)
-}
-
-// IsTeam reports whether the name is that of a team.
-func IsTeam(name string) bool { return teamPattern.Matches(name) }
-
-// IsGrantable reports whether the name is one that a grant can have as its
-// subject.
-func IsGrantable(name string) bool {
-	for _, class := range []string{allStaff, allCustomers} {
-		if organization, ok := strings.CutSuffix(name, class); ok {
-			return resource.Pattern("organizations/{organization}").Matches(organization)
-		}
-	}
-	return IsAccount(name) || IsTeam(name)
-}
-
-// OrganizationOf returns the organisation of a well-formed name, as in
-// "organizations/acme".
-func OrganizationOf(name string) string {
-	id, _ := resource.Organization(name)
-	return "organizations/" + id
-}
+// MaxDepth is how many teams one above the other are believed. identity allows
+// no more and no circles; if one came all the same, or a half of a move, what
+// is allowed to the teams above would count for nobody.
+const MaxDepth = 16
 
 // Subjects are the mirrored facts. It is safe for concurrent use.
 type Subjects struct {
 	standings   *kv.Table[*storev1.Standing]
 	memberships *kv.Table[*storev1.Membership]
+	parents     *kv.Table[*storev1.TeamParent]
 }
 
-const byTeam = "team"
+const (
+	byTeam   = "team"
+	byParent = "parent"
+)
 
 // New returns the facts that the store holds.
 func New() *Subjects {
@@ -99,25 +52,48 @@ func New() *Subjects {
 				Name: byTeam, Keys: func(m *storev1.Membership) []kv.Key { return []kv.Key{{kv.String(m.GetTeam())}} },
 			}},
 		}),
+		parents: kv.NewTable(kv.TableConfig[*storev1.TeamParent]{
+			Name: "team_parents", Key: func(p *storev1.TeamParent) kv.Key { return kv.Key{kv.String(p.GetTeam())} },
+			Indexes: []kv.Index[*storev1.TeamParent]{{
+				Name: byParent, Keys: func(p *storev1.TeamParent) []kv.Key { return []kv.Key{{kv.String(p.GetParent())}} },
+			}},
+		}),
 	}
 }
 
 // Tables returns the raw tables of this package, for kv.Options.
 func (s *Subjects) Tables() []string {
-	return append(s.standings.Tables(), s.memberships.Tables()...)
+	return slices.Concat(s.standings.Tables(), s.memberships.Tables(), s.parents.Tables())
 }
 
-// Facts are what a check needs to know of an account.
+// Facts are what a check needs to know of an account or a team.
 type Facts struct {
 	// Denied says that the account may do nothing.
 	Denied bool
-	// Teams are those it is in, by name.
-	Teams []string
+	// Teams and Segments are those that the account is in itself, by name.
+	Teams, Segments []string
+	// Parent is the team that the team is below; "" for one at the top.
+	Parent string
+	// Ended are the ids of the account's sessions that have ended and whose
+	// tokens may still be about.
+	Ended []string
 }
 
-// Facts returns the facts of an account; the zero Facts for one of which
-// identity has said nothing.
-func (s *Subjects) Facts(r kv.Reader, account string) (Facts, error) {
+// Facts returns the facts of an account or a team; the zero Facts for one of
+// which identity has said nothing.
+func (s *Subjects) Facts(r kv.Reader, name string) (Facts, error) {
+	switch {
+	case IsAccount(name):
+		return s.accountFacts(r, name)
+	case IsTeam(name):
+		parent, err := s.parent(r, name)
+		return Facts{Parent: parent}, err
+	default:
+		return Facts{}, nil
+	}
+}
+
+func (s *Subjects) accountFacts(r kv.Reader, account string) (Facts, error) {
 	denied, err := s.Denied(r, account)
 	if err != nil {
 		return Facts{}, err
@@ -127,9 +103,21 @@ func (s *Subjects) Facts(r kv.Reader, account string) (Facts, error) {
 		if err != nil {
 			return Facts{}, err
 		}
-		facts.Teams = append(facts.Teams, rec.Value.GetTeam())
+		if in := rec.Value.GetTeam(); IsSegment(in) {
+			facts.Segments = append(facts.Segments, in)
+		} else {
+			facts.Teams = append(facts.Teams, in)
+		}
 	}
 	return facts, nil
+}
+
+func (s *Subjects) parent(r kv.Reader, team string) (string, error) {
+	rec, found, err := s.parents.Find(r, kv.Key{kv.String(team)})
+	if err != nil || !found {
+		return "", err
+	}
+	return rec.Value.GetParent(), nil
 }
 
 // Denied reports whether the account may do nothing.
@@ -138,127 +126,62 @@ func (s *Subjects) Denied(r kv.Reader, account string) (bool, error) {
 	return denied, err
 }
 
-// AnyMember reports whether the team has a member that may do anything.
-func (s *Subjects) AnyMember(r kv.Reader, team string) (bool, error) {
-	for rec, err := range s.memberships.Scan(r, kv.Query{Index: byTeam, Prefix: kv.Key{kv.String(team)}}) {
+// Above returns the teams above a team, the nearest first, and whether they
+// are believed; see MaxDepth.
+func (s *Subjects) Above(r kv.Reader, team string) (teams []string, believed bool, err error) {
+	for at := team; len(teams) < MaxDepth; {
+		parent, err := s.parent(r, at)
+		if err != nil || parent == "" {
+			return teams, true, err
+		}
+		if parent == team || slices.Contains(teams, parent) {
+			return teams, false, nil
+		}
+		teams = append(teams, parent)
+		at = parent
+	}
+	return teams[:MaxDepth-1], false, nil
+}
+
+// Members yields the accounts that are in the team, or in a team below it to
+// which its grants reach. An account that is in several comes as often.
+func (s *Subjects) Members(r kv.Reader, team string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		teams := []string{team}
+		for depth := 0; len(teams) > 0 && depth < MaxDepth; depth++ {
+			var below []string
+			for _, t := range teams {
+				for rec, err := range s.memberships.Scan(r, kv.Query{Index: byTeam, Prefix: kv.Key{kv.String(t)}}) {
+					if !yield(rec.Value.GetAccount(), err) || err != nil {
+						return
+					}
+				}
+				next, err := s.below(r, t)
+				if err != nil {
+					yield("", err)
+					return
+				}
+				below = append(below, next...)
+			}
+			teams = below
+		}
+	}
+}
+
+// below returns the teams directly below a team to which its grants reach:
+// none that is in a circle.
+func (s *Subjects) below(r kv.Reader, team string) (teams []string, err error) {
+	for rec, err := range s.parents.Scan(r, kv.Query{Index: byParent, Prefix: kv.Key{kv.String(team)}}) {
 		if err != nil {
-			return false, err
+			return nil, err
 		}
-		denied, err := s.Denied(r, rec.Value.GetAccount())
-		if err != nil || !denied {
-			return !denied, err
-		}
-	}
-	return false, nil
-}
-
-// mayAct are the states in which grants count. A pending account cannot log in
-// yet, but what it will hold may be asked. A state that this version does not
-// know denies.
-func mayAct(state string) bool {
-	return slices.Contains([]string{"ACTIVE", "PENDING"}, strings.TrimPrefix(state, "ACCOUNT_STATE_"))
-}
-
-// SetState takes over the state of an account, as identity spells it.
-func (s *Subjects) SetState(tx kv.Tx, at time.Time, account, state string) error {
-	key := kv.Key{kv.String(account)}
-	old, found, err := s.standings.Find(tx, key)
-	if err != nil {
-		return err
-	}
-	switch {
-	case mayAct(state) && !found:
-		return nil
-	case mayAct(state):
-		_, err = s.standings.Delete(tx, key, "")
-	case found && old.Value.GetState() == state:
-		return nil
-	default:
-		_, err = s.standings.Put(tx, &storev1.Standing{Account: account, State: state}, "")
-	}
-	if err != nil {
-		return err
-	}
-	return touch(tx, at, account)
-}
-
-// AddMember takes over that an account is in a team.
-func (s *Subjects) AddMember(tx kv.Tx, at time.Time, team, account string) error {
-	m := &storev1.Membership{Team: team, Account: account}
-	_, found, err := s.memberships.Find(tx, keyOf(m))
-	if err != nil || found {
-		return err
-	}
-	if _, err := s.memberships.Create(tx, m); err != nil {
-		return err
-	}
-	return touch(tx, at, account)
-}
-
-// RemoveMember takes over that an account is no longer in a team.
-func (s *Subjects) RemoveMember(tx kv.Tx, at time.Time, team, account string) error {
-	m := &storev1.Membership{Team: team, Account: account}
-	_, found, err := s.memberships.Find(tx, keyOf(m))
-	if err != nil || !found {
-		return err
-	}
-	if _, err := s.memberships.Delete(tx, keyOf(m), ""); err != nil {
-		return err
-	}
-	return touch(tx, at, account)
-}
-
-// RemoveTeam takes over that a team is gone: nobody is in it any more.
-func (s *Subjects) RemoveTeam(tx kv.Tx, at time.Time, team string) error {
-	var accounts []string
-	for rec, err := range s.memberships.Scan(tx, kv.Query{Index: byTeam, Prefix: kv.Key{kv.String(team)}}) {
+		_, believed, err := s.Above(r, rec.Value.GetTeam())
 		if err != nil {
-			return err
+			return nil, err
 		}
-		accounts = append(accounts, rec.Value.GetAccount())
-	}
-	for _, account := range accounts {
-		if _, err := s.memberships.Delete(tx, keyOf(&storev1.Membership{Team: team, Account: account}), ""); err != nil {
-			return err
+		if believed {
+			teams = append(teams, rec.Value.GetTeam())
 		}
 	}
-	for chunk := range slices.Chunk(accounts, touchedAtOnce) {
-		if _, err := revision.Bump(tx, OrganizationOf(team), at, chunk...); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// touchedAtOnce is how many names one revision touches: far below what a value
-// of the store can hold.
-const touchedAtOnce = 500
-
-// RemoveAccount takes over that an account is gone for good. Whoever has the
-// name from then on is somebody else.
-func (s *Subjects) RemoveAccount(tx kv.Tx, at time.Time, account string) error {
-	facts, err := s.Facts(tx, account)
-	if err != nil || !facts.Denied && len(facts.Teams) == 0 {
-		return err
-	}
-	if facts.Denied {
-		if _, err := s.standings.Delete(tx, kv.Key{kv.String(account)}, ""); err != nil {
-			return err
-		}
-	}
-	for _, team := range facts.Teams {
-		if _, err := s.memberships.Delete(tx, keyOf(&storev1.Membership{Team: team, Account: account}), ""); err != nil {
-			return err
-		}
-	}
-	return touch(tx, at, account)
-}
-
-func keyOf(m *storev1.Membership) kv.Key {
-	return kv.Key{kv.String(m.GetAccount()), kv.String(m.GetTeam())}
-}
-
-func touch(tx kv.Tx, at time.Time, account string) error {
-	_, err := revision.Bump(tx, OrganizationOf(account), at, account)
-	return err
+	return teams, nil
 }

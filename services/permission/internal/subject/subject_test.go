@@ -1,6 +1,7 @@
 package subject_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -23,7 +24,8 @@ var at = time.Unix(1_800_000_000, 0)
 func TestIsGrantable(t *testing.T) {
 	for name, want := range map[string]bool{
 		sue: true, acme + "/customers/c1": true, acme + "/serviceAccounts/x": true, sales: true,
-		acme + "/allStaff": true, acme + "/allCustomers": true,
+		acme + "/allStaff": true, acme + "/allCustomers": true, acme + "/everyone": true, acme + "/segments/gold": true,
+		acme + "/groups/g1#roles/group.admin": true, acme + "#roles/viewer": true, "groups/g1#roles/viewer": false, "#roles/viewer": false,
 		"": false, acme: false, "services/groupchat": false, acme + "/groups/g1": false, acme + "/staff/-": false,
 		acme + "/staff/sue/sessions/s1": false, "organizations//allStaff": false, "organizations/-/allStaff": false,
 		acme + "/staff/Sue": false, "allStaff": false, acme + "/teams/sales/allStaff": false,
@@ -130,4 +132,126 @@ func head(t *testing.T, s kv.Store) (v revision.Revision) {
 		t.Fatal(err)
 	}
 	return v
+}
+
+func TestSubjects_teamsBelowTeams(t *testing.T) {
+	subjects := subject.New()
+	testkit.EachStore(t, "permission", append(subjects.Tables(), revision.Tables()...), func(t *testing.T, s kv.Store) {
+		const east, west, city, club = acme + "/teams/east", acme + "/teams/west", acme + "/teams/city", acme + "/teams/club"
+		update := func(fn func(tx kv.Tx) error) {
+			t.Helper()
+			if err := s.Update(t.Context(), fn); err != nil {
+				t.Fatal(err)
+			}
+		}
+		place := func(team, parent string) {
+			t.Helper()
+			update(func(tx kv.Tx) error { return subjects.SetParent(tx, at, team, parent) })
+		}
+		want := func(team string, above []string, believed bool, members ...string) {
+			t.Helper()
+			update(func(tx kv.Tx) error {
+				got, sound, err := subjects.Above(tx, team)
+				if err != nil || sound != believed || !slices.Equal(got, above) {
+					t.Errorf("above %s: %v, %t, %v; want %v, %t", team, got, sound, err, above, believed)
+				}
+				var in []string
+				for account, err := range subjects.Members(tx, team) {
+					if err != nil {
+						return err
+					}
+					in = append(in, account)
+				}
+				if !slices.Equal(in, members) {
+					t.Errorf("members of %s: %v, want %v", team, in, members)
+				}
+				return nil
+			})
+		}
+		update(func(tx kv.Tx) error {
+			if err := subjects.AddMember(tx, at, sales, sue); err != nil {
+				return err
+			}
+			return subjects.AddMember(tx, at, city, tom)
+		})
+		place(east, sales)
+		place(west, sales)
+		place(city, east)
+		before := head(t, s)
+		place(city, east)
+		if head(t, s) != before {
+			t.Error("what is so already is a change")
+		}
+		want(city, []string{east, sales}, true, tom)
+		want(sales, nil, true, sue, tom)
+		want(west, []string{sales}, true)
+		// A circle reaches nobody and ends.
+		place(sales, city)
+		want(city, []string{east, sales}, false, tom)
+		want(sales, []string{city, east}, false, sue)
+		place(sales, "")
+		// A team that goes takes its place with it, and leaves those below it.
+		update(func(tx kv.Tx) error { return subjects.RemoveTeam(tx, at, east) })
+		want(city, nil, true, tom)
+		want(sales, nil, true, sue)
+		place(club, sales)
+		want(club, []string{sales}, true)
+		update(func(tx kv.Tx) error {
+			all, next, err := subjects.Parents(tx, acme, nil, 10)
+			if len(all) != 2 || next != nil || all[0].GetTeam() != club || all[1].GetTeam() != west {
+				t.Errorf("parents %v", all)
+			}
+			return err
+		})
+	})
+}
+
+func TestSubjects_chainsAreBounded(t *testing.T) {
+	subjects := subject.New()
+	s := testkit.Store(t, "bolt", "permission", append(subjects.Tables(), revision.Tables()...))
+	team := func(i int) string { return fmt.Sprintf("%s/teams/t%d", acme, i) }
+	err := s.Update(t.Context(), func(tx kv.Tx) error {
+		for i := range subject.MaxDepth {
+			if err := subjects.SetParent(tx, at, team(i+1), team(i)); err != nil {
+				return err
+			}
+		}
+		for i, want := range map[int]bool{0: true, subject.MaxDepth - 1: true, subject.MaxDepth: false} {
+			above, believed, err := subjects.Above(tx, team(i))
+			if err != nil || believed != want || len(above) != min(i, subject.MaxDepth-1) {
+				t.Errorf("above %d: %d, %t, %v", i, len(above), believed, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestSubjects_segments(t *testing.T) {
+	subjects := subject.New()
+	s := testkit.Store(t, "bolt", "permission", append(subjects.Tables(), revision.Tables()...))
+	const gold = acme + "/segments/gold"
+	err := s.Update(t.Context(), func(tx kv.Tx) error {
+		for i := range 5 {
+			if err := subjects.AddMember(tx, at, gold, fmt.Sprintf("%s/customers/c%d", acme, i)); err != nil {
+				return err
+			}
+		}
+		facts, err := subjects.Facts(tx, acme+"/customers/c1")
+		if err != nil || len(facts.Teams) != 0 || !slices.Equal(facts.Segments, []string{gold}) {
+			t.Errorf("facts %+v, %v", facts, err)
+		}
+		for i, want := range []bool{true, true, false, false} {
+			more, err := subjects.RemoveMembers(tx, at, gold, 2)
+			if err != nil || more != want {
+				t.Errorf("call %d: more %t, %v", i, more, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }

@@ -126,6 +126,54 @@ func (x *AccountStateChanged) GetState() string {
 	return ""
 }
 
+// With "guildhall.identity.team.created.v1" and
+// "guildhall.identity.team.updated.v1".
+type TeamChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The team that it is below now: "organizations/acme/teams/sales". Empty for
+	// one at the top.
+	Parent        string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TeamChanged) Reset() {
+	*x = TeamChanged{}
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TeamChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TeamChanged) ProtoMessage() {}
+
+func (x *TeamChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TeamChanged.ProtoReflect.Descriptor instead.
+func (*TeamChanged) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *TeamChanged) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
 // With "guildhall.identity.team_member.created.v1" and
 // "guildhall.identity.team_member.deleted.v1".
 type TeamMemberChanged struct {
@@ -140,7 +188,7 @@ type TeamMemberChanged struct {
 
 func (x *TeamMemberChanged) Reset() {
 	*x = TeamMemberChanged{}
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[2]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -152,7 +200,7 @@ func (x *TeamMemberChanged) String() string {
 func (*TeamMemberChanged) ProtoMessage() {}
 
 func (x *TeamMemberChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[2]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -165,7 +213,7 @@ func (x *TeamMemberChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TeamMemberChanged.ProtoReflect.Descriptor instead.
 func (*TeamMemberChanged) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{2}
+	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *TeamMemberChanged) GetTeam() string {
@@ -176,6 +224,64 @@ func (x *TeamMemberChanged) GetTeam() string {
 }
 
 func (x *TeamMemberChanged) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+// With "guildhall.identity.segment_member.created.v1" and
+// "guildhall.identity.segment_member.deleted.v1".
+// "guildhall.identity.segment.deleted.v1" ends all memberships of a segment and
+// carries nothing.
+type SegmentMemberChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "organizations/acme/segments/gold".
+	Segment string `protobuf:"bytes,1,opt,name=segment,proto3" json:"segment,omitempty"`
+	// "organizations/acme/customers/c1".
+	Account       string `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SegmentMemberChanged) Reset() {
+	*x = SegmentMemberChanged{}
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SegmentMemberChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SegmentMemberChanged) ProtoMessage() {}
+
+func (x *SegmentMemberChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SegmentMemberChanged.ProtoReflect.Descriptor instead.
+func (*SegmentMemberChanged) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *SegmentMemberChanged) GetSegment() string {
+	if x != nil {
+		return x.Segment
+	}
+	return ""
+}
+
+func (x *SegmentMemberChanged) GetAccount() string {
 	if x != nil {
 		return x.Account
 	}
@@ -193,7 +299,7 @@ type SessionEnded struct {
 
 func (x *SessionEnded) Reset() {
 	*x = SessionEnded{}
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[3]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -205,7 +311,7 @@ func (x *SessionEnded) String() string {
 func (*SessionEnded) ProtoMessage() {}
 
 func (x *SessionEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[3]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -218,7 +324,7 @@ func (x *SessionEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionEnded.ProtoReflect.Descriptor instead.
 func (*SessionEnded) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{3}
+	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *SessionEnded) GetAccount() string {
@@ -237,9 +343,14 @@ const file_guildhall_identity_v1_events_proto_rawDesc = "" +
 	"\radministrator\x18\x01 \x01(\tR\radministrator\x12\x1a\n" +
 	"\boperator\x18\x02 \x01(\bR\boperator\"+\n" +
 	"\x13AccountStateChanged\x12\x14\n" +
-	"\x05state\x18\x01 \x01(\tR\x05state\"A\n" +
+	"\x05state\x18\x01 \x01(\tR\x05state\"%\n" +
+	"\vTeamChanged\x12\x16\n" +
+	"\x06parent\x18\x01 \x01(\tR\x06parent\"A\n" +
 	"\x11TeamMemberChanged\x12\x12\n" +
 	"\x04team\x18\x01 \x01(\tR\x04team\x12\x18\n" +
+	"\aaccount\x18\x02 \x01(\tR\aaccount\"J\n" +
+	"\x14SegmentMemberChanged\x12\x18\n" +
+	"\asegment\x18\x01 \x01(\tR\asegment\x12\x18\n" +
 	"\aaccount\x18\x02 \x01(\tR\aaccount\"(\n" +
 	"\fSessionEnded\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccountB:Z8guildhall.dev/proto/gen/guildhall/identity/v1;identityv1b\x06proto3"
@@ -256,12 +367,14 @@ func file_guildhall_identity_v1_events_proto_rawDescGZIP() []byte {
 	return file_guildhall_identity_v1_events_proto_rawDescData
 }
 
-var file_guildhall_identity_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_guildhall_identity_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_guildhall_identity_v1_events_proto_goTypes = []any{
-	(*OrganizationCreated)(nil), // 0: guildhall.identity.v1.OrganizationCreated
-	(*AccountStateChanged)(nil), // 1: guildhall.identity.v1.AccountStateChanged
-	(*TeamMemberChanged)(nil),   // 2: guildhall.identity.v1.TeamMemberChanged
-	(*SessionEnded)(nil),        // 3: guildhall.identity.v1.SessionEnded
+	(*OrganizationCreated)(nil),  // 0: guildhall.identity.v1.OrganizationCreated
+	(*AccountStateChanged)(nil),  // 1: guildhall.identity.v1.AccountStateChanged
+	(*TeamChanged)(nil),          // 2: guildhall.identity.v1.TeamChanged
+	(*TeamMemberChanged)(nil),    // 3: guildhall.identity.v1.TeamMemberChanged
+	(*SegmentMemberChanged)(nil), // 4: guildhall.identity.v1.SegmentMemberChanged
+	(*SessionEnded)(nil),         // 5: guildhall.identity.v1.SessionEnded
 }
 var file_guildhall_identity_v1_events_proto_depIdxs = []int32{
 	0, // [0:0] is the sub-list for method output_type
@@ -282,7 +395,7 @@ func file_guildhall_identity_v1_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_identity_v1_events_proto_rawDesc), len(file_guildhall_identity_v1_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -144,6 +144,120 @@ func (x *RoleChanged) GetRevision() int64 {
 	return 0
 }
 
+// With "guildhall.permission.resourceType.created.v1",
+// "guildhall.permission.resourceType.updated.v1" and
+// "guildhall.permission.resourceType.deleted.v1".
+type ResourceTypeChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The collection of the type.
+	Collection string `protobuf:"bytes,1,opt,name=collection,proto3" json:"collection,omitempty"`
+	// The organisation's revision with the change.
+	Revision      int64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResourceTypeChanged) Reset() {
+	*x = ResourceTypeChanged{}
+	mi := &file_guildhall_permission_v1_events_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResourceTypeChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResourceTypeChanged) ProtoMessage() {}
+
+func (x *ResourceTypeChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_events_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResourceTypeChanged.ProtoReflect.Descriptor instead.
+func (*ResourceTypeChanged) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_events_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ResourceTypeChanged) GetCollection() string {
+	if x != nil {
+		return x.Collection
+	}
+	return ""
+}
+
+func (x *ResourceTypeChanged) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+// With "guildhall.permission.properties.updated.v1" and
+// "guildhall.permission.properties.deleted.v1"; the subject is the name whose
+// they are.
+type PropertiesChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The keys that changed; never what they hold.
+	Keys []string `protobuf:"bytes,1,rep,name=keys,proto3" json:"keys,omitempty"`
+	// The organisation's revision with the change.
+	Revision      int64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PropertiesChanged) Reset() {
+	*x = PropertiesChanged{}
+	mi := &file_guildhall_permission_v1_events_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PropertiesChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PropertiesChanged) ProtoMessage() {}
+
+func (x *PropertiesChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_events_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PropertiesChanged.ProtoReflect.Descriptor instead.
+func (*PropertiesChanged) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_events_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *PropertiesChanged) GetKeys() []string {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *PropertiesChanged) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
 var File_guildhall_permission_v1_events_proto protoreflect.FileDescriptor
 
 const file_guildhall_permission_v1_events_proto_rawDesc = "" +
@@ -155,7 +269,15 @@ const file_guildhall_permission_v1_events_proto_rawDesc = "" +
 	"\bresource\x18\x03 \x01(\tR\bresource\x12\x1a\n" +
 	"\brevision\x18\x04 \x01(\x03R\brevision\")\n" +
 	"\vRoleChanged\x12\x1a\n" +
-	"\brevision\x18\x01 \x01(\x03R\brevisionB>Z<guildhall.dev/proto/gen/guildhall/permission/v1;permissionv1b\x06proto3"
+	"\brevision\x18\x01 \x01(\x03R\brevision\"Q\n" +
+	"\x13ResourceTypeChanged\x12\x1e\n" +
+	"\n" +
+	"collection\x18\x01 \x01(\tR\n" +
+	"collection\x12\x1a\n" +
+	"\brevision\x18\x02 \x01(\x03R\brevision\"C\n" +
+	"\x11PropertiesChanged\x12\x12\n" +
+	"\x04keys\x18\x01 \x03(\tR\x04keys\x12\x1a\n" +
+	"\brevision\x18\x02 \x01(\x03R\brevisionB>Z<guildhall.dev/proto/gen/guildhall/permission/v1;permissionv1b\x06proto3"
 
 var (
 	file_guildhall_permission_v1_events_proto_rawDescOnce sync.Once
@@ -169,10 +291,12 @@ func file_guildhall_permission_v1_events_proto_rawDescGZIP() []byte {
 	return file_guildhall_permission_v1_events_proto_rawDescData
 }
 
-var file_guildhall_permission_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_guildhall_permission_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_guildhall_permission_v1_events_proto_goTypes = []any{
-	(*GrantChanged)(nil), // 0: guildhall.permission.v1.GrantChanged
-	(*RoleChanged)(nil),  // 1: guildhall.permission.v1.RoleChanged
+	(*GrantChanged)(nil),        // 0: guildhall.permission.v1.GrantChanged
+	(*RoleChanged)(nil),         // 1: guildhall.permission.v1.RoleChanged
+	(*ResourceTypeChanged)(nil), // 2: guildhall.permission.v1.ResourceTypeChanged
+	(*PropertiesChanged)(nil),   // 3: guildhall.permission.v1.PropertiesChanged
 }
 var file_guildhall_permission_v1_events_proto_depIdxs = []int32{
 	0, // [0:0] is the sub-list for method output_type
@@ -193,7 +317,7 @@ func file_guildhall_permission_v1_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_permission_v1_events_proto_rawDesc), len(file_guildhall_permission_v1_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -81,7 +81,7 @@ func (Effect) EnumDescriptor() ([]byte, []int) {
 	return file_guildhall_permission_v1_grant_proto_rawDescGZIP(), []int{0}
 }
 
-// A subject holds a role on a resource.
+// A subject holds a role on a resource, or is denied it.
 type Grant struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "organizations/{organization}/grants/{grant}".
@@ -745,6 +745,836 @@ func (x *SetManagedGrantResponse) GetVersion() int64 {
 	return 0
 }
 
+// See BatchChangeGrants.
+type BatchChangeGrantsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "organizations/acme".
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// What to change, in this order.
+	Changes []*GrantChange `protobuf:"bytes,2,rep,name=changes,proto3" json:"changes,omitempty"`
+	// What has to be so before the first change, or nothing is changed.
+	Preconditions []*GrantPrecondition `protobuf:"bytes,3,rep,name=preconditions,proto3" json:"preconditions,omitempty"`
+	// Refused (REVISION_MISMATCH) unless the organisation's grants and roles are
+	// at this revision; zero does not check.
+	Revision int64 `protobuf:"varint,4,opt,name=revision,proto3" json:"revision,omitempty"`
+	// The same id with the same body returns the first result (AIP-155).
+	RequestId     string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchChangeGrantsRequest) Reset() {
+	*x = BatchChangeGrantsRequest{}
+	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchChangeGrantsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchChangeGrantsRequest) ProtoMessage() {}
+
+func (x *BatchChangeGrantsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchChangeGrantsRequest.ProtoReflect.Descriptor instead.
+func (*BatchChangeGrantsRequest) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_grant_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *BatchChangeGrantsRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *BatchChangeGrantsRequest) GetChanges() []*GrantChange {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+func (x *BatchChangeGrantsRequest) GetPreconditions() []*GrantPrecondition {
+	if x != nil {
+		return x.Preconditions
+	}
+	return nil
+}
+
+func (x *BatchChangeGrantsRequest) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *BatchChangeGrantsRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// One change of a batch.
+type GrantChange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Exactly one.
+	//
+	// Types that are valid to be assigned to Change:
+	//
+	//	*GrantChange_Create
+	//	*GrantChange_Delete
+	Change        isGrantChange_Change `protobuf_oneof:"change"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GrantChange) Reset() {
+	*x = GrantChange{}
+	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GrantChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GrantChange) ProtoMessage() {}
+
+func (x *GrantChange) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GrantChange.ProtoReflect.Descriptor instead.
+func (*GrantChange) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_grant_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *GrantChange) GetChange() isGrantChange_Change {
+	if x != nil {
+		return x.Change
+	}
+	return nil
+}
+
+func (x *GrantChange) GetCreate() *CreateGrantChange {
+	if x != nil {
+		if x, ok := x.Change.(*GrantChange_Create); ok {
+			return x.Create
+		}
+	}
+	return nil
+}
+
+func (x *GrantChange) GetDelete() *DeleteGrantChange {
+	if x != nil {
+		if x, ok := x.Change.(*GrantChange_Delete); ok {
+			return x.Delete
+		}
+	}
+	return nil
+}
+
+type isGrantChange_Change interface {
+	isGrantChange_Change()
+}
+
+type GrantChange_Create struct {
+	// A grant to make.
+	Create *CreateGrantChange `protobuf:"bytes,1,opt,name=create,proto3,oneof"`
+}
+
+type GrantChange_Delete struct {
+	// A grant to delete.
+	Delete *DeleteGrantChange `protobuf:"bytes,2,opt,name=delete,proto3,oneof"`
+}
+
+func (*GrantChange_Create) isGrantChange_Change() {}
+
+func (*GrantChange_Delete) isGrantChange_Change() {}
+
+// See GrantChange.
+type CreateGrantChange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The last segment of the name. A UUID is chosen when empty.
+	GrantId string `protobuf:"bytes,1,opt,name=grant_id,json=grantId,proto3" json:"grant_id,omitempty"`
+	// What to create.
+	Grant         *Grant `protobuf:"bytes,2,opt,name=grant,proto3" json:"grant,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateGrantChange) Reset() {
+	*x = CreateGrantChange{}
+	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateGrantChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateGrantChange) ProtoMessage() {}
+
+func (x *CreateGrantChange) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateGrantChange.ProtoReflect.Descriptor instead.
+func (*CreateGrantChange) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_grant_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *CreateGrantChange) GetGrantId() string {
+	if x != nil {
+		return x.GrantId
+	}
+	return ""
+}
+
+func (x *CreateGrantChange) GetGrant() *Grant {
+	if x != nil {
+		return x.Grant
+	}
+	return nil
+}
+
+// See GrantChange.
+type DeleteGrantChange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "organizations/acme/grants/g1".
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Refused (ETAG_MISMATCH) unless it is the present one; empty does not check.
+	Etag          string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteGrantChange) Reset() {
+	*x = DeleteGrantChange{}
+	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteGrantChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteGrantChange) ProtoMessage() {}
+
+func (x *DeleteGrantChange) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteGrantChange.ProtoReflect.Descriptor instead.
+func (*DeleteGrantChange) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_grant_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *DeleteGrantChange) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *DeleteGrantChange) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+// Something that has to be so. It is about grants that people gave; those that
+// a service keeps do not count.
+type GrantPrecondition struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Exactly one.
+	//
+	// Types that are valid to be assigned to Condition:
+	//
+	//	*GrantPrecondition_MustExist
+	//	*GrantPrecondition_MustNotExist
+	Condition     isGrantPrecondition_Condition `protobuf_oneof:"condition"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GrantPrecondition) Reset() {
+	*x = GrantPrecondition{}
+	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GrantPrecondition) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GrantPrecondition) ProtoMessage() {}
+
+func (x *GrantPrecondition) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GrantPrecondition.ProtoReflect.Descriptor instead.
+func (*GrantPrecondition) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_grant_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *GrantPrecondition) GetCondition() isGrantPrecondition_Condition {
+	if x != nil {
+		return x.Condition
+	}
+	return nil
+}
+
+func (x *GrantPrecondition) GetMustExist() *GrantFact {
+	if x != nil {
+		if x, ok := x.Condition.(*GrantPrecondition_MustExist); ok {
+			return x.MustExist
+		}
+	}
+	return nil
+}
+
+func (x *GrantPrecondition) GetMustNotExist() *GrantFact {
+	if x != nil {
+		if x, ok := x.Condition.(*GrantPrecondition_MustNotExist); ok {
+			return x.MustNotExist
+		}
+	}
+	return nil
+}
+
+type isGrantPrecondition_Condition interface {
+	isGrantPrecondition_Condition()
+}
+
+type GrantPrecondition_MustExist struct {
+	// There is a grant like this, or the batch is refused (GRANT_EXPECTED).
+	MustExist *GrantFact `protobuf:"bytes,1,opt,name=must_exist,json=mustExist,proto3,oneof"`
+}
+
+type GrantPrecondition_MustNotExist struct {
+	// There is none, or the batch is refused (GRANT_UNEXPECTED).
+	MustNotExist *GrantFact `protobuf:"bytes,2,opt,name=must_not_exist,json=mustNotExist,proto3,oneof"`
+}
+
+func (*GrantPrecondition_MustExist) isGrantPrecondition_Condition() {}
+
+func (*GrantPrecondition_MustNotExist) isGrantPrecondition_Condition() {}
+
+// What a grant says, without its name.
+type GrantFact struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who.
+	Subject string `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"`
+	// Which role.
+	Role string `protobuf:"bytes,2,opt,name=role,proto3" json:"role,omitempty"`
+	// On what.
+	Resource      string `protobuf:"bytes,3,opt,name=resource,proto3" json:"resource,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GrantFact) Reset() {
+	*x = GrantFact{}
+	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GrantFact) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GrantFact) ProtoMessage() {}
+
+func (x *GrantFact) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GrantFact.ProtoReflect.Descriptor instead.
+func (*GrantFact) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_grant_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *GrantFact) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *GrantFact) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *GrantFact) GetResource() string {
+	if x != nil {
+		return x.Resource
+	}
+	return ""
+}
+
+// See BatchChangeGrants.
+type BatchChangeGrantsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What each change made or deleted, in the order of the changes.
+	Grants []*Grant `protobuf:"bytes,1,rep,name=grants,proto3" json:"grants,omitempty"`
+	// The organisation's revision with all of them.
+	Revision      int64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchChangeGrantsResponse) Reset() {
+	*x = BatchChangeGrantsResponse{}
+	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchChangeGrantsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchChangeGrantsResponse) ProtoMessage() {}
+
+func (x *BatchChangeGrantsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchChangeGrantsResponse.ProtoReflect.Descriptor instead.
+func (*BatchChangeGrantsResponse) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_grant_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *BatchChangeGrantsResponse) GetGrants() []*Grant {
+	if x != nil {
+		return x.Grants
+	}
+	return nil
+}
+
+func (x *BatchChangeGrantsResponse) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+// See PurgeGrants.
+type PurgeGrantsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "organizations/acme".
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// Any of `subject = "…"`, `resource = "…"`, `role = "…"`, joined by AND; "*"
+	// is all.
+	Filter string `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Delete. Without it the answer says what would be deleted.
+	Force bool `protobuf:"varint,3,opt,name=force,proto3" json:"force,omitempty"`
+	// Refused (REVISION_MISMATCH) unless the organisation's grants and roles are
+	// at this revision, as that of an answer without force; zero does not check.
+	Revision int64 `protobuf:"varint,4,opt,name=revision,proto3" json:"revision,omitempty"`
+	// The same id with the same body returns the first result (AIP-155).
+	RequestId     string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PurgeGrantsRequest) Reset() {
+	*x = PurgeGrantsRequest{}
+	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PurgeGrantsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PurgeGrantsRequest) ProtoMessage() {}
+
+func (x *PurgeGrantsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PurgeGrantsRequest.ProtoReflect.Descriptor instead.
+func (*PurgeGrantsRequest) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_grant_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *PurgeGrantsRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *PurgeGrantsRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *PurgeGrantsRequest) GetForce() bool {
+	if x != nil {
+		return x.Force
+	}
+	return false
+}
+
+func (x *PurgeGrantsRequest) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *PurgeGrantsRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// See PurgeGrants.
+type PurgeGrantsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many grants were deleted; without force, would be. At most 1000.
+	PurgeCount int32 `protobuf:"varint,1,opt,name=purge_count,json=purgeCount,proto3" json:"purge_count,omitempty"`
+	// Names of up to 100 of them.
+	PurgeSample []string `protobuf:"bytes,2,rep,name=purge_sample,json=purgeSample,proto3" json:"purge_sample,omitempty"`
+	// There are more: call again.
+	More bool `protobuf:"varint,3,opt,name=more,proto3" json:"more,omitempty"`
+	// The organisation's revision: with the deletions, or at which they were
+	// counted.
+	Revision      int64 `protobuf:"varint,4,opt,name=revision,proto3" json:"revision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PurgeGrantsResponse) Reset() {
+	*x = PurgeGrantsResponse{}
+	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PurgeGrantsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PurgeGrantsResponse) ProtoMessage() {}
+
+func (x *PurgeGrantsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PurgeGrantsResponse.ProtoReflect.Descriptor instead.
+func (*PurgeGrantsResponse) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_grant_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *PurgeGrantsResponse) GetPurgeCount() int32 {
+	if x != nil {
+		return x.PurgeCount
+	}
+	return 0
+}
+
+func (x *PurgeGrantsResponse) GetPurgeSample() []string {
+	if x != nil {
+		return x.PurgeSample
+	}
+	return nil
+}
+
+func (x *PurgeGrantsResponse) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
+func (x *PurgeGrantsResponse) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+// See StreamGrants.
+type StreamGrantsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "organizations/acme".
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// Of the last response that was kept, to go on behind it; empty begins. It
+	// is good as long as events are kept, a week.
+	Cursor        string `protobuf:"bytes,2,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamGrantsRequest) Reset() {
+	*x = StreamGrantsRequest{}
+	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamGrantsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamGrantsRequest) ProtoMessage() {}
+
+func (x *StreamGrantsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamGrantsRequest.ProtoReflect.Descriptor instead.
+func (*StreamGrantsRequest) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_grant_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *StreamGrantsRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *StreamGrantsRequest) GetCursor() string {
+	if x != nil {
+		return x.Cursor
+	}
+	return ""
+}
+
+// See StreamGrants.
+type StreamGrantsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Grants as they are: each takes the place of one of the same name.
+	Grants []*Grant `protobuf:"bytes,1,rep,name=grants,proto3" json:"grants,omitempty"`
+	// Names of grants that are no more, sent before or not.
+	Deleted []string `protobuf:"bytes,2,rep,name=deleted,proto3" json:"deleted,omitempty"`
+	// Where to go on.
+	Cursor string `protobuf:"bytes,3,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	// Set in the last response.
+	End           *StreamGrantsEnd `protobuf:"bytes,4,opt,name=end,proto3" json:"end,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamGrantsResponse) Reset() {
+	*x = StreamGrantsResponse{}
+	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamGrantsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamGrantsResponse) ProtoMessage() {}
+
+func (x *StreamGrantsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamGrantsResponse.ProtoReflect.Descriptor instead.
+func (*StreamGrantsResponse) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_grant_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *StreamGrantsResponse) GetGrants() []*Grant {
+	if x != nil {
+		return x.Grants
+	}
+	return nil
+}
+
+func (x *StreamGrantsResponse) GetDeleted() []string {
+	if x != nil {
+		return x.Deleted
+	}
+	return nil
+}
+
+func (x *StreamGrantsResponse) GetCursor() string {
+	if x != nil {
+		return x.Cursor
+	}
+	return ""
+}
+
+func (x *StreamGrantsResponse) GetEnd() *StreamGrantsEnd {
+	if x != nil {
+		return x.End
+	}
+	return nil
+}
+
+// See StreamGrants.
+type StreamGrantsEnd struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The organisation's revision at which all that was sent is all there is.
+	Revision int64 `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Where the events begin that tell of what happens after it: the cursor of
+	// PermissionEventService.StreamEvents.
+	EventCursor   string `protobuf:"bytes,2,opt,name=event_cursor,json=eventCursor,proto3" json:"event_cursor,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamGrantsEnd) Reset() {
+	*x = StreamGrantsEnd{}
+	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamGrantsEnd) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamGrantsEnd) ProtoMessage() {}
+
+func (x *StreamGrantsEnd) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_grant_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamGrantsEnd.ProtoReflect.Descriptor instead.
+func (*StreamGrantsEnd) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_grant_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *StreamGrantsEnd) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *StreamGrantsEnd) GetEventCursor() string {
+	if x != nil {
+		return x.EventCursor
+	}
+	return ""
+}
+
 var File_guildhall_permission_v1_grant_proto protoreflect.FileDescriptor
 
 const file_guildhall_permission_v1_grant_proto_rawDesc = "" +
@@ -805,11 +1635,68 @@ const file_guildhall_permission_v1_grant_proto_rawDesc = "" +
 	"\x04role\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18dR\x04role\x12!\n" +
 	"\aversion\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02 \x00R\aversion\"3\n" +
 	"\x17SetManagedGrantResponse\x12\x18\n" +
-	"\aversion\x18\x01 \x01(\x03R\aversion*C\n" +
+	"\aversion\x18\x01 \x01(\x03R\aversion\"\xb2\x02\n" +
+	"\x18BatchChangeGrantsRequest\x12\x1f\n" +
+	"\x06parent\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06parent\x12K\n" +
+	"\achanges\x18\x02 \x03(\v2$.guildhall.permission.v1.GrantChangeB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\achanges\x12[\n" +
+	"\rpreconditions\x18\x03 \x03(\v2*.guildhall.permission.v1.GrantPreconditionB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\rpreconditions\x12#\n" +
+	"\brevision\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\brevision\x12&\n" +
+	"\n" +
+	"request_id\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xaa\x01\n" +
+	"\vGrantChange\x12D\n" +
+	"\x06create\x18\x01 \x01(\v2*.guildhall.permission.v1.CreateGrantChangeH\x00R\x06create\x12D\n" +
+	"\x06delete\x18\x02 \x01(\v2*.guildhall.permission.v1.DeleteGrantChangeH\x00R\x06deleteB\x0f\n" +
+	"\x06change\x12\x05\xbaH\x02\b\x01\"u\n" +
+	"\x11CreateGrantChange\x12\"\n" +
+	"\bgrant_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18?R\agrantId\x12<\n" +
+	"\x05grant\x18\x02 \x01(\v2\x1e.guildhall.permission.v1.GrantB\x06\xbaH\x03\xc8\x01\x01R\x05grant\"D\n" +
+	"\x11DeleteGrantChange\x12\x1b\n" +
+	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\x12\x12\n" +
+	"\x04etag\x18\x02 \x01(\tR\x04etag\"\xb8\x01\n" +
+	"\x11GrantPrecondition\x12C\n" +
+	"\n" +
+	"must_exist\x18\x01 \x01(\v2\".guildhall.permission.v1.GrantFactH\x00R\tmustExist\x12J\n" +
+	"\x0emust_not_exist\x18\x02 \x01(\v2\".guildhall.permission.v1.GrantFactH\x00R\fmustNotExistB\x12\n" +
+	"\tcondition\x12\x05\xbaH\x02\b\x01\"y\n" +
+	"\tGrantFact\x12$\n" +
+	"\asubject\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x90\x03R\asubject\x12\x1e\n" +
+	"\x04role\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04role\x12&\n" +
+	"\bresource\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x90\x03R\bresource\"o\n" +
+	"\x19BatchChangeGrantsResponse\x126\n" +
+	"\x06grants\x18\x01 \x03(\v2\x1e.guildhall.permission.v1.GrantR\x06grants\x12\x1a\n" +
+	"\brevision\x18\x02 \x01(\x03R\brevision\"\xbc\x01\n" +
+	"\x12PurgeGrantsRequest\x12\x1f\n" +
+	"\x06parent\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06parent\x12\"\n" +
+	"\x06filter\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xe8\aR\x06filter\x12\x14\n" +
+	"\x05force\x18\x03 \x01(\bR\x05force\x12#\n" +
+	"\brevision\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\brevision\x12&\n" +
+	"\n" +
+	"request_id\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\x89\x01\n" +
+	"\x13PurgeGrantsResponse\x12\x1f\n" +
+	"\vpurge_count\x18\x01 \x01(\x05R\n" +
+	"purgeCount\x12!\n" +
+	"\fpurge_sample\x18\x02 \x03(\tR\vpurgeSample\x12\x12\n" +
+	"\x04more\x18\x03 \x01(\bR\x04more\x12\x1a\n" +
+	"\brevision\x18\x04 \x01(\x03R\brevision\"X\n" +
+	"\x13StreamGrantsRequest\x12\x1f\n" +
+	"\x06parent\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06parent\x12 \n" +
+	"\x06cursor\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x06cursor\"\xbc\x01\n" +
+	"\x14StreamGrantsResponse\x126\n" +
+	"\x06grants\x18\x01 \x03(\v2\x1e.guildhall.permission.v1.GrantR\x06grants\x12\x18\n" +
+	"\adeleted\x18\x02 \x03(\tR\adeleted\x12\x16\n" +
+	"\x06cursor\x18\x03 \x01(\tR\x06cursor\x12:\n" +
+	"\x03end\x18\x04 \x01(\v2(.guildhall.permission.v1.StreamGrantsEndR\x03end\"P\n" +
+	"\x0fStreamGrantsEnd\x12\x1a\n" +
+	"\brevision\x18\x01 \x01(\x03R\brevision\x12!\n" +
+	"\fevent_cursor\x18\x02 \x01(\tR\veventCursor*C\n" +
 	"\x06Effect\x12\x16\n" +
 	"\x12EFFECT_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fEFFECT_ALLOW\x10\x01\x12\x0f\n" +
-	"\vEFFECT_DENY\x10\x022\x8d\a\n" +
+	"\vEFFECT_DENY\x10\x022\xa4\f\n" +
 	"\fGrantService\x12\xc1\x01\n" +
 	"\vCreateGrant\x12+.guildhall.permission.v1.CreateGrantRequest\x1a\x1e.guildhall.permission.v1.Grant\"e\xea\xe0\x18$*\x06parent8\x01\n" +
 	"\x18permission.grants.create\x82\xd3\xe4\x93\x027:\x05grant\"./permission/v1/{parent=organizations/*}/grants\x12\xad\x01\n" +
@@ -819,7 +1706,13 @@ const file_guildhall_permission_v1_grant_proto_rawDesc = "" +
 	"ListGrants\x12*.guildhall.permission.v1.ListGrantsRequest\x1a+.guildhall.permission.v1.ListGrantsResponse\"Z\xea\xe0\x18 *\x06parent\n" +
 	"\x16permission.grants.list\x82\xd3\xe4\x93\x020\x12./permission/v1/{parent=organizations/*}/grants\x12\xb8\x01\n" +
 	"\vDeleteGrant\x12+.guildhall.permission.v1.DeleteGrantRequest\x1a\x1e.guildhall.permission.v1.Grant\"\\\xea\xe0\x18\"*\x04name8\x01\n" +
-	"\x18permission.grants.delete\x82\xd3\xe4\x93\x020*./permission/v1/{name=organizations/*/grants/*}\x12\x89\x01\n" +
+	"\x18permission.grants.delete\x82\xd3\xe4\x93\x020*./permission/v1/{name=organizations/*/grants/*}\x12\xee\x01\n" +
+	"\x11BatchChangeGrants\x121.guildhall.permission.v1.BatchChangeGrantsRequest\x1a2.guildhall.permission.v1.BatchChangeGrantsResponse\"r\xea\xe0\x18)*\x06parent8\x01\n" +
+	"\x1dpermission.grants.batchChange\x82\xd3\xe4\x93\x02?:\x01*\":/permission/v1/{parent=organizations/*}/grants:batchChange\x12\xd0\x01\n" +
+	"\vPurgeGrants\x12+.guildhall.permission.v1.PurgeGrantsRequest\x1a,.guildhall.permission.v1.PurgeGrantsResponse\"f\xea\xe0\x18#*\x06parent8\x01\n" +
+	"\x17permission.grants.purge\x82\xd3\xe4\x93\x029:\x01*\"4/permission/v1/{parent=organizations/*}/grants:purge\x12\xd0\x01\n" +
+	"\fStreamGrants\x12,.guildhall.permission.v1.StreamGrantsRequest\x1a-.guildhall.permission.v1.StreamGrantsResponse\"a\xea\xe0\x18 *\x06parent\n" +
+	"\x16permission.grants.list\x82\xd3\xe4\x93\x027\x125/permission/v1/{parent=organizations/*}/grants:stream0\x01\x12\x89\x01\n" +
 	"\x0fSetManagedGrant\x12/.guildhall.permission.v1.SetManagedGrantRequest\x1a0.guildhall.permission.v1.SetManagedGrantResponse\"\x13\xea\xe0\x18\x0f2\tgroupchat8\x01 \x01B>Z<guildhall.dev/proto/gen/guildhall/permission/v1;permissionv1b\x06proto3"
 
 var (
@@ -835,42 +1728,70 @@ func file_guildhall_permission_v1_grant_proto_rawDescGZIP() []byte {
 }
 
 var file_guildhall_permission_v1_grant_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_guildhall_permission_v1_grant_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_guildhall_permission_v1_grant_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_guildhall_permission_v1_grant_proto_goTypes = []any{
-	(Effect)(0),                     // 0: guildhall.permission.v1.Effect
-	(*Grant)(nil),                   // 1: guildhall.permission.v1.Grant
-	(*Condition)(nil),               // 2: guildhall.permission.v1.Condition
-	(*CreateGrantRequest)(nil),      // 3: guildhall.permission.v1.CreateGrantRequest
-	(*GetGrantRequest)(nil),         // 4: guildhall.permission.v1.GetGrantRequest
-	(*ListGrantsRequest)(nil),       // 5: guildhall.permission.v1.ListGrantsRequest
-	(*ListGrantsResponse)(nil),      // 6: guildhall.permission.v1.ListGrantsResponse
-	(*DeleteGrantRequest)(nil),      // 7: guildhall.permission.v1.DeleteGrantRequest
-	(*SetManagedGrantRequest)(nil),  // 8: guildhall.permission.v1.SetManagedGrantRequest
-	(*SetManagedGrantResponse)(nil), // 9: guildhall.permission.v1.SetManagedGrantResponse
-	(*timestamppb.Timestamp)(nil),   // 10: google.protobuf.Timestamp
+	(Effect)(0),                       // 0: guildhall.permission.v1.Effect
+	(*Grant)(nil),                     // 1: guildhall.permission.v1.Grant
+	(*Condition)(nil),                 // 2: guildhall.permission.v1.Condition
+	(*CreateGrantRequest)(nil),        // 3: guildhall.permission.v1.CreateGrantRequest
+	(*GetGrantRequest)(nil),           // 4: guildhall.permission.v1.GetGrantRequest
+	(*ListGrantsRequest)(nil),         // 5: guildhall.permission.v1.ListGrantsRequest
+	(*ListGrantsResponse)(nil),        // 6: guildhall.permission.v1.ListGrantsResponse
+	(*DeleteGrantRequest)(nil),        // 7: guildhall.permission.v1.DeleteGrantRequest
+	(*SetManagedGrantRequest)(nil),    // 8: guildhall.permission.v1.SetManagedGrantRequest
+	(*SetManagedGrantResponse)(nil),   // 9: guildhall.permission.v1.SetManagedGrantResponse
+	(*BatchChangeGrantsRequest)(nil),  // 10: guildhall.permission.v1.BatchChangeGrantsRequest
+	(*GrantChange)(nil),               // 11: guildhall.permission.v1.GrantChange
+	(*CreateGrantChange)(nil),         // 12: guildhall.permission.v1.CreateGrantChange
+	(*DeleteGrantChange)(nil),         // 13: guildhall.permission.v1.DeleteGrantChange
+	(*GrantPrecondition)(nil),         // 14: guildhall.permission.v1.GrantPrecondition
+	(*GrantFact)(nil),                 // 15: guildhall.permission.v1.GrantFact
+	(*BatchChangeGrantsResponse)(nil), // 16: guildhall.permission.v1.BatchChangeGrantsResponse
+	(*PurgeGrantsRequest)(nil),        // 17: guildhall.permission.v1.PurgeGrantsRequest
+	(*PurgeGrantsResponse)(nil),       // 18: guildhall.permission.v1.PurgeGrantsResponse
+	(*StreamGrantsRequest)(nil),       // 19: guildhall.permission.v1.StreamGrantsRequest
+	(*StreamGrantsResponse)(nil),      // 20: guildhall.permission.v1.StreamGrantsResponse
+	(*StreamGrantsEnd)(nil),           // 21: guildhall.permission.v1.StreamGrantsEnd
+	(*timestamppb.Timestamp)(nil),     // 22: google.protobuf.Timestamp
 }
 var file_guildhall_permission_v1_grant_proto_depIdxs = []int32{
-	10, // 0: guildhall.permission.v1.Grant.expire_time:type_name -> google.protobuf.Timestamp
-	10, // 1: guildhall.permission.v1.Grant.create_time:type_name -> google.protobuf.Timestamp
+	22, // 0: guildhall.permission.v1.Grant.expire_time:type_name -> google.protobuf.Timestamp
+	22, // 1: guildhall.permission.v1.Grant.create_time:type_name -> google.protobuf.Timestamp
 	0,  // 2: guildhall.permission.v1.Grant.effect:type_name -> guildhall.permission.v1.Effect
 	2,  // 3: guildhall.permission.v1.Grant.condition:type_name -> guildhall.permission.v1.Condition
 	1,  // 4: guildhall.permission.v1.CreateGrantRequest.grant:type_name -> guildhall.permission.v1.Grant
 	1,  // 5: guildhall.permission.v1.ListGrantsResponse.grants:type_name -> guildhall.permission.v1.Grant
-	3,  // 6: guildhall.permission.v1.GrantService.CreateGrant:input_type -> guildhall.permission.v1.CreateGrantRequest
-	4,  // 7: guildhall.permission.v1.GrantService.GetGrant:input_type -> guildhall.permission.v1.GetGrantRequest
-	5,  // 8: guildhall.permission.v1.GrantService.ListGrants:input_type -> guildhall.permission.v1.ListGrantsRequest
-	7,  // 9: guildhall.permission.v1.GrantService.DeleteGrant:input_type -> guildhall.permission.v1.DeleteGrantRequest
-	8,  // 10: guildhall.permission.v1.GrantService.SetManagedGrant:input_type -> guildhall.permission.v1.SetManagedGrantRequest
-	1,  // 11: guildhall.permission.v1.GrantService.CreateGrant:output_type -> guildhall.permission.v1.Grant
-	1,  // 12: guildhall.permission.v1.GrantService.GetGrant:output_type -> guildhall.permission.v1.Grant
-	6,  // 13: guildhall.permission.v1.GrantService.ListGrants:output_type -> guildhall.permission.v1.ListGrantsResponse
-	1,  // 14: guildhall.permission.v1.GrantService.DeleteGrant:output_type -> guildhall.permission.v1.Grant
-	9,  // 15: guildhall.permission.v1.GrantService.SetManagedGrant:output_type -> guildhall.permission.v1.SetManagedGrantResponse
-	11, // [11:16] is the sub-list for method output_type
-	6,  // [6:11] is the sub-list for method input_type
-	6,  // [6:6] is the sub-list for extension type_name
-	6,  // [6:6] is the sub-list for extension extendee
-	0,  // [0:6] is the sub-list for field type_name
+	11, // 6: guildhall.permission.v1.BatchChangeGrantsRequest.changes:type_name -> guildhall.permission.v1.GrantChange
+	14, // 7: guildhall.permission.v1.BatchChangeGrantsRequest.preconditions:type_name -> guildhall.permission.v1.GrantPrecondition
+	12, // 8: guildhall.permission.v1.GrantChange.create:type_name -> guildhall.permission.v1.CreateGrantChange
+	13, // 9: guildhall.permission.v1.GrantChange.delete:type_name -> guildhall.permission.v1.DeleteGrantChange
+	1,  // 10: guildhall.permission.v1.CreateGrantChange.grant:type_name -> guildhall.permission.v1.Grant
+	15, // 11: guildhall.permission.v1.GrantPrecondition.must_exist:type_name -> guildhall.permission.v1.GrantFact
+	15, // 12: guildhall.permission.v1.GrantPrecondition.must_not_exist:type_name -> guildhall.permission.v1.GrantFact
+	1,  // 13: guildhall.permission.v1.BatchChangeGrantsResponse.grants:type_name -> guildhall.permission.v1.Grant
+	1,  // 14: guildhall.permission.v1.StreamGrantsResponse.grants:type_name -> guildhall.permission.v1.Grant
+	21, // 15: guildhall.permission.v1.StreamGrantsResponse.end:type_name -> guildhall.permission.v1.StreamGrantsEnd
+	3,  // 16: guildhall.permission.v1.GrantService.CreateGrant:input_type -> guildhall.permission.v1.CreateGrantRequest
+	4,  // 17: guildhall.permission.v1.GrantService.GetGrant:input_type -> guildhall.permission.v1.GetGrantRequest
+	5,  // 18: guildhall.permission.v1.GrantService.ListGrants:input_type -> guildhall.permission.v1.ListGrantsRequest
+	7,  // 19: guildhall.permission.v1.GrantService.DeleteGrant:input_type -> guildhall.permission.v1.DeleteGrantRequest
+	10, // 20: guildhall.permission.v1.GrantService.BatchChangeGrants:input_type -> guildhall.permission.v1.BatchChangeGrantsRequest
+	17, // 21: guildhall.permission.v1.GrantService.PurgeGrants:input_type -> guildhall.permission.v1.PurgeGrantsRequest
+	19, // 22: guildhall.permission.v1.GrantService.StreamGrants:input_type -> guildhall.permission.v1.StreamGrantsRequest
+	8,  // 23: guildhall.permission.v1.GrantService.SetManagedGrant:input_type -> guildhall.permission.v1.SetManagedGrantRequest
+	1,  // 24: guildhall.permission.v1.GrantService.CreateGrant:output_type -> guildhall.permission.v1.Grant
+	1,  // 25: guildhall.permission.v1.GrantService.GetGrant:output_type -> guildhall.permission.v1.Grant
+	6,  // 26: guildhall.permission.v1.GrantService.ListGrants:output_type -> guildhall.permission.v1.ListGrantsResponse
+	1,  // 27: guildhall.permission.v1.GrantService.DeleteGrant:output_type -> guildhall.permission.v1.Grant
+	16, // 28: guildhall.permission.v1.GrantService.BatchChangeGrants:output_type -> guildhall.permission.v1.BatchChangeGrantsResponse
+	18, // 29: guildhall.permission.v1.GrantService.PurgeGrants:output_type -> guildhall.permission.v1.PurgeGrantsResponse
+	20, // 30: guildhall.permission.v1.GrantService.StreamGrants:output_type -> guildhall.permission.v1.StreamGrantsResponse
+	9,  // 31: guildhall.permission.v1.GrantService.SetManagedGrant:output_type -> guildhall.permission.v1.SetManagedGrantResponse
+	24, // [24:32] is the sub-list for method output_type
+	16, // [16:24] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_guildhall_permission_v1_grant_proto_init() }
@@ -878,13 +1799,21 @@ func file_guildhall_permission_v1_grant_proto_init() {
 	if File_guildhall_permission_v1_grant_proto != nil {
 		return
 	}
+	file_guildhall_permission_v1_grant_proto_msgTypes[10].OneofWrappers = []any{
+		(*GrantChange_Create)(nil),
+		(*GrantChange_Delete)(nil),
+	}
+	file_guildhall_permission_v1_grant_proto_msgTypes[13].OneofWrappers = []any{
+		(*GrantPrecondition_MustExist)(nil),
+		(*GrantPrecondition_MustNotExist)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_permission_v1_grant_proto_rawDesc), len(file_guildhall_permission_v1_grant_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   9,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,36 +21,82 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	GrantService_CreateGrant_FullMethodName     = "/guildhall.permission.v1.GrantService/CreateGrant"
-	GrantService_GetGrant_FullMethodName        = "/guildhall.permission.v1.GrantService/GetGrant"
-	GrantService_ListGrants_FullMethodName      = "/guildhall.permission.v1.GrantService/ListGrants"
-	GrantService_DeleteGrant_FullMethodName     = "/guildhall.permission.v1.GrantService/DeleteGrant"
-	GrantService_SetManagedGrant_FullMethodName = "/guildhall.permission.v1.GrantService/SetManagedGrant"
+	GrantService_CreateGrant_FullMethodName       = "/guildhall.permission.v1.GrantService/CreateGrant"
+	GrantService_GetGrant_FullMethodName          = "/guildhall.permission.v1.GrantService/GetGrant"
+	GrantService_ListGrants_FullMethodName        = "/guildhall.permission.v1.GrantService/ListGrants"
+	GrantService_DeleteGrant_FullMethodName       = "/guildhall.permission.v1.GrantService/DeleteGrant"
+	GrantService_BatchChangeGrants_FullMethodName = "/guildhall.permission.v1.GrantService/BatchChangeGrants"
+	GrantService_PurgeGrants_FullMethodName       = "/guildhall.permission.v1.GrantService/PurgeGrants"
+	GrantService_StreamGrants_FullMethodName      = "/guildhall.permission.v1.GrantService/StreamGrants"
+	GrantService_SetManagedGrant_FullMethodName   = "/guildhall.permission.v1.GrantService/SetManagedGrant"
 )
 
 // GrantServiceClient is the client API for GrantService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Grants give a subject a role on a resource and all below it. What no grant
-// allows is denied.
+// Grants give a subject a role on a resource and all below it, or take it away.
+// What no grant allows is denied.
 type GrantServiceClient interface {
 	// Grants a role. Nobody can grant what they do not hold, or longer than they
 	// hold it: the caller must have each permission of the role on the resource,
-	// and permission.grants.create, until the grant ends.
+	// and permission.grants.create, until the grant ends; what the caller holds
+	// under a condition does not count. A grant that denies also needs a caller
+	// who holds as much as its subject, and an administrator of the organisation
+	// when it is to more than one account.
 	//
-	// Reasons: GRANT_EXISTS (the same subject, role and resource),
-	// ROLE_NOT_FOUND, ROLE_MANAGED (only a service gives it), SUBJECT_INVALID,
-	// RESOURCE_FOREIGN, GRANT_EXCEEDS_CALLER, EXPIRE_TIME_PAST, SUBJECT_ENDING.
+	// Reasons: GRANT_EXISTS (the same subject, role, resource, effect and
+	// condition), ROLE_NOT_FOUND, ROLE_MANAGED (only a service gives it),
+	// SUBJECT_INVALID, RESOURCE_FOREIGN, CONDITION_INVALID, CONDITION_TOO_COSTLY,
+	// GRANT_EXCEEDS_CALLER, TARGET_EXCEEDS_CALLER, EXPIRE_TIME_PAST,
+	// SUBJECT_ENDING, LAST_ADMINISTRATOR and LAST_OPERATOR (a grant that denies
+	// would leave none).
 	CreateGrant(ctx context.Context, in *CreateGrantRequest, opts ...grpc.CallOption) (*Grant, error)
 	// Returns a grant. Reasons: GRANT_NOT_FOUND.
 	GetGrant(ctx context.Context, in *GetGrantRequest, opts ...grpc.CallOption) (*Grant, error)
 	// Lists grants by name, or of one subject, resource or role.
 	ListGrants(ctx context.Context, in *ListGrantsRequest, opts ...grpc.CallOption) (*ListGrantsResponse, error)
 	// Revokes a grant. When the call returns, no check anywhere says yes because
-	// of it. Reasons: GRANT_NOT_FOUND, ETAG_MISMATCH, GRANT_MANAGED,
-	// LAST_ADMINISTRATOR, LAST_OPERATOR.
+	// of it. To revoke one that denies is to give: the caller must hold what it
+	// takes away.
+	//
+	// Reasons: GRANT_NOT_FOUND, ETAG_MISMATCH, GRANT_MANAGED,
+	// GRANT_EXCEEDS_CALLER, LAST_ADMINISTRATOR, LAST_OPERATOR.
 	DeleteGrant(ctx context.Context, in *DeleteGrantRequest, opts ...grpc.CallOption) (*Grant, error)
+	// Makes and deletes many grants at once: all of it takes effect, or nothing.
+	// The rules of CreateGrant and DeleteGrant hold for each change, and it takes
+	// the permissions of both besides this call's own. What the caller holds is
+	// judged before the batch, whether somebody still administers the
+	// organisation after it. Changes apply in their order: a grant that an
+	// earlier one deletes can be made anew.
+	//
+	// An error names the change that it is about: changes[3].create.role.
+	//
+	// Reasons: those of CreateGrant and DeleteGrant, REVISION_MISMATCH,
+	// GRANT_EXPECTED, GRANT_UNEXPECTED.
+	BatchChangeGrants(ctx context.Context, in *BatchChangeGrantsRequest, opts ...grpc.CallOption) (*BatchChangeGrantsResponse, error)
+	// Deletes the grants that a filter selects (AIP-165), at most 1000 in one
+	// call; grants that a service keeps are not among them. Without force it
+	// deletes nothing and says what it would delete.
+	//
+	// Reasons: FILTER_INVALID, REVISION_MISMATCH, LAST_ADMINISTRATOR,
+	// LAST_OPERATOR.
+	PurgeGrants(ctx context.Context, in *PurgeGrantsRequest, opts ...grpc.CallOption) (*PurgeGrantsResponse, error)
+	// Streams all grants of an organisation, by name, and ends with the one
+	// revision at which what was sent is exactly what there is. Through the
+	// gateway it is NDJSON.
+	//
+	// Grants change while a long stream runs, so it closes with what changed
+	// behind it: put every grant of a response over one of the same name, drop
+	// every deleted name, and when `end` comes the copy is complete. The events
+	// behind end.event_cursor (PermissionEventService.StreamEvents) are what
+	// happens from there on, without a gap and with nothing twice.
+	//
+	// It holds nothing in the store while the client is slow. One that breaks
+	// goes on at the cursor of the last response.
+	//
+	// Reasons: CURSOR_INVALID, CURSOR_TOO_OLD (begin anew), CURSOR_UNKNOWN.
+	StreamGrants(ctx context.Context, in *StreamGrantsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[StreamGrantsResponse], error)
 	// Sets the one role that a subject holds on a resource on behalf of the
 	// service that owns the resource, as groupchat does for members of a group.
 	// Declarative: the change with the highest version wins, whatever the order
@@ -106,6 +152,45 @@ func (c *grantServiceClient) DeleteGrant(ctx context.Context, in *DeleteGrantReq
 	return out, nil
 }
 
+func (c *grantServiceClient) BatchChangeGrants(ctx context.Context, in *BatchChangeGrantsRequest, opts ...grpc.CallOption) (*BatchChangeGrantsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BatchChangeGrantsResponse)
+	err := c.cc.Invoke(ctx, GrantService_BatchChangeGrants_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *grantServiceClient) PurgeGrants(ctx context.Context, in *PurgeGrantsRequest, opts ...grpc.CallOption) (*PurgeGrantsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PurgeGrantsResponse)
+	err := c.cc.Invoke(ctx, GrantService_PurgeGrants_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *grantServiceClient) StreamGrants(ctx context.Context, in *StreamGrantsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[StreamGrantsResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &GrantService_ServiceDesc.Streams[0], GrantService_StreamGrants_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[StreamGrantsRequest, StreamGrantsResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type GrantService_StreamGrantsClient = grpc.ServerStreamingClient[StreamGrantsResponse]
+
 func (c *grantServiceClient) SetManagedGrant(ctx context.Context, in *SetManagedGrantRequest, opts ...grpc.CallOption) (*SetManagedGrantResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(SetManagedGrantResponse)
@@ -120,25 +205,68 @@ func (c *grantServiceClient) SetManagedGrant(ctx context.Context, in *SetManaged
 // All implementations should embed UnimplementedGrantServiceServer
 // for forward compatibility.
 //
-// Grants give a subject a role on a resource and all below it. What no grant
-// allows is denied.
+// Grants give a subject a role on a resource and all below it, or take it away.
+// What no grant allows is denied.
 type GrantServiceServer interface {
 	// Grants a role. Nobody can grant what they do not hold, or longer than they
 	// hold it: the caller must have each permission of the role on the resource,
-	// and permission.grants.create, until the grant ends.
+	// and permission.grants.create, until the grant ends; what the caller holds
+	// under a condition does not count. A grant that denies also needs a caller
+	// who holds as much as its subject, and an administrator of the organisation
+	// when it is to more than one account.
 	//
-	// Reasons: GRANT_EXISTS (the same subject, role and resource),
-	// ROLE_NOT_FOUND, ROLE_MANAGED (only a service gives it), SUBJECT_INVALID,
-	// RESOURCE_FOREIGN, GRANT_EXCEEDS_CALLER, EXPIRE_TIME_PAST, SUBJECT_ENDING.
+	// Reasons: GRANT_EXISTS (the same subject, role, resource, effect and
+	// condition), ROLE_NOT_FOUND, ROLE_MANAGED (only a service gives it),
+	// SUBJECT_INVALID, RESOURCE_FOREIGN, CONDITION_INVALID, CONDITION_TOO_COSTLY,
+	// GRANT_EXCEEDS_CALLER, TARGET_EXCEEDS_CALLER, EXPIRE_TIME_PAST,
+	// SUBJECT_ENDING, LAST_ADMINISTRATOR and LAST_OPERATOR (a grant that denies
+	// would leave none).
 	CreateGrant(context.Context, *CreateGrantRequest) (*Grant, error)
 	// Returns a grant. Reasons: GRANT_NOT_FOUND.
 	GetGrant(context.Context, *GetGrantRequest) (*Grant, error)
 	// Lists grants by name, or of one subject, resource or role.
 	ListGrants(context.Context, *ListGrantsRequest) (*ListGrantsResponse, error)
 	// Revokes a grant. When the call returns, no check anywhere says yes because
-	// of it. Reasons: GRANT_NOT_FOUND, ETAG_MISMATCH, GRANT_MANAGED,
-	// LAST_ADMINISTRATOR, LAST_OPERATOR.
+	// of it. To revoke one that denies is to give: the caller must hold what it
+	// takes away.
+	//
+	// Reasons: GRANT_NOT_FOUND, ETAG_MISMATCH, GRANT_MANAGED,
+	// GRANT_EXCEEDS_CALLER, LAST_ADMINISTRATOR, LAST_OPERATOR.
 	DeleteGrant(context.Context, *DeleteGrantRequest) (*Grant, error)
+	// Makes and deletes many grants at once: all of it takes effect, or nothing.
+	// The rules of CreateGrant and DeleteGrant hold for each change, and it takes
+	// the permissions of both besides this call's own. What the caller holds is
+	// judged before the batch, whether somebody still administers the
+	// organisation after it. Changes apply in their order: a grant that an
+	// earlier one deletes can be made anew.
+	//
+	// An error names the change that it is about: changes[3].create.role.
+	//
+	// Reasons: those of CreateGrant and DeleteGrant, REVISION_MISMATCH,
+	// GRANT_EXPECTED, GRANT_UNEXPECTED.
+	BatchChangeGrants(context.Context, *BatchChangeGrantsRequest) (*BatchChangeGrantsResponse, error)
+	// Deletes the grants that a filter selects (AIP-165), at most 1000 in one
+	// call; grants that a service keeps are not among them. Without force it
+	// deletes nothing and says what it would delete.
+	//
+	// Reasons: FILTER_INVALID, REVISION_MISMATCH, LAST_ADMINISTRATOR,
+	// LAST_OPERATOR.
+	PurgeGrants(context.Context, *PurgeGrantsRequest) (*PurgeGrantsResponse, error)
+	// Streams all grants of an organisation, by name, and ends with the one
+	// revision at which what was sent is exactly what there is. Through the
+	// gateway it is NDJSON.
+	//
+	// Grants change while a long stream runs, so it closes with what changed
+	// behind it: put every grant of a response over one of the same name, drop
+	// every deleted name, and when `end` comes the copy is complete. The events
+	// behind end.event_cursor (PermissionEventService.StreamEvents) are what
+	// happens from there on, without a gap and with nothing twice.
+	//
+	// It holds nothing in the store while the client is slow. One that breaks
+	// goes on at the cursor of the last response.
+	//
+	// Reasons: CURSOR_INVALID, CURSOR_TOO_OLD (begin anew), CURSOR_UNKNOWN.
+	StreamGrants(*StreamGrantsRequest, grpc.ServerStreamingServer[StreamGrantsResponse]) error
 	// Sets the one role that a subject holds on a resource on behalf of the
 	// service that owns the resource, as groupchat does for members of a group.
 	// Declarative: the change with the highest version wins, whatever the order
@@ -164,6 +292,15 @@ func (UnimplementedGrantServiceServer) ListGrants(context.Context, *ListGrantsRe
 }
 func (UnimplementedGrantServiceServer) DeleteGrant(context.Context, *DeleteGrantRequest) (*Grant, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteGrant not implemented")
+}
+func (UnimplementedGrantServiceServer) BatchChangeGrants(context.Context, *BatchChangeGrantsRequest) (*BatchChangeGrantsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method BatchChangeGrants not implemented")
+}
+func (UnimplementedGrantServiceServer) PurgeGrants(context.Context, *PurgeGrantsRequest) (*PurgeGrantsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PurgeGrants not implemented")
+}
+func (UnimplementedGrantServiceServer) StreamGrants(*StreamGrantsRequest, grpc.ServerStreamingServer[StreamGrantsResponse]) error {
+	return status.Error(codes.Unimplemented, "method StreamGrants not implemented")
 }
 func (UnimplementedGrantServiceServer) SetManagedGrant(context.Context, *SetManagedGrantRequest) (*SetManagedGrantResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SetManagedGrant not implemented")
@@ -260,6 +397,53 @@ func _GrantService_DeleteGrant_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _GrantService_BatchChangeGrants_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BatchChangeGrantsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(GrantServiceServer).BatchChangeGrants(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: GrantService_BatchChangeGrants_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(GrantServiceServer).BatchChangeGrants(ctx, req.(*BatchChangeGrantsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _GrantService_PurgeGrants_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PurgeGrantsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(GrantServiceServer).PurgeGrants(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: GrantService_PurgeGrants_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(GrantServiceServer).PurgeGrants(ctx, req.(*PurgeGrantsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _GrantService_StreamGrants_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(StreamGrantsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(GrantServiceServer).StreamGrants(m, &grpc.GenericServerStream[StreamGrantsRequest, StreamGrantsResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type GrantService_StreamGrantsServer = grpc.ServerStreamingServer[StreamGrantsResponse]
+
 func _GrantService_SetManagedGrant_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(SetManagedGrantRequest)
 	if err := dec(in); err != nil {
@@ -302,10 +486,24 @@ var GrantService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _GrantService_DeleteGrant_Handler,
 		},
 		{
+			MethodName: "BatchChangeGrants",
+			Handler:    _GrantService_BatchChangeGrants_Handler,
+		},
+		{
+			MethodName: "PurgeGrants",
+			Handler:    _GrantService_PurgeGrants_Handler,
+		},
+		{
 			MethodName: "SetManagedGrant",
 			Handler:    _GrantService_SetManagedGrant_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "StreamGrants",
+			Handler:       _GrantService_StreamGrants_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "guildhall/permission/v1/grant.proto",
 }

@@ -28,6 +28,64 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// How far permissions on a collection go. Each level has those before it.
+type Level int32
+
+const (
+	// Not one.
+	Level_LEVEL_UNSPECIFIED Level = 0
+	// What changes nothing.
+	Level_LEVEL_READ Level = 1
+	// The everyday changes: whatever is not LEVEL_MANAGE.
+	Level_LEVEL_EDIT Level = 2
+	// To delete and to undelete, to let people in and shut them out, and every
+	// change of what decides who may do what.
+	Level_LEVEL_MANAGE Level = 3
+)
+
+// Enum value maps for Level.
+var (
+	Level_name = map[int32]string{
+		0: "LEVEL_UNSPECIFIED",
+		1: "LEVEL_READ",
+		2: "LEVEL_EDIT",
+		3: "LEVEL_MANAGE",
+	}
+	Level_value = map[string]int32{
+		"LEVEL_UNSPECIFIED": 0,
+		"LEVEL_READ":        1,
+		"LEVEL_EDIT":        2,
+		"LEVEL_MANAGE":      3,
+	}
+)
+
+func (x Level) Enum() *Level {
+	p := new(Level)
+	*p = x
+	return p
+}
+
+func (x Level) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Level) Descriptor() protoreflect.EnumDescriptor {
+	return file_guildhall_permission_v1_role_proto_enumTypes[0].Descriptor()
+}
+
+func (Level) Type() protoreflect.EnumType {
+	return &file_guildhall_permission_v1_role_proto_enumTypes[0]
+}
+
+func (x Level) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Level.Descriptor instead.
+func (Level) EnumDescriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_role_proto_rawDescGZIP(), []int{0}
+}
+
 // A named set of permissions.
 type Role struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -39,7 +97,7 @@ type Role struct {
 	// What it is for.
 	Description string `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
 	// Permissions as in ListPermissions. Those of a built-in role grow with the
-	// suite.
+	// suite. Beside them a role has those of its levels and its included roles.
 	Permissions []string `protobuf:"bytes,4,rep,name=permissions,proto3" json:"permissions,omitempty"`
 	// It came with the suite and cannot be changed.
 	BuiltIn bool `protobuf:"varint,5,opt,name=built_in,json=builtIn,proto3" json:"built_in,omitempty"`
@@ -48,7 +106,15 @@ type Role struct {
 	// When it last changed.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// Changes with each change (AIP-154).
-	Etag          string `protobuf:"bytes,8,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,8,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Permissions by collection: they grow with the suite, and with the actions
+	// of the organisation's own resource types. By collection; the highest level
+	// of one counts.
+	Levels []*CollectionLevel `protobuf:"bytes,9,rep,name=levels,proto3" json:"levels,omitempty"`
+	// Roles whose permissions this one has too, as they are at the time of a
+	// check: custom ones of the organisation, or built-in ones that can be
+	// granted by hand. By name. At most eight roles deep, and two hundred in all.
+	IncludedRoles []string `protobuf:"bytes,10,rep,name=included_roles,json=includedRoles,proto3" json:"included_roles,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -139,20 +205,93 @@ func (x *Role) GetEtag() string {
 	return ""
 }
 
+func (x *Role) GetLevels() []*CollectionLevel {
+	if x != nil {
+		return x.Levels
+	}
+	return nil
+}
+
+func (x *Role) GetIncludedRoles() []string {
+	if x != nil {
+		return x.IncludedRoles
+	}
+	return nil
+}
+
+// All permissions of a collection up to a level.
+type CollectionLevel struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A permission's name without its verb: "groupchat.messages",
+	// "custom.records".
+	Collection string `protobuf:"bytes,1,opt,name=collection,proto3" json:"collection,omitempty"`
+	// How far they go.
+	Level         Level `protobuf:"varint,2,opt,name=level,proto3,enum=guildhall.permission.v1.Level" json:"level,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CollectionLevel) Reset() {
+	*x = CollectionLevel{}
+	mi := &file_guildhall_permission_v1_role_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CollectionLevel) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CollectionLevel) ProtoMessage() {}
+
+func (x *CollectionLevel) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_role_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CollectionLevel.ProtoReflect.Descriptor instead.
+func (*CollectionLevel) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_role_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *CollectionLevel) GetCollection() string {
+	if x != nil {
+		return x.Collection
+	}
+	return ""
+}
+
+func (x *CollectionLevel) GetLevel() Level {
+	if x != nil {
+		return x.Level
+	}
+	return Level_LEVEL_UNSPECIFIED
+}
+
 // A permission.
 type Permission struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "groupchat.messages.create".
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// The RPCs that need it: "/guildhall.groupchat.v1.MessageService/CreateMessage".
-	Methods       []string `protobuf:"bytes,2,rep,name=methods,proto3" json:"methods,omitempty"`
+	// Empty for one of a resource type.
+	Methods []string `protobuf:"bytes,2,rep,name=methods,proto3" json:"methods,omitempty"`
+	// The lowest level of its collection that has it.
+	Level         Level `protobuf:"varint,3,opt,name=level,proto3,enum=guildhall.permission.v1.Level" json:"level,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Permission) Reset() {
 	*x = Permission{}
-	mi := &file_guildhall_permission_v1_role_proto_msgTypes[1]
+	mi := &file_guildhall_permission_v1_role_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -164,7 +303,7 @@ func (x *Permission) String() string {
 func (*Permission) ProtoMessage() {}
 
 func (x *Permission) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_role_proto_msgTypes[1]
+	mi := &file_guildhall_permission_v1_role_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -177,7 +316,7 @@ func (x *Permission) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Permission.ProtoReflect.Descriptor instead.
 func (*Permission) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_role_proto_rawDescGZIP(), []int{1}
+	return file_guildhall_permission_v1_role_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Permission) GetName() string {
@@ -192,6 +331,178 @@ func (x *Permission) GetMethods() []string {
 		return x.Methods
 	}
 	return nil
+}
+
+func (x *Permission) GetLevel() Level {
+	if x != nil {
+		return x.Level
+	}
+	return Level_LEVEL_UNSPECIFIED
+}
+
+// A custom role as a change left it.
+type RoleRevision struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "organizations/{organization}/roles/{role}/revisions/{revision}"; revisions
+	// count from 1.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The role, without its etag.
+	Role *Role `protobuf:"bytes,2,opt,name=role,proto3" json:"role,omitempty"`
+	// Who made the change.
+	Author string `protobuf:"bytes,3,opt,name=author,proto3" json:"author,omitempty"`
+	// When.
+	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RoleRevision) Reset() {
+	*x = RoleRevision{}
+	mi := &file_guildhall_permission_v1_role_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RoleRevision) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RoleRevision) ProtoMessage() {}
+
+func (x *RoleRevision) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_role_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RoleRevision.ProtoReflect.Descriptor instead.
+func (*RoleRevision) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_role_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *RoleRevision) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *RoleRevision) GetRole() *Role {
+	if x != nil {
+		return x.Role
+	}
+	return nil
+}
+
+func (x *RoleRevision) GetAuthor() string {
+	if x != nil {
+		return x.Author
+	}
+	return ""
+}
+
+func (x *RoleRevision) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+// How much a role is in use in an organisation.
+type RoleUsage struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which role.
+	Role string `protobuf:"bytes,1,opt,name=role,proto3" json:"role,omitempty"`
+	// Grants that give it, those that have expired included.
+	GrantCount int64 `protobuf:"varint,2,opt,name=grant_count,json=grantCount,proto3" json:"grant_count,omitempty"`
+	// There are more grants than were counted.
+	MoreGrants bool `protobuf:"varint,3,opt,name=more_grants,json=moreGrants,proto3" json:"more_grants,omitempty"`
+	// Roles that include it themselves, at most 1000 of them.
+	IncludingRoleCount int64 `protobuf:"varint,4,opt,name=including_role_count,json=includingRoleCount,proto3" json:"including_role_count,omitempty"`
+	// When it last changed; none for a built-in one.
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// Who changed it last, if that revision is kept.
+	Author        string `protobuf:"bytes,6,opt,name=author,proto3" json:"author,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RoleUsage) Reset() {
+	*x = RoleUsage{}
+	mi := &file_guildhall_permission_v1_role_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RoleUsage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RoleUsage) ProtoMessage() {}
+
+func (x *RoleUsage) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_role_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RoleUsage.ProtoReflect.Descriptor instead.
+func (*RoleUsage) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_role_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *RoleUsage) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *RoleUsage) GetGrantCount() int64 {
+	if x != nil {
+		return x.GrantCount
+	}
+	return 0
+}
+
+func (x *RoleUsage) GetMoreGrants() bool {
+	if x != nil {
+		return x.MoreGrants
+	}
+	return false
+}
+
+func (x *RoleUsage) GetIncludingRoleCount() int64 {
+	if x != nil {
+		return x.IncludingRoleCount
+	}
+	return 0
+}
+
+func (x *RoleUsage) GetUpdateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.UpdateTime
+	}
+	return nil
+}
+
+func (x *RoleUsage) GetAuthor() string {
+	if x != nil {
+		return x.Author
+	}
+	return ""
 }
 
 // See CreateRole.
@@ -211,7 +522,7 @@ type CreateRoleRequest struct {
 
 func (x *CreateRoleRequest) Reset() {
 	*x = CreateRoleRequest{}
-	mi := &file_guildhall_permission_v1_role_proto_msgTypes[2]
+	mi := &file_guildhall_permission_v1_role_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -223,7 +534,7 @@ func (x *CreateRoleRequest) String() string {
 func (*CreateRoleRequest) ProtoMessage() {}
 
 func (x *CreateRoleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_role_proto_msgTypes[2]
+	mi := &file_guildhall_permission_v1_role_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -236,7 +547,7 @@ func (x *CreateRoleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateRoleRequest.ProtoReflect.Descriptor instead.
 func (*CreateRoleRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_role_proto_rawDescGZIP(), []int{2}
+	return file_guildhall_permission_v1_role_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *CreateRoleRequest) GetParent() string {
@@ -278,7 +589,7 @@ type GetRoleRequest struct {
 
 func (x *GetRoleRequest) Reset() {
 	*x = GetRoleRequest{}
-	mi := &file_guildhall_permission_v1_role_proto_msgTypes[3]
+	mi := &file_guildhall_permission_v1_role_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -290,7 +601,7 @@ func (x *GetRoleRequest) String() string {
 func (*GetRoleRequest) ProtoMessage() {}
 
 func (x *GetRoleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_role_proto_msgTypes[3]
+	mi := &file_guildhall_permission_v1_role_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -303,7 +614,7 @@ func (x *GetRoleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRoleRequest.ProtoReflect.Descriptor instead.
 func (*GetRoleRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_role_proto_rawDescGZIP(), []int{3}
+	return file_guildhall_permission_v1_role_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetRoleRequest) GetName() string {
@@ -328,7 +639,7 @@ type ListRolesRequest struct {
 
 func (x *ListRolesRequest) Reset() {
 	*x = ListRolesRequest{}
-	mi := &file_guildhall_permission_v1_role_proto_msgTypes[4]
+	mi := &file_guildhall_permission_v1_role_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -340,7 +651,7 @@ func (x *ListRolesRequest) String() string {
 func (*ListRolesRequest) ProtoMessage() {}
 
 func (x *ListRolesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_role_proto_msgTypes[4]
+	mi := &file_guildhall_permission_v1_role_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -353,7 +664,7 @@ func (x *ListRolesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRolesRequest.ProtoReflect.Descriptor instead.
 func (*ListRolesRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_role_proto_rawDescGZIP(), []int{4}
+	return file_guildhall_permission_v1_role_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListRolesRequest) GetParent() string {
@@ -390,7 +701,7 @@ type ListRolesResponse struct {
 
 func (x *ListRolesResponse) Reset() {
 	*x = ListRolesResponse{}
-	mi := &file_guildhall_permission_v1_role_proto_msgTypes[5]
+	mi := &file_guildhall_permission_v1_role_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -402,7 +713,7 @@ func (x *ListRolesResponse) String() string {
 func (*ListRolesResponse) ProtoMessage() {}
 
 func (x *ListRolesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_role_proto_msgTypes[5]
+	mi := &file_guildhall_permission_v1_role_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -415,7 +726,7 @@ func (x *ListRolesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRolesResponse.ProtoReflect.Descriptor instead.
 func (*ListRolesResponse) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_role_proto_rawDescGZIP(), []int{5}
+	return file_guildhall_permission_v1_role_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListRolesResponse) GetRoles() []*Role {
@@ -447,7 +758,7 @@ type UpdateRoleRequest struct {
 
 func (x *UpdateRoleRequest) Reset() {
 	*x = UpdateRoleRequest{}
-	mi := &file_guildhall_permission_v1_role_proto_msgTypes[6]
+	mi := &file_guildhall_permission_v1_role_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -459,7 +770,7 @@ func (x *UpdateRoleRequest) String() string {
 func (*UpdateRoleRequest) ProtoMessage() {}
 
 func (x *UpdateRoleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_role_proto_msgTypes[6]
+	mi := &file_guildhall_permission_v1_role_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -472,7 +783,7 @@ func (x *UpdateRoleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateRoleRequest.ProtoReflect.Descriptor instead.
 func (*UpdateRoleRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_role_proto_rawDescGZIP(), []int{6}
+	return file_guildhall_permission_v1_role_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *UpdateRoleRequest) GetRole() *Role {
@@ -511,7 +822,7 @@ type DeleteRoleRequest struct {
 
 func (x *DeleteRoleRequest) Reset() {
 	*x = DeleteRoleRequest{}
-	mi := &file_guildhall_permission_v1_role_proto_msgTypes[7]
+	mi := &file_guildhall_permission_v1_role_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -523,7 +834,7 @@ func (x *DeleteRoleRequest) String() string {
 func (*DeleteRoleRequest) ProtoMessage() {}
 
 func (x *DeleteRoleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_role_proto_msgTypes[7]
+	mi := &file_guildhall_permission_v1_role_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -536,7 +847,7 @@ func (x *DeleteRoleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRoleRequest.ProtoReflect.Descriptor instead.
 func (*DeleteRoleRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_role_proto_rawDescGZIP(), []int{7}
+	return file_guildhall_permission_v1_role_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *DeleteRoleRequest) GetName() string {
@@ -566,14 +877,17 @@ type ListPermissionsRequest struct {
 	// At most 1000; 50 when zero.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// From the page before.
-	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// The caller's organisation, to list also the permissions of its resource
+	// types: "organizations/acme". Empty lists the suite's alone.
+	Parent        string `protobuf:"bytes,3,opt,name=parent,proto3" json:"parent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListPermissionsRequest) Reset() {
 	*x = ListPermissionsRequest{}
-	mi := &file_guildhall_permission_v1_role_proto_msgTypes[8]
+	mi := &file_guildhall_permission_v1_role_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -585,7 +899,7 @@ func (x *ListPermissionsRequest) String() string {
 func (*ListPermissionsRequest) ProtoMessage() {}
 
 func (x *ListPermissionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_role_proto_msgTypes[8]
+	mi := &file_guildhall_permission_v1_role_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -598,7 +912,7 @@ func (x *ListPermissionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPermissionsRequest.ProtoReflect.Descriptor instead.
 func (*ListPermissionsRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_role_proto_rawDescGZIP(), []int{8}
+	return file_guildhall_permission_v1_role_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListPermissionsRequest) GetPageSize() int32 {
@@ -611,6 +925,13 @@ func (x *ListPermissionsRequest) GetPageSize() int32 {
 func (x *ListPermissionsRequest) GetPageToken() string {
 	if x != nil {
 		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListPermissionsRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
 	}
 	return ""
 }
@@ -628,7 +949,7 @@ type ListPermissionsResponse struct {
 
 func (x *ListPermissionsResponse) Reset() {
 	*x = ListPermissionsResponse{}
-	mi := &file_guildhall_permission_v1_role_proto_msgTypes[9]
+	mi := &file_guildhall_permission_v1_role_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -640,7 +961,7 @@ func (x *ListPermissionsResponse) String() string {
 func (*ListPermissionsResponse) ProtoMessage() {}
 
 func (x *ListPermissionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_role_proto_msgTypes[9]
+	mi := &file_guildhall_permission_v1_role_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -653,7 +974,7 @@ func (x *ListPermissionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPermissionsResponse.ProtoReflect.Descriptor instead.
 func (*ListPermissionsResponse) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_role_proto_rawDescGZIP(), []int{9}
+	return file_guildhall_permission_v1_role_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListPermissionsResponse) GetPermissions() []*Permission {
@@ -670,11 +991,433 @@ func (x *ListPermissionsResponse) GetNextPageToken() string {
 	return ""
 }
 
+// See GetRoleRevision.
+type GetRoleRevisionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "organizations/acme/roles/clerk/revisions/3".
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetRoleRevisionRequest) Reset() {
+	*x = GetRoleRevisionRequest{}
+	mi := &file_guildhall_permission_v1_role_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetRoleRevisionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetRoleRevisionRequest) ProtoMessage() {}
+
+func (x *GetRoleRevisionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_role_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetRoleRevisionRequest.ProtoReflect.Descriptor instead.
+func (*GetRoleRevisionRequest) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_role_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *GetRoleRevisionRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// See ListRoleRevisions.
+type ListRoleRevisionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "organizations/acme/roles/clerk".
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// At most 1000; 50 when zero.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// From the page before.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRoleRevisionsRequest) Reset() {
+	*x = ListRoleRevisionsRequest{}
+	mi := &file_guildhall_permission_v1_role_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRoleRevisionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRoleRevisionsRequest) ProtoMessage() {}
+
+func (x *ListRoleRevisionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_role_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRoleRevisionsRequest.ProtoReflect.Descriptor instead.
+func (*ListRoleRevisionsRequest) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_role_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ListRoleRevisionsRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *ListRoleRevisionsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListRoleRevisionsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// See ListRoleRevisions.
+type ListRoleRevisionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Newest first.
+	RoleRevisions []*RoleRevision `protobuf:"bytes,1,rep,name=role_revisions,json=roleRevisions,proto3" json:"role_revisions,omitempty"`
+	// Empty at the end.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRoleRevisionsResponse) Reset() {
+	*x = ListRoleRevisionsResponse{}
+	mi := &file_guildhall_permission_v1_role_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRoleRevisionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRoleRevisionsResponse) ProtoMessage() {}
+
+func (x *ListRoleRevisionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_role_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRoleRevisionsResponse.ProtoReflect.Descriptor instead.
+func (*ListRoleRevisionsResponse) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_role_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ListRoleRevisionsResponse) GetRoleRevisions() []*RoleRevision {
+	if x != nil {
+		return x.RoleRevisions
+	}
+	return nil
+}
+
+func (x *ListRoleRevisionsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// See RollbackRole.
+type RollbackRoleRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "organizations/acme/roles/clerk".
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The last segment of the revision's name: "3".
+	RevisionId string `protobuf:"bytes,2,opt,name=revision_id,json=revisionId,proto3" json:"revision_id,omitempty"`
+	// Refused unless it is the role's present one; empty does not check.
+	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	// The same id with the same body returns the first result (AIP-155).
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RollbackRoleRequest) Reset() {
+	*x = RollbackRoleRequest{}
+	mi := &file_guildhall_permission_v1_role_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RollbackRoleRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RollbackRoleRequest) ProtoMessage() {}
+
+func (x *RollbackRoleRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_role_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RollbackRoleRequest.ProtoReflect.Descriptor instead.
+func (*RollbackRoleRequest) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_role_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *RollbackRoleRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *RollbackRoleRequest) GetRevisionId() string {
+	if x != nil {
+		return x.RevisionId
+	}
+	return ""
+}
+
+func (x *RollbackRoleRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *RollbackRoleRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// See CompareRoles.
+type CompareRolesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "organizations/acme".
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// A role, or a revision of one: "roles/auditor",
+	// "organizations/acme/roles/clerk", "organizations/acme/roles/clerk/revisions/3".
+	Left string `protobuf:"bytes,2,opt,name=left,proto3" json:"left,omitempty"`
+	// Another.
+	Right         string `protobuf:"bytes,3,opt,name=right,proto3" json:"right,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CompareRolesRequest) Reset() {
+	*x = CompareRolesRequest{}
+	mi := &file_guildhall_permission_v1_role_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CompareRolesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CompareRolesRequest) ProtoMessage() {}
+
+func (x *CompareRolesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_role_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CompareRolesRequest.ProtoReflect.Descriptor instead.
+func (*CompareRolesRequest) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_role_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *CompareRolesRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *CompareRolesRequest) GetLeft() string {
+	if x != nil {
+		return x.Left
+	}
+	return ""
+}
+
+func (x *CompareRolesRequest) GetRight() string {
+	if x != nil {
+		return x.Right
+	}
+	return ""
+}
+
+// See CompareRoles. No more permissions than there are.
+type CompareRolesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Permissions of the left one that the right one lacks, by name.
+	LeftOnly []string `protobuf:"bytes,1,rep,name=left_only,json=leftOnly,proto3" json:"left_only,omitempty"`
+	// Permissions of the right one that the left one lacks, by name.
+	RightOnly []string `protobuf:"bytes,2,rep,name=right_only,json=rightOnly,proto3" json:"right_only,omitempty"`
+	// Permissions of both, by name.
+	Both          []string `protobuf:"bytes,3,rep,name=both,proto3" json:"both,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CompareRolesResponse) Reset() {
+	*x = CompareRolesResponse{}
+	mi := &file_guildhall_permission_v1_role_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CompareRolesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CompareRolesResponse) ProtoMessage() {}
+
+func (x *CompareRolesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_role_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CompareRolesResponse.ProtoReflect.Descriptor instead.
+func (*CompareRolesResponse) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_role_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *CompareRolesResponse) GetLeftOnly() []string {
+	if x != nil {
+		return x.LeftOnly
+	}
+	return nil
+}
+
+func (x *CompareRolesResponse) GetRightOnly() []string {
+	if x != nil {
+		return x.RightOnly
+	}
+	return nil
+}
+
+func (x *CompareRolesResponse) GetBoth() []string {
+	if x != nil {
+		return x.Both
+	}
+	return nil
+}
+
+// See GetRoleUsage.
+type GetRoleUsageRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The organisation whose grants are counted: "organizations/acme".
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// "roles/auditor" or "organizations/acme/roles/clerk".
+	Role          string `protobuf:"bytes,2,opt,name=role,proto3" json:"role,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetRoleUsageRequest) Reset() {
+	*x = GetRoleUsageRequest{}
+	mi := &file_guildhall_permission_v1_role_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetRoleUsageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetRoleUsageRequest) ProtoMessage() {}
+
+func (x *GetRoleUsageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_role_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetRoleUsageRequest.ProtoReflect.Descriptor instead.
+func (*GetRoleUsageRequest) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_role_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *GetRoleUsageRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *GetRoleUsageRequest) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
 var File_guildhall_permission_v1_role_proto protoreflect.FileDescriptor
 
 const file_guildhall_permission_v1_role_proto_rawDesc = "" +
 	"\n" +
-	"\"guildhall/permission/v1/role.proto\x12\x17guildhall.permission.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\"\xe9\x02\n" +
+	"\"guildhall/permission/v1/role.proto\x12\x17guildhall.permission.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\"\xf1\x03\n" +
 	"\x04Role\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12-\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\n" +
@@ -686,11 +1429,37 @@ const file_guildhall_permission_v1_role_proto_rawDesc = "" +
 	"createTime\x12@\n" +
 	"\vupdate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"updateTime\x12\x12\n" +
-	"\x04etag\x18\b \x01(\tR\x04etag\":\n" +
+	"\x04etag\x18\b \x01(\tR\x04etag\x12J\n" +
+	"\x06levels\x18\t \x03(\v2(.guildhall.permission.v1.CollectionLevelB\b\xbaH\x05\x92\x01\x02\x10dR\x06levels\x12:\n" +
+	"\x0eincluded_roles\x18\n" +
+	" \x03(\tB\x13\xbaH\x10\x92\x01\r\x102\x18\x01\"\ar\x05\x10\x01\x18\xc8\x01R\rincludedRoles\"~\n" +
+	"\x0fCollectionLevel\x12)\n" +
+	"\n" +
+	"collection\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\n" +
+	"collection\x12@\n" +
+	"\x05level\x18\x02 \x01(\x0e2\x1e.guildhall.permission.v1.LevelB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x05level\"p\n" +
 	"\n" +
 	"Permission\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
-	"\amethods\x18\x02 \x03(\tR\amethods\"\xb9\x01\n" +
+	"\amethods\x18\x02 \x03(\tR\amethods\x124\n" +
+	"\x05level\x18\x03 \x01(\x0e2\x1e.guildhall.permission.v1.LevelR\x05level\"\xaf\x01\n" +
+	"\fRoleRevision\x12\x17\n" +
+	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x121\n" +
+	"\x04role\x18\x02 \x01(\v2\x1d.guildhall.permission.v1.RoleR\x04role\x12\x16\n" +
+	"\x06author\x18\x03 \x01(\tR\x06author\x12;\n" +
+	"\vcreate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\"\xe8\x01\n" +
+	"\tRoleUsage\x12\x12\n" +
+	"\x04role\x18\x01 \x01(\tR\x04role\x12\x1f\n" +
+	"\vgrant_count\x18\x02 \x01(\x03R\n" +
+	"grantCount\x12\x1f\n" +
+	"\vmore_grants\x18\x03 \x01(\bR\n" +
+	"moreGrants\x120\n" +
+	"\x14including_role_count\x18\x04 \x01(\x03R\x12includingRoleCount\x12;\n" +
+	"\vupdate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"updateTime\x12\x16\n" +
+	"\x06author\x18\x06 \x01(\tR\x06author\"\xb9\x01\n" +
 	"\x11CreateRoleRequest\x12\x1f\n" +
 	"\x06parent\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06parent\x12 \n" +
 	"\arole_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18?R\x06roleId\x129\n" +
@@ -717,14 +1486,54 @@ const file_guildhall_permission_v1_role_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\x12\x12\n" +
 	"\x04etag\x18\x02 \x01(\tR\x04etag\x12&\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"T\n" +
+	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"u\n" +
 	"\x16ListPermissionsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tR\tpageToken\"\x88\x01\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x1f\n" +
+	"\x06parent\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18dR\x06parent\"\x88\x01\n" +
 	"\x17ListPermissionsResponse\x12E\n" +
 	"\vpermissions\x18\x01 \x03(\v2#.guildhall.permission.v1.PermissionR\vpermissions\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xd2\b\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"5\n" +
+	"\x16GetRoleRevisionRequest\x12\x1b\n" +
+	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\"w\n" +
+	"\x18ListRoleRevisionsRequest\x12\x1f\n" +
+	"\x06parent\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06parent\x12\x1b\n" +
+	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\"\x91\x01\n" +
+	"\x19ListRoleRevisionsResponse\x12L\n" +
+	"\x0erole_revisions\x18\x01 \x03(\v2%.guildhall.permission.v1.RoleRevisionR\rroleRevisions\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x9a\x01\n" +
+	"\x13RollbackRoleRequest\x12\x1b\n" +
+	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\x12*\n" +
+	"\vrevision_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x13R\n" +
+	"revisionId\x12\x12\n" +
+	"\x04etag\x18\x03 \x01(\tR\x04etag\x12&\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"x\n" +
+	"\x13CompareRolesRequest\x12\x1f\n" +
+	"\x06parent\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06parent\x12\x1e\n" +
+	"\x04left\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xac\x02R\x04left\x12 \n" +
+	"\x05right\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xac\x02R\x05right\"f\n" +
+	"\x14CompareRolesResponse\x12\x1b\n" +
+	"\tleft_only\x18\x01 \x03(\tR\bleftOnly\x12\x1d\n" +
+	"\n" +
+	"right_only\x18\x02 \x03(\tR\trightOnly\x12\x12\n" +
+	"\x04both\x18\x03 \x03(\tR\x04both\"V\n" +
+	"\x13GetRoleUsageRequest\x12\x1f\n" +
+	"\x06parent\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06parent\x12\x1e\n" +
+	"\x04role\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04role*P\n" +
+	"\x05Level\x12\x15\n" +
+	"\x11LEVEL_UNSPECIFIED\x10\x00\x12\x0e\n" +
+	"\n" +
+	"LEVEL_READ\x10\x01\x12\x0e\n" +
+	"\n" +
+	"LEVEL_EDIT\x10\x02\x12\x10\n" +
+	"\fLEVEL_MANAGE\x10\x032\xda\x10\n" +
 	"\vRoleService\x12\xbb\x01\n" +
 	"\n" +
 	"CreateRole\x12*.guildhall.permission.v1.CreateRoleRequest\x1a\x1d.guildhall.permission.v1.Role\"b\xea\xe0\x18#*\x06parent8\x01\n" +
@@ -739,7 +1548,17 @@ const file_guildhall_permission_v1_role_proto_rawDesc = "" +
 	"\n" +
 	"DeleteRole\x12*.guildhall.permission.v1.DeleteRoleRequest\x1a\x1d.guildhall.permission.v1.Role\"Z\xea\xe0\x18!*\x04name8\x01\n" +
 	"\x17permission.roles.delete\x82\xd3\xe4\x93\x02/*-/permission/v1/{name=organizations/*/roles/*}\x12\x9e\x01\n" +
-	"\x0fListPermissions\x12/.guildhall.permission.v1.ListPermissionsRequest\x1a0.guildhall.permission.v1.ListPermissionsResponse\"(\xea\xe0\x18\x02\x18\x01\x82\xd3\xe4\x93\x02\x1c\x12\x1a/permission/v1/permissionsB>Z<guildhall.dev/proto/gen/guildhall/permission/v1;permissionv1b\x06proto3"
+	"\x0fListPermissions\x12/.guildhall.permission.v1.ListPermissionsRequest\x1a0.guildhall.permission.v1.ListPermissionsResponse\"(\xea\xe0\x18\x02\x18\x01\x82\xd3\xe4\x93\x02\x1c\x12\x1a/permission/v1/permissions\x12\xcc\x01\n" +
+	"\x0fGetRoleRevision\x12/.guildhall.permission.v1.GetRoleRevisionRequest\x1a%.guildhall.permission.v1.RoleRevision\"a\xea\xe0\x18\x1c*\x04name\n" +
+	"\x14permission.roles.get\x82\xd3\xe4\x93\x02;\x129/permission/v1/{name=organizations/*/roles/*/revisions/*}\x12\xdf\x01\n" +
+	"\x11ListRoleRevisions\x121.guildhall.permission.v1.ListRoleRevisionsRequest\x1a2.guildhall.permission.v1.ListRoleRevisionsResponse\"c\xea\xe0\x18\x1e*\x06parent\n" +
+	"\x14permission.roles.get\x82\xd3\xe4\x93\x02;\x129/permission/v1/{parent=organizations/*/roles/*}/revisions\x12\xc3\x01\n" +
+	"\fRollbackRole\x12,.guildhall.permission.v1.RollbackRoleRequest\x1a\x1d.guildhall.permission.v1.Role\"f\xea\xe0\x18!*\x04name8\x01\n" +
+	"\x17permission.roles.update\x82\xd3\xe4\x93\x02;:\x01*\"6/permission/v1/{name=organizations/*/roles/*}:rollback\x12\xcc\x01\n" +
+	"\fCompareRoles\x12,.guildhall.permission.v1.CompareRolesRequest\x1a-.guildhall.permission.v1.CompareRolesResponse\"_\xea\xe0\x18\x1e*\x06parent\n" +
+	"\x14permission.roles.get\x82\xd3\xe4\x93\x027\x125/permission/v1/{parent=organizations/*}/roles:compare\x12\xbf\x01\n" +
+	"\fGetRoleUsage\x12,.guildhall.permission.v1.GetRoleUsageRequest\x1a\".guildhall.permission.v1.RoleUsage\"]\xea\xe0\x18\x1e*\x06parent\n" +
+	"\x14permission.roles.get\x82\xd3\xe4\x93\x025\x123/permission/v1/{parent=organizations/*}/roles:usageB>Z<guildhall.dev/proto/gen/guildhall/permission/v1;permissionv1b\x06proto3"
 
 var (
 	file_guildhall_permission_v1_role_proto_rawDescOnce sync.Once
@@ -753,46 +1572,75 @@ func file_guildhall_permission_v1_role_proto_rawDescGZIP() []byte {
 	return file_guildhall_permission_v1_role_proto_rawDescData
 }
 
-var file_guildhall_permission_v1_role_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_guildhall_permission_v1_role_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_guildhall_permission_v1_role_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_guildhall_permission_v1_role_proto_goTypes = []any{
-	(*Role)(nil),                    // 0: guildhall.permission.v1.Role
-	(*Permission)(nil),              // 1: guildhall.permission.v1.Permission
-	(*CreateRoleRequest)(nil),       // 2: guildhall.permission.v1.CreateRoleRequest
-	(*GetRoleRequest)(nil),          // 3: guildhall.permission.v1.GetRoleRequest
-	(*ListRolesRequest)(nil),        // 4: guildhall.permission.v1.ListRolesRequest
-	(*ListRolesResponse)(nil),       // 5: guildhall.permission.v1.ListRolesResponse
-	(*UpdateRoleRequest)(nil),       // 6: guildhall.permission.v1.UpdateRoleRequest
-	(*DeleteRoleRequest)(nil),       // 7: guildhall.permission.v1.DeleteRoleRequest
-	(*ListPermissionsRequest)(nil),  // 8: guildhall.permission.v1.ListPermissionsRequest
-	(*ListPermissionsResponse)(nil), // 9: guildhall.permission.v1.ListPermissionsResponse
-	(*timestamppb.Timestamp)(nil),   // 10: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),   // 11: google.protobuf.FieldMask
+	(Level)(0),                        // 0: guildhall.permission.v1.Level
+	(*Role)(nil),                      // 1: guildhall.permission.v1.Role
+	(*CollectionLevel)(nil),           // 2: guildhall.permission.v1.CollectionLevel
+	(*Permission)(nil),                // 3: guildhall.permission.v1.Permission
+	(*RoleRevision)(nil),              // 4: guildhall.permission.v1.RoleRevision
+	(*RoleUsage)(nil),                 // 5: guildhall.permission.v1.RoleUsage
+	(*CreateRoleRequest)(nil),         // 6: guildhall.permission.v1.CreateRoleRequest
+	(*GetRoleRequest)(nil),            // 7: guildhall.permission.v1.GetRoleRequest
+	(*ListRolesRequest)(nil),          // 8: guildhall.permission.v1.ListRolesRequest
+	(*ListRolesResponse)(nil),         // 9: guildhall.permission.v1.ListRolesResponse
+	(*UpdateRoleRequest)(nil),         // 10: guildhall.permission.v1.UpdateRoleRequest
+	(*DeleteRoleRequest)(nil),         // 11: guildhall.permission.v1.DeleteRoleRequest
+	(*ListPermissionsRequest)(nil),    // 12: guildhall.permission.v1.ListPermissionsRequest
+	(*ListPermissionsResponse)(nil),   // 13: guildhall.permission.v1.ListPermissionsResponse
+	(*GetRoleRevisionRequest)(nil),    // 14: guildhall.permission.v1.GetRoleRevisionRequest
+	(*ListRoleRevisionsRequest)(nil),  // 15: guildhall.permission.v1.ListRoleRevisionsRequest
+	(*ListRoleRevisionsResponse)(nil), // 16: guildhall.permission.v1.ListRoleRevisionsResponse
+	(*RollbackRoleRequest)(nil),       // 17: guildhall.permission.v1.RollbackRoleRequest
+	(*CompareRolesRequest)(nil),       // 18: guildhall.permission.v1.CompareRolesRequest
+	(*CompareRolesResponse)(nil),      // 19: guildhall.permission.v1.CompareRolesResponse
+	(*GetRoleUsageRequest)(nil),       // 20: guildhall.permission.v1.GetRoleUsageRequest
+	(*timestamppb.Timestamp)(nil),     // 21: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),     // 22: google.protobuf.FieldMask
 }
 var file_guildhall_permission_v1_role_proto_depIdxs = []int32{
-	10, // 0: guildhall.permission.v1.Role.create_time:type_name -> google.protobuf.Timestamp
-	10, // 1: guildhall.permission.v1.Role.update_time:type_name -> google.protobuf.Timestamp
-	0,  // 2: guildhall.permission.v1.CreateRoleRequest.role:type_name -> guildhall.permission.v1.Role
-	0,  // 3: guildhall.permission.v1.ListRolesResponse.roles:type_name -> guildhall.permission.v1.Role
-	0,  // 4: guildhall.permission.v1.UpdateRoleRequest.role:type_name -> guildhall.permission.v1.Role
-	11, // 5: guildhall.permission.v1.UpdateRoleRequest.update_mask:type_name -> google.protobuf.FieldMask
-	1,  // 6: guildhall.permission.v1.ListPermissionsResponse.permissions:type_name -> guildhall.permission.v1.Permission
-	2,  // 7: guildhall.permission.v1.RoleService.CreateRole:input_type -> guildhall.permission.v1.CreateRoleRequest
-	3,  // 8: guildhall.permission.v1.RoleService.GetRole:input_type -> guildhall.permission.v1.GetRoleRequest
-	4,  // 9: guildhall.permission.v1.RoleService.ListRoles:input_type -> guildhall.permission.v1.ListRolesRequest
-	6,  // 10: guildhall.permission.v1.RoleService.UpdateRole:input_type -> guildhall.permission.v1.UpdateRoleRequest
-	7,  // 11: guildhall.permission.v1.RoleService.DeleteRole:input_type -> guildhall.permission.v1.DeleteRoleRequest
-	8,  // 12: guildhall.permission.v1.RoleService.ListPermissions:input_type -> guildhall.permission.v1.ListPermissionsRequest
-	0,  // 13: guildhall.permission.v1.RoleService.CreateRole:output_type -> guildhall.permission.v1.Role
-	0,  // 14: guildhall.permission.v1.RoleService.GetRole:output_type -> guildhall.permission.v1.Role
-	5,  // 15: guildhall.permission.v1.RoleService.ListRoles:output_type -> guildhall.permission.v1.ListRolesResponse
-	0,  // 16: guildhall.permission.v1.RoleService.UpdateRole:output_type -> guildhall.permission.v1.Role
-	0,  // 17: guildhall.permission.v1.RoleService.DeleteRole:output_type -> guildhall.permission.v1.Role
-	9,  // 18: guildhall.permission.v1.RoleService.ListPermissions:output_type -> guildhall.permission.v1.ListPermissionsResponse
-	13, // [13:19] is the sub-list for method output_type
-	7,  // [7:13] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	21, // 0: guildhall.permission.v1.Role.create_time:type_name -> google.protobuf.Timestamp
+	21, // 1: guildhall.permission.v1.Role.update_time:type_name -> google.protobuf.Timestamp
+	2,  // 2: guildhall.permission.v1.Role.levels:type_name -> guildhall.permission.v1.CollectionLevel
+	0,  // 3: guildhall.permission.v1.CollectionLevel.level:type_name -> guildhall.permission.v1.Level
+	0,  // 4: guildhall.permission.v1.Permission.level:type_name -> guildhall.permission.v1.Level
+	1,  // 5: guildhall.permission.v1.RoleRevision.role:type_name -> guildhall.permission.v1.Role
+	21, // 6: guildhall.permission.v1.RoleRevision.create_time:type_name -> google.protobuf.Timestamp
+	21, // 7: guildhall.permission.v1.RoleUsage.update_time:type_name -> google.protobuf.Timestamp
+	1,  // 8: guildhall.permission.v1.CreateRoleRequest.role:type_name -> guildhall.permission.v1.Role
+	1,  // 9: guildhall.permission.v1.ListRolesResponse.roles:type_name -> guildhall.permission.v1.Role
+	1,  // 10: guildhall.permission.v1.UpdateRoleRequest.role:type_name -> guildhall.permission.v1.Role
+	22, // 11: guildhall.permission.v1.UpdateRoleRequest.update_mask:type_name -> google.protobuf.FieldMask
+	3,  // 12: guildhall.permission.v1.ListPermissionsResponse.permissions:type_name -> guildhall.permission.v1.Permission
+	4,  // 13: guildhall.permission.v1.ListRoleRevisionsResponse.role_revisions:type_name -> guildhall.permission.v1.RoleRevision
+	6,  // 14: guildhall.permission.v1.RoleService.CreateRole:input_type -> guildhall.permission.v1.CreateRoleRequest
+	7,  // 15: guildhall.permission.v1.RoleService.GetRole:input_type -> guildhall.permission.v1.GetRoleRequest
+	8,  // 16: guildhall.permission.v1.RoleService.ListRoles:input_type -> guildhall.permission.v1.ListRolesRequest
+	10, // 17: guildhall.permission.v1.RoleService.UpdateRole:input_type -> guildhall.permission.v1.UpdateRoleRequest
+	11, // 18: guildhall.permission.v1.RoleService.DeleteRole:input_type -> guildhall.permission.v1.DeleteRoleRequest
+	12, // 19: guildhall.permission.v1.RoleService.ListPermissions:input_type -> guildhall.permission.v1.ListPermissionsRequest
+	14, // 20: guildhall.permission.v1.RoleService.GetRoleRevision:input_type -> guildhall.permission.v1.GetRoleRevisionRequest
+	15, // 21: guildhall.permission.v1.RoleService.ListRoleRevisions:input_type -> guildhall.permission.v1.ListRoleRevisionsRequest
+	17, // 22: guildhall.permission.v1.RoleService.RollbackRole:input_type -> guildhall.permission.v1.RollbackRoleRequest
+	18, // 23: guildhall.permission.v1.RoleService.CompareRoles:input_type -> guildhall.permission.v1.CompareRolesRequest
+	20, // 24: guildhall.permission.v1.RoleService.GetRoleUsage:input_type -> guildhall.permission.v1.GetRoleUsageRequest
+	1,  // 25: guildhall.permission.v1.RoleService.CreateRole:output_type -> guildhall.permission.v1.Role
+	1,  // 26: guildhall.permission.v1.RoleService.GetRole:output_type -> guildhall.permission.v1.Role
+	9,  // 27: guildhall.permission.v1.RoleService.ListRoles:output_type -> guildhall.permission.v1.ListRolesResponse
+	1,  // 28: guildhall.permission.v1.RoleService.UpdateRole:output_type -> guildhall.permission.v1.Role
+	1,  // 29: guildhall.permission.v1.RoleService.DeleteRole:output_type -> guildhall.permission.v1.Role
+	13, // 30: guildhall.permission.v1.RoleService.ListPermissions:output_type -> guildhall.permission.v1.ListPermissionsResponse
+	4,  // 31: guildhall.permission.v1.RoleService.GetRoleRevision:output_type -> guildhall.permission.v1.RoleRevision
+	16, // 32: guildhall.permission.v1.RoleService.ListRoleRevisions:output_type -> guildhall.permission.v1.ListRoleRevisionsResponse
+	1,  // 33: guildhall.permission.v1.RoleService.RollbackRole:output_type -> guildhall.permission.v1.Role
+	19, // 34: guildhall.permission.v1.RoleService.CompareRoles:output_type -> guildhall.permission.v1.CompareRolesResponse
+	5,  // 35: guildhall.permission.v1.RoleService.GetRoleUsage:output_type -> guildhall.permission.v1.RoleUsage
+	25, // [25:36] is the sub-list for method output_type
+	14, // [14:25] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_guildhall_permission_v1_role_proto_init() }
@@ -805,13 +1653,14 @@ func file_guildhall_permission_v1_role_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_permission_v1_role_proto_rawDesc), len(file_guildhall_permission_v1_role_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   10,
+			NumEnums:      1,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_guildhall_permission_v1_role_proto_goTypes,
 		DependencyIndexes: file_guildhall_permission_v1_role_proto_depIdxs,
+		EnumInfos:         file_guildhall_permission_v1_role_proto_enumTypes,
 		MessageInfos:      file_guildhall_permission_v1_role_proto_msgTypes,
 	}.Build()
 	File_guildhall_permission_v1_role_proto = out.File

@@ -21,12 +21,17 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	RoleService_CreateRole_FullMethodName      = "/guildhall.permission.v1.RoleService/CreateRole"
-	RoleService_GetRole_FullMethodName         = "/guildhall.permission.v1.RoleService/GetRole"
-	RoleService_ListRoles_FullMethodName       = "/guildhall.permission.v1.RoleService/ListRoles"
-	RoleService_UpdateRole_FullMethodName      = "/guildhall.permission.v1.RoleService/UpdateRole"
-	RoleService_DeleteRole_FullMethodName      = "/guildhall.permission.v1.RoleService/DeleteRole"
-	RoleService_ListPermissions_FullMethodName = "/guildhall.permission.v1.RoleService/ListPermissions"
+	RoleService_CreateRole_FullMethodName        = "/guildhall.permission.v1.RoleService/CreateRole"
+	RoleService_GetRole_FullMethodName           = "/guildhall.permission.v1.RoleService/GetRole"
+	RoleService_ListRoles_FullMethodName         = "/guildhall.permission.v1.RoleService/ListRoles"
+	RoleService_UpdateRole_FullMethodName        = "/guildhall.permission.v1.RoleService/UpdateRole"
+	RoleService_DeleteRole_FullMethodName        = "/guildhall.permission.v1.RoleService/DeleteRole"
+	RoleService_ListPermissions_FullMethodName   = "/guildhall.permission.v1.RoleService/ListPermissions"
+	RoleService_GetRoleRevision_FullMethodName   = "/guildhall.permission.v1.RoleService/GetRoleRevision"
+	RoleService_ListRoleRevisions_FullMethodName = "/guildhall.permission.v1.RoleService/ListRoleRevisions"
+	RoleService_RollbackRole_FullMethodName      = "/guildhall.permission.v1.RoleService/RollbackRole"
+	RoleService_CompareRoles_FullMethodName      = "/guildhall.permission.v1.RoleService/CompareRoles"
+	RoleService_GetRoleUsage_FullMethodName      = "/guildhall.permission.v1.RoleService/GetRoleUsage"
 )
 
 // RoleServiceClient is the client API for RoleService service.
@@ -35,23 +40,50 @@ const (
 //
 // Roles and the catalogue of permissions they are made of.
 type RoleServiceClient interface {
-	// Creates a custom role. Reasons: ROLE_EXISTS, PERMISSION_UNKNOWN.
+	// Creates a custom role. Reasons: ROLE_EXISTS, PERMISSION_UNKNOWN,
+	// COLLECTION_UNKNOWN, ROLE_NOT_FOUND and ROLE_MANAGED of included roles,
+	// ROLE_CYCLE, ROLE_HIERARCHY_LIMIT.
 	CreateRole(ctx context.Context, in *CreateRoleRequest, opts ...grpc.CallOption) (*Role, error)
 	// Returns a custom role. Reasons: ROLE_NOT_FOUND.
 	GetRole(ctx context.Context, in *GetRoleRequest, opts ...grpc.CallOption) (*Role, error)
 	// Lists the roles that can be granted in an organisation: the built-in ones
 	// first, then custom ones by name.
 	ListRoles(ctx context.Context, in *ListRolesRequest, opts ...grpc.CallOption) (*ListRolesResponse, error)
-	// Changes the masked fields; who holds the role holds its new permissions
-	// when the call returns. The caller must hold those that it adds on the whole
-	// organisation, without an end. Reasons: ROLE_NOT_FOUND, ETAG_MISMATCH,
-	// PERMISSION_UNKNOWN, GRANT_EXCEEDS_CALLER.
+	// Changes the masked fields; who holds the role, or one that includes it,
+	// holds its new permissions when the call returns. The caller must hold those
+	// that it adds, by name, by level or by inclusion, on the whole organisation
+	// and without an end. Where a grant denies the role, or one that includes it,
+	// only who administers the organisation changes what it allows. The role as
+	// it is now becomes its newest revision.
+	//
+	// Reasons: ROLE_NOT_FOUND, ETAG_MISMATCH, GRANT_EXCEEDS_CALLER,
+	// TARGET_EXCEEDS_CALLER, LAST_ADMINISTRATOR and LAST_OPERATOR (of a role that
+	// is denied to somebody), and those of CreateRole.
 	UpdateRole(ctx context.Context, in *UpdateRoleRequest, opts ...grpc.CallOption) (*Role, error)
-	// Deletes a custom role that no grant uses. Reasons: ROLE_NOT_FOUND,
-	// ROLE_IN_USE, ETAG_MISMATCH.
+	// Deletes a custom role that no grant gives and no role includes, with its
+	// revisions. Reasons: ROLE_NOT_FOUND, ROLE_IN_USE, ETAG_MISMATCH.
 	DeleteRole(ctx context.Context, in *DeleteRoleRequest, opts ...grpc.CallOption) (*Role, error)
-	// Lists every permission that an RPC of the suite declares, by name.
+	// Lists every permission that an RPC of the suite declares, and with a parent
+	// also those of the organisation's own resource types, by name.
 	ListPermissions(ctx context.Context, in *ListPermissionsRequest, opts ...grpc.CallOption) (*ListPermissionsResponse, error)
+	// Returns one revision of a custom role. Reasons: ROLE_REVISION_NOT_FOUND.
+	GetRoleRevision(ctx context.Context, in *GetRoleRevisionRequest, opts ...grpc.CallOption) (*RoleRevision, error)
+	// Lists the revisions of a custom role, newest first (AIP-162). The last 100
+	// are kept. Reasons: ROLE_NOT_FOUND.
+	ListRoleRevisions(ctx context.Context, in *ListRoleRevisionsRequest, opts ...grpc.CallOption) (*ListRoleRevisionsResponse, error)
+	// Makes a custom role what it was at a revision. That is an update like any
+	// other, under the same rules, and becomes a revision of its own. Reasons:
+	// ROLE_NOT_FOUND, ROLE_REVISION_NOT_FOUND and those of UpdateRole.
+	RollbackRole(ctx context.Context, in *RollbackRoleRequest, opts ...grpc.CallOption) (*Role, error)
+	// Says what one role allows that another does not. Both are taken whole: with
+	// what their levels stand for and what they include, as of now. A role
+	// compared with itself shows all it allows. Reasons: ROLE_NOT_FOUND,
+	// ROLE_REVISION_NOT_FOUND.
+	CompareRoles(ctx context.Context, in *CompareRolesRequest, opts ...grpc.CallOption) (*CompareRolesResponse, error)
+	// Says how much a role, built-in or custom, is in use. It reads the grants of
+	// the role, at most 10,000 of them; ListRoles does not, which is why it does
+	// not show it. Reasons: ROLE_NOT_FOUND.
+	GetRoleUsage(ctx context.Context, in *GetRoleUsageRequest, opts ...grpc.CallOption) (*RoleUsage, error)
 }
 
 type roleServiceClient struct {
@@ -122,29 +154,106 @@ func (c *roleServiceClient) ListPermissions(ctx context.Context, in *ListPermiss
 	return out, nil
 }
 
+func (c *roleServiceClient) GetRoleRevision(ctx context.Context, in *GetRoleRevisionRequest, opts ...grpc.CallOption) (*RoleRevision, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RoleRevision)
+	err := c.cc.Invoke(ctx, RoleService_GetRoleRevision_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *roleServiceClient) ListRoleRevisions(ctx context.Context, in *ListRoleRevisionsRequest, opts ...grpc.CallOption) (*ListRoleRevisionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListRoleRevisionsResponse)
+	err := c.cc.Invoke(ctx, RoleService_ListRoleRevisions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *roleServiceClient) RollbackRole(ctx context.Context, in *RollbackRoleRequest, opts ...grpc.CallOption) (*Role, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Role)
+	err := c.cc.Invoke(ctx, RoleService_RollbackRole_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *roleServiceClient) CompareRoles(ctx context.Context, in *CompareRolesRequest, opts ...grpc.CallOption) (*CompareRolesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CompareRolesResponse)
+	err := c.cc.Invoke(ctx, RoleService_CompareRoles_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *roleServiceClient) GetRoleUsage(ctx context.Context, in *GetRoleUsageRequest, opts ...grpc.CallOption) (*RoleUsage, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RoleUsage)
+	err := c.cc.Invoke(ctx, RoleService_GetRoleUsage_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // RoleServiceServer is the server API for RoleService service.
 // All implementations should embed UnimplementedRoleServiceServer
 // for forward compatibility.
 //
 // Roles and the catalogue of permissions they are made of.
 type RoleServiceServer interface {
-	// Creates a custom role. Reasons: ROLE_EXISTS, PERMISSION_UNKNOWN.
+	// Creates a custom role. Reasons: ROLE_EXISTS, PERMISSION_UNKNOWN,
+	// COLLECTION_UNKNOWN, ROLE_NOT_FOUND and ROLE_MANAGED of included roles,
+	// ROLE_CYCLE, ROLE_HIERARCHY_LIMIT.
 	CreateRole(context.Context, *CreateRoleRequest) (*Role, error)
 	// Returns a custom role. Reasons: ROLE_NOT_FOUND.
 	GetRole(context.Context, *GetRoleRequest) (*Role, error)
 	// Lists the roles that can be granted in an organisation: the built-in ones
 	// first, then custom ones by name.
 	ListRoles(context.Context, *ListRolesRequest) (*ListRolesResponse, error)
-	// Changes the masked fields; who holds the role holds its new permissions
-	// when the call returns. The caller must hold those that it adds on the whole
-	// organisation, without an end. Reasons: ROLE_NOT_FOUND, ETAG_MISMATCH,
-	// PERMISSION_UNKNOWN, GRANT_EXCEEDS_CALLER.
+	// Changes the masked fields; who holds the role, or one that includes it,
+	// holds its new permissions when the call returns. The caller must hold those
+	// that it adds, by name, by level or by inclusion, on the whole organisation
+	// and without an end. Where a grant denies the role, or one that includes it,
+	// only who administers the organisation changes what it allows. The role as
+	// it is now becomes its newest revision.
+	//
+	// Reasons: ROLE_NOT_FOUND, ETAG_MISMATCH, GRANT_EXCEEDS_CALLER,
+	// TARGET_EXCEEDS_CALLER, LAST_ADMINISTRATOR and LAST_OPERATOR (of a role that
+	// is denied to somebody), and those of CreateRole.
 	UpdateRole(context.Context, *UpdateRoleRequest) (*Role, error)
-	// Deletes a custom role that no grant uses. Reasons: ROLE_NOT_FOUND,
-	// ROLE_IN_USE, ETAG_MISMATCH.
+	// Deletes a custom role that no grant gives and no role includes, with its
+	// revisions. Reasons: ROLE_NOT_FOUND, ROLE_IN_USE, ETAG_MISMATCH.
 	DeleteRole(context.Context, *DeleteRoleRequest) (*Role, error)
-	// Lists every permission that an RPC of the suite declares, by name.
+	// Lists every permission that an RPC of the suite declares, and with a parent
+	// also those of the organisation's own resource types, by name.
 	ListPermissions(context.Context, *ListPermissionsRequest) (*ListPermissionsResponse, error)
+	// Returns one revision of a custom role. Reasons: ROLE_REVISION_NOT_FOUND.
+	GetRoleRevision(context.Context, *GetRoleRevisionRequest) (*RoleRevision, error)
+	// Lists the revisions of a custom role, newest first (AIP-162). The last 100
+	// are kept. Reasons: ROLE_NOT_FOUND.
+	ListRoleRevisions(context.Context, *ListRoleRevisionsRequest) (*ListRoleRevisionsResponse, error)
+	// Makes a custom role what it was at a revision. That is an update like any
+	// other, under the same rules, and becomes a revision of its own. Reasons:
+	// ROLE_NOT_FOUND, ROLE_REVISION_NOT_FOUND and those of UpdateRole.
+	RollbackRole(context.Context, *RollbackRoleRequest) (*Role, error)
+	// Says what one role allows that another does not. Both are taken whole: with
+	// what their levels stand for and what they include, as of now. A role
+	// compared with itself shows all it allows. Reasons: ROLE_NOT_FOUND,
+	// ROLE_REVISION_NOT_FOUND.
+	CompareRoles(context.Context, *CompareRolesRequest) (*CompareRolesResponse, error)
+	// Says how much a role, built-in or custom, is in use. It reads the grants of
+	// the role, at most 10,000 of them; ListRoles does not, which is why it does
+	// not show it. Reasons: ROLE_NOT_FOUND.
+	GetRoleUsage(context.Context, *GetRoleUsageRequest) (*RoleUsage, error)
 }
 
 // UnimplementedRoleServiceServer should be embedded to have
@@ -171,6 +280,21 @@ func (UnimplementedRoleServiceServer) DeleteRole(context.Context, *DeleteRoleReq
 }
 func (UnimplementedRoleServiceServer) ListPermissions(context.Context, *ListPermissionsRequest) (*ListPermissionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListPermissions not implemented")
+}
+func (UnimplementedRoleServiceServer) GetRoleRevision(context.Context, *GetRoleRevisionRequest) (*RoleRevision, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetRoleRevision not implemented")
+}
+func (UnimplementedRoleServiceServer) ListRoleRevisions(context.Context, *ListRoleRevisionsRequest) (*ListRoleRevisionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListRoleRevisions not implemented")
+}
+func (UnimplementedRoleServiceServer) RollbackRole(context.Context, *RollbackRoleRequest) (*Role, error) {
+	return nil, status.Error(codes.Unimplemented, "method RollbackRole not implemented")
+}
+func (UnimplementedRoleServiceServer) CompareRoles(context.Context, *CompareRolesRequest) (*CompareRolesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CompareRoles not implemented")
+}
+func (UnimplementedRoleServiceServer) GetRoleUsage(context.Context, *GetRoleUsageRequest) (*RoleUsage, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetRoleUsage not implemented")
 }
 func (UnimplementedRoleServiceServer) testEmbeddedByValue() {}
 
@@ -300,6 +424,96 @@ func _RoleService_ListPermissions_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RoleService_GetRoleRevision_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetRoleRevisionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RoleServiceServer).GetRoleRevision(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RoleService_GetRoleRevision_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RoleServiceServer).GetRoleRevision(ctx, req.(*GetRoleRevisionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RoleService_ListRoleRevisions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListRoleRevisionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RoleServiceServer).ListRoleRevisions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RoleService_ListRoleRevisions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RoleServiceServer).ListRoleRevisions(ctx, req.(*ListRoleRevisionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RoleService_RollbackRole_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RollbackRoleRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RoleServiceServer).RollbackRole(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RoleService_RollbackRole_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RoleServiceServer).RollbackRole(ctx, req.(*RollbackRoleRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RoleService_CompareRoles_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CompareRolesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RoleServiceServer).CompareRoles(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RoleService_CompareRoles_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RoleServiceServer).CompareRoles(ctx, req.(*CompareRolesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RoleService_GetRoleUsage_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetRoleUsageRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RoleServiceServer).GetRoleUsage(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RoleService_GetRoleUsage_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RoleServiceServer).GetRoleUsage(ctx, req.(*GetRoleUsageRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // RoleService_ServiceDesc is the grpc.ServiceDesc for RoleService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -330,6 +544,26 @@ var RoleService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListPermissions",
 			Handler:    _RoleService_ListPermissions_Handler,
+		},
+		{
+			MethodName: "GetRoleRevision",
+			Handler:    _RoleService_GetRoleRevision_Handler,
+		},
+		{
+			MethodName: "ListRoleRevisions",
+			Handler:    _RoleService_ListRoleRevisions_Handler,
+		},
+		{
+			MethodName: "RollbackRole",
+			Handler:    _RoleService_RollbackRole_Handler,
+		},
+		{
+			MethodName: "CompareRoles",
+			Handler:    _RoleService_CompareRoles_Handler,
+		},
+		{
+			MethodName: "GetRoleUsage",
+			Handler:    _RoleService_GetRoleUsage_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -190,10 +190,10 @@ func (x *Standing) GetState() string {
 	return ""
 }
 
-// An account is in a team.
+// An account is in a team or a segment.
 type Membership struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// "organizations/acme/teams/t1".
+	// "organizations/acme/teams/t1" or "organizations/acme/segments/gold".
 	Team string `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
 	// "organizations/acme/staff/s1".
 	Account       string `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
@@ -477,6 +477,61 @@ func (x *Resync) GetExpireMillis() int64 {
 	return 0
 }
 
+// A team is below another. One at the top has no record.
+type TeamParent struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "organizations/acme/teams/t1".
+	Team string `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
+	// "organizations/acme/teams/t0".
+	Parent        string `protobuf:"bytes,2,opt,name=parent,proto3" json:"parent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TeamParent) Reset() {
+	*x = TeamParent{}
+	mi := &file_guildhall_permission_store_v1_store_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TeamParent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TeamParent) ProtoMessage() {}
+
+func (x *TeamParent) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_store_v1_store_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TeamParent.ProtoReflect.Descriptor instead.
+func (*TeamParent) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_store_v1_store_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *TeamParent) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *TeamParent) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
 // What one subject holds by itself, as Redis keeps it (sealed).
 type CompiledSubject struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -487,14 +542,20 @@ type CompiledSubject struct {
 	// Teams it is in.
 	Teams []string `protobuf:"bytes,3,rep,name=teams,proto3" json:"teams,omitempty"`
 	// What was granted to it.
-	Holds         []*Hold `protobuf:"bytes,4,rep,name=holds,proto3" json:"holds,omitempty"`
+	Holds []*Hold `protobuf:"bytes,4,rep,name=holds,proto3" json:"holds,omitempty"`
+	// Segments it is in.
+	Segments []string `protobuf:"bytes,5,rep,name=segments,proto3" json:"segments,omitempty"`
+	// The team that a team is below.
+	Parent string `protobuf:"bytes,6,opt,name=parent,proto3" json:"parent,omitempty"`
+	// Ids of its sessions that have ended.
+	Ended         []string `protobuf:"bytes,7,rep,name=ended,proto3" json:"ended,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CompiledSubject) Reset() {
 	*x = CompiledSubject{}
-	mi := &file_guildhall_permission_store_v1_store_proto_msgTypes[8]
+	mi := &file_guildhall_permission_store_v1_store_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -506,7 +567,7 @@ func (x *CompiledSubject) String() string {
 func (*CompiledSubject) ProtoMessage() {}
 
 func (x *CompiledSubject) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_store_v1_store_proto_msgTypes[8]
+	mi := &file_guildhall_permission_store_v1_store_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -519,7 +580,7 @@ func (x *CompiledSubject) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompiledSubject.ProtoReflect.Descriptor instead.
 func (*CompiledSubject) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_store_v1_store_proto_rawDescGZIP(), []int{8}
+	return file_guildhall_permission_store_v1_store_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CompiledSubject) GetRevision() *Revision {
@@ -550,6 +611,27 @@ func (x *CompiledSubject) GetHolds() []*Hold {
 	return nil
 }
 
+func (x *CompiledSubject) GetSegments() []string {
+	if x != nil {
+		return x.Segments
+	}
+	return nil
+}
+
+func (x *CompiledSubject) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *CompiledSubject) GetEnded() []string {
+	if x != nil {
+		return x.Ended
+	}
+	return nil
+}
+
 // One grant in a CompiledSubject.
 type Hold struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -561,13 +643,19 @@ type Hold struct {
 	Grant string `protobuf:"bytes,3,opt,name=grant,proto3" json:"grant,omitempty"`
 	// Unix seconds at which it ends; 0 is never.
 	ExpireSeconds int64 `protobuf:"varint,4,opt,name=expire_seconds,json=expireSeconds,proto3" json:"expire_seconds,omitempty"`
+	// It takes away.
+	Deny bool `protobuf:"varint,5,opt,name=deny,proto3" json:"deny,omitempty"`
+	// The expression under which it counts; empty is always.
+	Condition string `protobuf:"bytes,6,opt,name=condition,proto3" json:"condition,omitempty"`
+	// The holder form that is the grant's subject; empty for any other.
+	Holders       string `protobuf:"bytes,7,opt,name=holders,proto3" json:"holders,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Hold) Reset() {
 	*x = Hold{}
-	mi := &file_guildhall_permission_store_v1_store_proto_msgTypes[9]
+	mi := &file_guildhall_permission_store_v1_store_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -579,7 +667,7 @@ func (x *Hold) String() string {
 func (*Hold) ProtoMessage() {}
 
 func (x *Hold) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_store_v1_store_proto_msgTypes[9]
+	mi := &file_guildhall_permission_store_v1_store_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -592,7 +680,7 @@ func (x *Hold) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hold.ProtoReflect.Descriptor instead.
 func (*Hold) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_store_v1_store_proto_rawDescGZIP(), []int{9}
+	return file_guildhall_permission_store_v1_store_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Hold) GetResource() string {
@@ -621,6 +709,27 @@ func (x *Hold) GetExpireSeconds() int64 {
 		return x.ExpireSeconds
 	}
 	return 0
+}
+
+func (x *Hold) GetDeny() bool {
+	if x != nil {
+		return x.Deny
+	}
+	return false
+}
+
+func (x *Hold) GetCondition() string {
+	if x != nil {
+		return x.Condition
+	}
+	return ""
+}
+
+func (x *Hold) GetHolders() string {
+	if x != nil {
+		return x.Holders
+	}
+	return ""
 }
 
 var File_guildhall_permission_store_v1_store_proto protoreflect.FileDescriptor
@@ -653,17 +762,27 @@ const file_guildhall_permission_store_v1_store_proto_rawDesc = "" +
 	"\forganization\x18\x01 \x01(\tR\forganization\"E\n" +
 	"\x06Resync\x12\x16\n" +
 	"\x06holder\x18\x01 \x01(\tR\x06holder\x12#\n" +
-	"\rexpire_millis\x18\x02 \x01(\x03R\fexpireMillis\"\xbf\x01\n" +
+	"\rexpire_millis\x18\x02 \x01(\x03R\fexpireMillis\"8\n" +
+	"\n" +
+	"TeamParent\x12\x12\n" +
+	"\x04team\x18\x01 \x01(\tR\x04team\x12\x16\n" +
+	"\x06parent\x18\x02 \x01(\tR\x06parent\"\x89\x02\n" +
 	"\x0fCompiledSubject\x12C\n" +
 	"\brevision\x18\x01 \x01(\v2'.guildhall.permission.store.v1.RevisionR\brevision\x12\x16\n" +
 	"\x06denied\x18\x02 \x01(\bR\x06denied\x12\x14\n" +
 	"\x05teams\x18\x03 \x03(\tR\x05teams\x129\n" +
-	"\x05holds\x18\x04 \x03(\v2#.guildhall.permission.store.v1.HoldR\x05holds\"s\n" +
+	"\x05holds\x18\x04 \x03(\v2#.guildhall.permission.store.v1.HoldR\x05holds\x12\x1a\n" +
+	"\bsegments\x18\x05 \x03(\tR\bsegments\x12\x16\n" +
+	"\x06parent\x18\x06 \x01(\tR\x06parent\x12\x14\n" +
+	"\x05ended\x18\a \x03(\tR\x05ended\"\xbf\x01\n" +
 	"\x04Hold\x12\x1a\n" +
 	"\bresource\x18\x01 \x01(\tR\bresource\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12\x14\n" +
 	"\x05grant\x18\x03 \x01(\tR\x05grant\x12%\n" +
-	"\x0eexpire_seconds\x18\x04 \x01(\x03R\rexpireSecondsB?Z=guildhall.dev/proto/gen/guildhall/permission/store/v1;storev1b\x06proto3"
+	"\x0eexpire_seconds\x18\x04 \x01(\x03R\rexpireSeconds\x12\x12\n" +
+	"\x04deny\x18\x05 \x01(\bR\x04deny\x12\x1c\n" +
+	"\tcondition\x18\x06 \x01(\tR\tcondition\x12\x18\n" +
+	"\aholders\x18\a \x01(\tR\aholdersB?Z=guildhall.dev/proto/gen/guildhall/permission/store/v1;storev1b\x06proto3"
 
 var (
 	file_guildhall_permission_store_v1_store_proto_rawDescOnce sync.Once
@@ -677,7 +796,7 @@ func file_guildhall_permission_store_v1_store_proto_rawDescGZIP() []byte {
 	return file_guildhall_permission_store_v1_store_proto_rawDescData
 }
 
-var file_guildhall_permission_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_guildhall_permission_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_guildhall_permission_store_v1_store_proto_goTypes = []any{
 	(*Revision)(nil),        // 0: guildhall.permission.store.v1.Revision
 	(*Change)(nil),          // 1: guildhall.permission.store.v1.Change
@@ -687,18 +806,19 @@ var file_guildhall_permission_store_v1_store_proto_goTypes = []any{
 	(*Ending)(nil),          // 5: guildhall.permission.store.v1.Ending
 	(*Seeded)(nil),          // 6: guildhall.permission.store.v1.Seeded
 	(*Resync)(nil),          // 7: guildhall.permission.store.v1.Resync
-	(*CompiledSubject)(nil), // 8: guildhall.permission.store.v1.CompiledSubject
-	(*Hold)(nil),            // 9: guildhall.permission.store.v1.Hold
+	(*TeamParent)(nil),      // 8: guildhall.permission.store.v1.TeamParent
+	(*CompiledSubject)(nil), // 9: guildhall.permission.store.v1.CompiledSubject
+	(*Hold)(nil),            // 10: guildhall.permission.store.v1.Hold
 }
 var file_guildhall_permission_store_v1_store_proto_depIdxs = []int32{
-	0, // 0: guildhall.permission.store.v1.Change.revision:type_name -> guildhall.permission.store.v1.Revision
-	0, // 1: guildhall.permission.store.v1.CompiledSubject.revision:type_name -> guildhall.permission.store.v1.Revision
-	9, // 2: guildhall.permission.store.v1.CompiledSubject.holds:type_name -> guildhall.permission.store.v1.Hold
-	3, // [3:3] is the sub-list for method output_type
-	3, // [3:3] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	0,  // 0: guildhall.permission.store.v1.Change.revision:type_name -> guildhall.permission.store.v1.Revision
+	0,  // 1: guildhall.permission.store.v1.CompiledSubject.revision:type_name -> guildhall.permission.store.v1.Revision
+	10, // 2: guildhall.permission.store.v1.CompiledSubject.holds:type_name -> guildhall.permission.store.v1.Hold
+	3,  // [3:3] is the sub-list for method output_type
+	3,  // [3:3] is the sub-list for method input_type
+	3,  // [3:3] is the sub-list for extension type_name
+	3,  // [3:3] is the sub-list for extension extendee
+	0,  // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_guildhall_permission_store_v1_store_proto_init() }
@@ -712,7 +832,7 @@ func file_guildhall_permission_store_v1_store_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_permission_store_v1_store_proto_rawDesc), len(file_guildhall_permission_store_v1_store_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
