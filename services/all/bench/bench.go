@@ -55,9 +55,9 @@ func newRun(ctx context.Context, env *serve.Env) (r *run, end func(), err error)
 	return r, func() { os.RemoveAll(folder) }, nil
 }
 
-// spawn starts this program with the arguments and returns once it is ready.
-func (r *run) spawn(name string, args ...string) (*process, error) {
-	p, err := stage.Spawn(r.ctx, stage.Program{Binary: r.program, Name: name, Folder: r.folder, Args: args, Notes: r.notes})
+// spawn starts this program with the settings and arguments, and returns once it is ready.
+func (r *run) spawn(name string, env []string, args ...string) (*process, error) {
+	p, err := stage.Spawn(r.ctx, stage.Program{Binary: r.program, Name: name, Folder: r.folder, Args: args, Env: env, Notes: r.notes})
 	if err != nil {
 		return nil, err
 	}

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
+	"guildhall.dev/pkg/conf"
 	"guildhall.dev/pkg/serve"
 	"guildhall.dev/services/all/internal/stage"
 )
@@ -14,9 +16,12 @@ import (
 // Check is `guildhall bench check`: CheckService.Check and BatchCheck on the
 // data set of Dataset, uniformly random, half of the answers no, beside an
 // empty gRPC call of the same message sizes.
+//
+// The permission service is measured on a new bbolt file, or, where the
+// configuration says postgres:// (GUILDHALL_STORE), in that database, which
+// should be empty, and with the Redis of the configuration
+// (GUILDHALL_REDIS_URL).
 type Check struct {
-	Store       string        `default:"" placeholder:"URL" help:"Where the permission service keeps its grants: postgres://… for PostgreSQL; a new bbolt file when empty."`
-	Redis       string        `default:"" placeholder:"URL" help:"Redis of the permission service; none when empty."`
 	Callers     []int         `default:"1,16,64" help:"How many callers at a time, one measurement each."`
 	Duration    time.Duration `default:"3s" help:"How long each round lasts."`
 	Rounds      int           `default:"3" help:"Rounds of each measurement, in turns with the empty call; the median counts."`
@@ -37,7 +42,11 @@ func (c *Check) Run(ctx context.Context, env *serve.Env) error {
 		return err
 	}
 	defer end()
-	m, err := c.setUp(r)
+	process, err := env.Load()
+	if err != nil {
+		return err
+	}
+	m, err := c.setUp(r, process)
 	if err != nil {
 		return err
 	}
@@ -62,12 +71,13 @@ type measured struct {
 	checks     *asker
 	nothing    *asker
 	standIn    *stage.StandIn
-	args       []string // of the permission process
+	args, env  []string // of the permission process
+	on         string   // what it stores in
 	loaded     time.Duration
 	before     float64 // resident bytes of the permission process, without grants
 }
 
-func (c *Check) setUp(r *run) (m *measured, err error) {
+func (c *Check) setUp(r *run, configured *conf.Process) (m *measured, err error) {
 	m = &measured{run: r, data: NewDataset(c.Users)}
 	defer func() {
 		if err != nil {
@@ -81,13 +91,14 @@ func (c *Check) setUp(r *run) (m *measured, err error) {
 		"serve", "--target=permission", "--auth.cluster_key_file=" + m.standIn.KeyFile,
 		"--auth.issuer=" + stage.Issuer, "--services.identity=" + m.standIn.Address,
 	}
-	if c.Store != "" {
-		m.args = append(m.args, "--store="+c.Store)
+	m.on = "bbolt"
+	if strings.HasPrefix(configured.Store, "postgres") {
+		m.on, m.env = "PostgreSQL", append(m.env, "GUILDHALL_STORE="+configured.Store)
 	}
-	if c.Redis != "" {
-		m.args = append(m.args, "--redis.url="+c.Redis)
+	if urls := configured.Redis.URL; len(urls) > 0 {
+		m.on, m.env = m.on+" + Redis", append(m.env, "GUILDHALL_REDIS_URL="+strings.Join(urls, ","))
 	}
-	if m.empty, err = r.spawn("empty", "bench", "empty"); err != nil {
+	if m.empty, err = r.spawn("empty", nil, "bench", "empty"); err != nil {
 		return m, err
 	}
 	if m.nothing, err = newAsker(m.empty.At.GRPC, c.Connections, m.standIn); err != nil {
@@ -108,7 +119,7 @@ func (c *Check) setUp(r *run) (m *measured, err error) {
 
 // start starts the permission process, again after a restart.
 func (m *measured) start(connections int) (err error) {
-	if m.permission, err = m.run.spawn("permission", m.args...); err != nil {
+	if m.permission, err = m.run.spawn("permission", m.env, m.args...); err != nil {
 		return err
 	}
 	if m.checks != nil {

@@ -46,6 +46,7 @@ type replica struct {
 	name     string
 	cluster  *cluster
 	args     []string
+	env      []string
 	database *proxy
 	redis    *proxy
 
@@ -97,9 +98,9 @@ func (c *cluster) replica(name, database string, more []string) *replica {
 	r.args = append([]string{
 		"serve", "--target=permission", "--auth.cluster_key_file=" + c.identity.KeyFile, "--auth.issuer=" + stage.Issuer,
 		"--services.identity=" + c.identity.Address, "--seal.keyset_file=" + filepath.Join(c.folder, "keys.json"),
-		"--store=" + via(database, &r.database), "--redis.url=" + via(c.redis.URL, &r.redis),
 		"--permission.lease_length=" + leaseLength.String(), "--permission.lease_renewal=" + leaseRenewal.String(),
 	}, more...)
+	r.env = []string{"GUILDHALL_STORE=" + via(database, &r.database), "GUILDHALL_REDIS_URL=" + via(c.redis.URL, &r.redis)}
 	return r
 }
 
@@ -111,7 +112,7 @@ func (r *replica) start() {
 		c.t.Fatal(err)
 	}
 	defer log.Close()
-	p, err := stage.Spawn(c.ctx, stage.Program{Binary: c.binary, Name: r.name, Folder: c.folder, Args: r.args, Notes: log})
+	p, err := stage.Spawn(c.ctx, stage.Program{Binary: c.binary, Name: r.name, Folder: c.folder, Args: r.args, Env: r.env, Notes: log})
 	if err != nil {
 		c.t.Errorf("%v; its log ends with:\n%s", err, tail(filepath.Join(c.folder, r.name+".log")))
 		c.t.FailNow()

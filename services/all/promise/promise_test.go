@@ -3,7 +3,6 @@ package promise_test
 import (
 	"context"
 	"flag"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
@@ -14,11 +13,11 @@ import (
 // hours on a machine of its own.
 var runFor = flag.Duration("promise.time", 25*time.Second, "how long the run under faults lasts")
 
-// build builds the program, with what overlay replaces ("" is nothing).
-func build(t *testing.T, overlay string) string {
+// build builds the program, with more flags of go build.
+func build(t *testing.T, flags ...string) string {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "guildhall")
-	command := exec.Command("go", "build", "-overlay="+overlay, "-o", binary, "./cmd/permission")
+	binary := filepath.Join(t.TempDir(), "permission")
+	command := exec.Command("go", append(append([]string{"build", "-o", binary}, flags...), "./cmd/permission")...)
 	command.Dir = filepath.Join("..", "..", "permission")
 	if out, err := command.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -29,7 +28,7 @@ func build(t *testing.T, overlay string) string {
 // Grants, roles and suspensions change through three replicas while one thing
 // after the other goes wrong; no answer of any replica breaks the promise.
 func TestPromise_isKeptWhateverFails(t *testing.T) {
-	c := startCluster(t, build(t, os.DevNull))
+	c := startCluster(t, build(t))
 	w := newWorkload(c, 6)
 	if err := w.prepare(t.Context()); err != nil {
 		t.Fatal(err)

@@ -32,6 +32,8 @@ type Program struct {
 	// Folder holds its data folder and what it writes at its start.
 	Folder string
 	Args   []string
+	// Env are settings that no flag may hold, as in "GUILDHALL_STORE=…".
+	Env []string
 	// Notes gets its standard error; nil drops it.
 	Notes io.Writer
 }
@@ -63,6 +65,7 @@ func Spawn(ctx context.Context, program Program) (*Process, error) {
 			p.command.Env = append(p.command.Env, v)
 		}
 	}
+	p.command.Env = append(p.command.Env, program.Env...)
 	if err := p.command.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", program.Name, err)
 	}
