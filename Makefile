@@ -66,7 +66,7 @@ e2e: ## Run the end-to-end tests only: one process, many processes, both stores
 	go test -race -count=1 -run '$(RUN)' ./services/all/e2e/...
 
 .PHONY: bench-check
-bench-check: build ## Measure permission checks beside an empty call (ARGS="--store=postgres://… --redis=…")
+bench-check: build ## Measure permission checks beside an empty call (GUILDHALL_STORE=postgres://…, ARGS=--help)
 	$(BIN)/guildhall bench check $(ARGS)
 
 .PHONY: bench

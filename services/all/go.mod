@@ -75,6 +75,7 @@ require (
 	golang.org/x/text v0.43.0 // indirect
 	golang.org/x/time v0.16.0 // indirect
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20261012220534-4341edf3f941 // indirect
+	pgregory.net/rapid v1.3.0 // indirect
 )
 
 replace guildhall.dev/gateway => ../../gateway

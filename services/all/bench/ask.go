@@ -11,11 +11,9 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/credentials/insecure"
 
-	"guildhall.dev/pkg/authn"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
+	"guildhall.dev/services/all/internal/stage"
 )
 
 // asker asks one server over several connections. Its calls are those of a
@@ -26,10 +24,10 @@ type asker struct {
 	clients []permissionv1.CheckServiceClient
 }
 
-func newAsker(address string, connections int, key *authn.ClusterKey) (*asker, error) {
+func newAsker(address string, connections int, identity *stage.StandIn) (*asker, error) {
 	a := &asker{}
 	for range connections {
-		conn, err := dial(address, authn.ServiceCredentials(key, "gateway", "permission"))
+		conn, err := identity.AsService(address, "permission", "gateway")
 		if err != nil {
 			a.close()
 			return nil, err
@@ -37,10 +35,6 @@ func newAsker(address string, connections int, key *authn.ClusterKey) (*asker, e
 		a.conns, a.clients = append(a.conns, conn), append(a.clients, permissionv1.NewCheckServiceClient(conn))
 	}
 	return a, nil
-}
-
-func dial(address string, caller credentials.PerRPCCredentials) (*grpc.ClientConn, error) {
-	return grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithPerRPCCredentials(caller))
 }
 
 func (a *asker) close() {

@@ -14,10 +14,9 @@ import (
 	"context"
 	"io"
 	"os"
-	"path/filepath"
-	"time"
 
 	"guildhall.dev/pkg/serve"
+	"guildhall.dev/services/all/internal/stage"
 )
 
 // Command is `guildhall bench`, for serve.WithCommand.
@@ -56,29 +55,41 @@ func newRun(ctx context.Context, env *serve.Env) (r *run, end func(), err error)
 	return r, func() { os.RemoveAll(folder) }, nil
 }
 
-// sub returns the path of a file or folder of the run.
-func (r *run) sub(name string) string { return filepath.Join(r.folder, name) }
-
-// await returns when the condition holds, or an error that says what did not
-// come.
-func await(ctx context.Context, what string, limit time.Duration, condition func() (bool, error)) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, missing(what))
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		if ok, err := condition(); ok || err != nil {
-			return err
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
+// spawn starts this program with the settings and arguments, and returns once it is ready.
+func (r *run) spawn(name string, env []string, args ...string) (*process, error) {
+	p, err := stage.Spawn(r.ctx, stage.Program{Binary: r.program, Name: name, Folder: r.folder, Args: args, Env: env, Notes: r.notes})
+	if err != nil {
+		return nil, err
 	}
+	return &process{Process: p, answers: name != "empty"}, nil
 }
 
-// missing names what did not come in time.
-type missing string
+// process is a server that is measured.
+type process struct {
+	*stage.Process
+	answers bool // what it says is an answer
+}
 
-func (m missing) Error() string { return "it takes too long until " + string(m) }
+// usage is what a process has used since it started.
+type usage struct {
+	cpu     float64 // seconds
+	mallocs float64
+}
+
+// Names of metrics that every process has.
+const (
+	cpuSeconds    = "process_cpu_seconds_total"
+	mallocsTotal  = "go_memstats_mallocs_total"
+	residentBytes = "process_resident_memory_bytes"
+)
+
+func (p *process) usage(ctx context.Context) (u usage, err error) {
+	found, err := p.Metrics(ctx)
+	return usage{cpu: found[cpuSeconds], mallocs: found[mallocsTotal]}, err
+}
+
+// resident returns the process's memory; 0 where the platform does not say.
+func (p *process) resident(ctx context.Context) (float64, error) {
+	found, err := p.Metrics(ctx)
+	return found[residentBytes], err
+}

@@ -5,17 +5,23 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
+	"guildhall.dev/pkg/conf"
 	"guildhall.dev/pkg/serve"
+	"guildhall.dev/services/all/internal/stage"
 )
 
 // Check is `guildhall bench check`: CheckService.Check and BatchCheck on the
 // data set of Dataset, uniformly random, half of the answers no, beside an
 // empty gRPC call of the same message sizes.
+//
+// The permission service is measured on a new bbolt file, or, where the
+// configuration says postgres:// (GUILDHALL_STORE), in that database, which
+// should be empty, and with the Redis of the configuration
+// (GUILDHALL_REDIS_URL).
 type Check struct {
-	Store       string        `default:"" placeholder:"URL" help:"Where the permission service keeps its grants: postgres://… for PostgreSQL; a new bbolt file when empty."`
-	Redis       string        `default:"" placeholder:"URL" help:"Redis of the permission service; none when empty."`
 	Callers     []int         `default:"1,16,64" help:"How many callers at a time, one measurement each."`
 	Duration    time.Duration `default:"3s" help:"How long each round lasts."`
 	Rounds      int           `default:"3" help:"Rounds of each measurement, in turns with the empty call; the median counts."`
@@ -36,7 +42,11 @@ func (c *Check) Run(ctx context.Context, env *serve.Env) error {
 		return err
 	}
 	defer end()
-	m, err := c.setUp(r)
+	process, err := env.Load()
+	if err != nil {
+		return err
+	}
+	m, err := c.setUp(r, process)
 	if err != nil {
 		return err
 	}
@@ -60,42 +70,44 @@ type measured struct {
 	empty      *process
 	checks     *asker
 	nothing    *asker
-	standIn    *standIn
-	args       []string // of the permission process
+	standIn    *stage.StandIn
+	args, env  []string // of the permission process
+	on         string   // what it stores in
 	loaded     time.Duration
 	before     float64 // resident bytes of the permission process, without grants
 }
 
-func (c *Check) setUp(r *run) (m *measured, err error) {
+func (c *Check) setUp(r *run, configured *conf.Process) (m *measured, err error) {
 	m = &measured{run: r, data: NewDataset(c.Users)}
 	defer func() {
 		if err != nil {
 			m.close()
 		}
 	}()
-	if m.standIn, err = startStandIn(r.ctx, r.folder); err != nil {
+	if m.standIn, err = stage.StartIdentity(r.ctx, r.folder); err != nil {
 		return m, err
 	}
 	m.args = []string{
-		"serve", "--target=permission", "--auth.cluster_key_file=" + m.standIn.keyFile,
-		"--auth.issuer=" + issuer, "--services.identity=" + m.standIn.address,
+		"serve", "--target=permission", "--auth.cluster_key_file=" + m.standIn.KeyFile,
+		"--auth.issuer=" + stage.Issuer, "--services.identity=" + m.standIn.Address,
 	}
-	if c.Store != "" {
-		m.args = append(m.args, "--store="+c.Store)
+	m.on = "bbolt"
+	if strings.HasPrefix(configured.Store, "postgres") {
+		m.on, m.env = "PostgreSQL", append(m.env, "GUILDHALL_STORE="+configured.Store)
 	}
-	if c.Redis != "" {
-		m.args = append(m.args, "--redis.url="+c.Redis)
+	if urls := configured.Redis.URL; len(urls) > 0 {
+		m.on, m.env = m.on+" + Redis", append(m.env, "GUILDHALL_REDIS_URL="+strings.Join(urls, ","))
 	}
-	if m.empty, err = r.spawn("empty", "bench", "empty"); err != nil {
+	if m.empty, err = r.spawn("empty", nil, "bench", "empty"); err != nil {
 		return m, err
 	}
-	if m.nothing, err = newAsker(m.empty.at.GRPC, c.Connections, m.standIn.key); err != nil {
+	if m.nothing, err = newAsker(m.empty.At.GRPC, c.Connections, m.standIn); err != nil {
 		return m, err
 	}
 	if err = m.start(c.Connections); err != nil {
 		return m, err
 	}
-	if m.before, err = m.permission.metric(r.ctx, residentBytes); err != nil {
+	if m.before, err = m.permission.resident(r.ctx); err != nil {
 		return m, err
 	}
 	fmt.Fprintf(r.notes, "loading %s\n", m.data)
@@ -107,13 +119,13 @@ func (c *Check) setUp(r *run) (m *measured, err error) {
 
 // start starts the permission process, again after a restart.
 func (m *measured) start(connections int) (err error) {
-	if m.permission, err = m.run.spawn("permission", m.args...); err != nil {
+	if m.permission, err = m.run.spawn("permission", m.env, m.args...); err != nil {
 		return err
 	}
 	if m.checks != nil {
 		m.checks.close()
 	}
-	m.checks, err = newAsker(m.permission.at.GRPC, connections, m.standIn.key)
+	m.checks, err = newAsker(m.permission.At.GRPC, connections, m.standIn)
 	return err
 }
 
@@ -125,11 +137,11 @@ func (m *measured) close() {
 	}
 	for _, p := range []*process{m.permission, m.empty} {
 		if p != nil {
-			p.kill()
+			p.Kill()
 		}
 	}
 	if m.standIn != nil {
-		m.standIn.close()
+		m.standIn.Close()
 	}
 }
 
@@ -137,7 +149,7 @@ func (m *measured) close() {
 // account, which memory does not hold yet.
 func (m *measured) cold(users int) (figures, error) {
 	fmt.Fprintln(m.run.notes, "restarting, and asking about each account once")
-	m.permission.kill()
+	m.permission.Kill()
 	if err := m.start(len(m.checks.clients)); err != nil {
 		return figures{}, err
 	}

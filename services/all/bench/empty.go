@@ -13,6 +13,7 @@ import (
 
 	"guildhall.dev/pkg/serve"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
+	"guildhall.dev/services/all/internal/stage"
 )
 
 // Empty is `guildhall bench empty`: a gRPC server with no interceptor at all
@@ -24,11 +25,11 @@ type Empty struct {
 
 // Run serves until ctx ends.
 func (e *Empty) Run(ctx context.Context, _ *serve.Env) error {
-	calls, err := net.Listen("tcp", loopback)
+	calls, err := net.Listen("tcp", stage.Loopback)
 	if err != nil {
 		return err
 	}
-	admin, err := net.Listen("tcp", loopback)
+	admin, err := net.Listen("tcp", stage.Loopback)
 	if err != nil {
 		return err
 	}

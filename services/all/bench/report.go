@@ -18,19 +18,12 @@ const (
 
 // report prints the figures and how they stand to the targets.
 func report(w io.Writer, c *Check, m *measured, cold figures, rows []row) error {
-	store := "bbolt"
-	if c.Store != "" {
-		store = "PostgreSQL"
-	}
-	if c.Redis != "" {
-		store += " + Redis"
-	}
-	resident, err := m.permission.metric(m.run.ctx, residentBytes)
+	resident, err := m.permission.resident(m.run.ctx)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(w, "%s on %s, loaded in %s; %d connections, median of %d rounds of %s\n\n",
-		m.data, store, m.loaded.Round(time.Millisecond), c.Connections, c.Rounds, c.Duration)
+		m.data, m.on, m.loaded.Round(time.Millisecond), c.Connections, c.Rounds, c.Duration)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "callers\tcall\tdecisions/s\tp50\tp99\tCPU s/100k\tallocations\tthroughput\tCPU\tp99 ratio\t")
 	for _, r := range rows {

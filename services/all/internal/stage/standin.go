@@ -1,10 +1,9 @@
-package bench
+package stage
 
 import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
-	"fmt"
 	"net"
 	"path/filepath"
 	"sync"
@@ -12,6 +11,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -22,38 +22,41 @@ import (
 	"guildhall.dev/pkg/kv/kvopen"
 	eventv1 "guildhall.dev/proto/gen/guildhall/event/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
-	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 )
 
-const issuer = "https://guildhall.invalid"
+// Issuer is the issuer of tokens on stage.
+const Issuer = "https://guildhall.invalid"
 
-// standIn is as much of service identity as the permission service needs: keys
+// StandIn is as much of service identity as the permission service needs: keys
 // of tokens, and a feed that tells who is in which team. With it the measured
 // process does nothing but what is measured, and ten thousand accounts cost no
 // password hashes.
-type standIn struct {
+type StandIn struct {
 	identityv1.AuthServiceServer
 	identityv1.OrganizationServiceServer
 
-	address, keyFile string
-	key              *authn.ClusterKey
-	signer           *authn.Signer
-	store            kv.Store
-	log              *feed.Log
-	server           *grpc.Server
-	running          sync.WaitGroup
+	// Address is where it answers; KeyFile holds the cluster key.
+	Address, KeyFile string
+	Key              *authn.ClusterKey
+
+	signer  *authn.Signer
+	store   kv.Store
+	log     *feed.Log
+	server  *grpc.Server
+	running sync.WaitGroup
 }
 
-func startStandIn(ctx context.Context, folder string) (s *standIn, err error) {
-	s = &standIn{keyFile: filepath.Join(folder, "cluster.key")}
-	if s.key, err = authn.OpenClusterKey(s.keyFile); err != nil {
+// StartIdentity starts it; its files lie in the folder.
+func StartIdentity(ctx context.Context, folder string) (s *StandIn, err error) {
+	s = &StandIn{KeyFile: filepath.Join(folder, "cluster.key")}
+	if s.Key, err = authn.OpenClusterKey(s.KeyFile); err != nil {
 		return nil, err
 	}
 	private, err := authn.NewSigningKey(rand.Reader)
 	if err != nil {
 		return nil, err
 	}
-	if s.signer, err = authn.NewSigner(issuer, authn.KeySet{Current: private}); err != nil {
+	if s.signer, err = authn.NewSigner(Issuer, authn.KeySet{Current: private}); err != nil {
 		return nil, err
 	}
 	if s.store, err = kvopen.Open(ctx, "bolt://"+filepath.Join(folder, "identity"), kvopen.Options{Name: "identity", Tables: feed.Tables()}); err != nil {
@@ -63,12 +66,12 @@ func startStandIn(ctx context.Context, folder string) (s *standIn, err error) {
 		s.store.Close()
 		return nil, err
 	}
-	lis, err := net.Listen("tcp", loopback)
+	lis, err := net.Listen("tcp", Loopback)
 	if err != nil {
 		s.store.Close()
 		return nil, err
 	}
-	s.address = lis.Addr().String()
+	s.Address = lis.Addr().String()
 	s.server = grpc.NewServer(grpc.StreamInterceptor(asPermission))
 	identityv1.RegisterAuthServiceServer(s.server, s)
 	identityv1.RegisterOrganizationServiceServer(s.server, s)
@@ -89,14 +92,15 @@ func (s sisterStream) Context() context.Context {
 	return authn.WithCaller(s.ServerStream.Context(), authn.Caller{Name: "services/permission"})
 }
 
-func (s *standIn) close() {
+// Close ends it.
+func (s *StandIn) Close() {
 	s.server.Stop()
 	s.running.Wait()
 	s.store.Close()
 }
 
 // GetJwks implements identityv1.AuthServiceServer; the others are not called.
-func (s *standIn) GetJwks(context.Context, *identityv1.GetJwksRequest) (*identityv1.GetJwksResponse, error) {
+func (s *StandIn) GetJwks(context.Context, *identityv1.GetJwksRequest) (*identityv1.GetJwksResponse, error) {
 	resp := &identityv1.GetJwksResponse{}
 	for _, k := range s.signer.JWKS().Keys {
 		resp.Keys = append(resp.Keys, &identityv1.Jwk{
@@ -109,51 +113,26 @@ func (s *standIn) GetJwks(context.Context, *identityv1.GetJwksRequest) (*identit
 // ListOrganizations implements identityv1.OrganizationServiceServer: the
 // permission service asks before it follows the feed for the first time, and
 // then there is none yet.
-func (s *standIn) ListOrganizations(context.Context, *identityv1.ListOrganizationsRequest) (*identityv1.ListOrganizationsResponse, error) {
+func (s *StandIn) ListOrganizations(context.Context, *identityv1.ListOrganizationsRequest) (*identityv1.ListOrganizationsResponse, error) {
 	return &identityv1.ListOrganizationsResponse{}, nil
 }
 
-// tellOrganization tells of the organisation and its administrator.
-func (s *standIn) tellOrganization(ctx context.Context) error {
-	return s.tell(ctx, event{"guildhall.identity.organization.created.v1", home, &identityv1.OrganizationCreated{Administrator: administrator}})
+// Event is one event of identity's feed.
+type Event struct {
+	Type, Subject string
+	Data          proto.Message
 }
 
-// tellMembers tells who is in which team.
-func (s *standIn) tellMembers(ctx context.Context, d Dataset) error {
-	const atOnce = 500
-	var events []event
-	for user := range d.users {
-		for k := range memberships {
-			team := d.team(d.teamOf(user, k))
-			events = append(events, event{
-				"guildhall.identity.team_member.created.v1", fmt.Sprintf("%s/members/u%d", team, user),
-				&identityv1.TeamMemberChanged{Team: team, Account: d.user(user)},
-			})
-		}
-		if len(events) >= atOnce || user == d.users-1 {
-			if err := s.tell(ctx, events...); err != nil {
-				return err
-			}
-			events = events[:0]
-		}
-	}
-	return nil
-}
-
-type event struct {
-	kind, subject string
-	data          proto.Message
-}
-
-func (s *standIn) tell(ctx context.Context, events ...event) error {
+// Tell appends events to the feed, in one transaction.
+func (s *StandIn) Tell(ctx context.Context, organization string, events ...Event) error {
 	err := s.store.Update(ctx, func(tx kv.Tx) error {
 		for _, e := range events {
-			packed, err := anypb.New(e.data)
+			packed, err := anypb.New(e.Data)
 			if err != nil {
 				return err
 			}
 			if err := s.log.Append(tx, &eventv1.Event{
-				Type: e.kind, Subject: e.subject, Organization: home, Time: timestamppb.Now(), Data: packed,
+				Type: e.Type, Subject: e.Subject, Organization: organization, Time: timestamppb.Now(), Data: packed,
 			}); err != nil {
 				return err
 			}
@@ -164,29 +143,31 @@ func (s *standIn) tell(ctx context.Context, events ...event) error {
 	return err
 }
 
-// admin is a connection whose calls are the administrator's.
-type admin struct {
-	conn   *grpc.ClientConn
-	roles  permissionv1.RoleServiceClient
-	grants permissionv1.GrantServiceClient
+// As returns a connection to address whose calls are the account's.
+func (s *StandIn) As(address, account string) (*grpc.ClientConn, error) {
+	return Dial(address, &person{signer: s.signer, account: account})
 }
 
-func newAdmin(address string, s *standIn) (*admin, error) {
-	conn, err := dial(address, &person{signer: s.signer})
-	if err != nil {
-		return nil, err
-	}
-	return &admin{conn: conn, roles: permissionv1.NewRoleServiceClient(conn), grants: permissionv1.NewGrantServiceClient(conn)}, nil
+// AsService returns a connection to the service at address whose calls are a
+// sister service's.
+func (s *StandIn) AsService(address, service, sister string) (*grpc.ClientConn, error) {
+	return Dial(address, authn.ServiceCredentials(s.Key, sister, service))
 }
 
-func (a *admin) close() { a.conn.Close() }
+// Dial returns a connection without the interceptors of the suite's clients, so
+// that what a caller sees is the server alone.
+func Dial(address string, caller credentials.PerRPCCredentials) (*grpc.ClientConn, error) {
+	return grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithPerRPCCredentials(caller))
+}
 
-// person are the credentials of the administrator.
+// person are the credentials of an account.
 type person struct {
-	signer *authn.Signer
-	mu     sync.Mutex
-	token  string
-	until  time.Time
+	signer  *authn.Signer
+	account string
+
+	mu    sync.Mutex
+	token string
+	until time.Time
 }
 
 var _ credentials.PerRPCCredentials = (*person)(nil)
@@ -197,7 +178,7 @@ func (p *person) GetRequestMetadata(context.Context, ...string) (map[string]stri
 	defer p.mu.Unlock()
 	if now := time.Now(); now.After(p.until) {
 		token, err := p.signer.Sign(authn.Claims{
-			Subject: administrator, Session: "bench", ID: "bench", IssuedAt: now, Expires: now.Add(10 * time.Minute),
+			Subject: p.account, Session: "stage", ID: "stage", IssuedAt: now, Expires: now.Add(10 * time.Minute),
 		})
 		if err != nil {
 			return nil, err
