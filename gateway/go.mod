@@ -5,6 +5,7 @@ go 1.26.0
 require guildhall.dev/pkg v0.0.0
 
 require (
+	github.com/google/go-cmp v0.7.0
 	github.com/grpc-ecosystem/grpc-gateway/v2 v2.32.0
 	github.com/klauspost/compress v1.20.3
 	go.opentelemetry.io/otel v1.47.0

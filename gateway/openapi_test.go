@@ -27,6 +27,8 @@ func TestOpenAPI_isWhatIsServed(t *testing.T) {
 	c := &calls{}
 	h := newHandler(t, c)
 	parameter := regexp.MustCompile(`\{\w+\}`)
+	// Further bindings of a method have its id with a number: ids are unique.
+	further := regexp.MustCompile(`_\d+$`)
 	described := map[string]operation{}
 	for path, item := range doc.Paths {
 		for verb, op := range item {
@@ -39,7 +41,7 @@ func TestOpenAPI_isWhatIsServed(t *testing.T) {
 			send(t, h, strings.ToUpper(verb), parameter.ReplaceAllString(path, "x1"), body, headers...)
 			called, _ := c.last()
 			service, method, _ := strings.Cut(called[strings.LastIndex(called, ".")+1:], "/")
-			if id := service + "_" + method; id != op.OperationID && op.OperationID != "WellKnown_Jwks" {
+			if id := service + "_" + method; id != further.ReplaceAllString(op.OperationID, "") && op.OperationID != "WellKnown_Jwks" {
 				t.Errorf("%s %s calls %s, the document says %s", verb, path, id, op.OperationID)
 			}
 		}
