@@ -15,6 +15,7 @@ func TestBatchChangeGrants_replacesAnAdministratorInOneCall(t *testing.T) {
 	eachReplica(t, func(t *testing.T, r *replica) {
 		c, gateway := r.as(admin), r.asService("gateway")
 		old := c.grant(t, sue, "roles/viewer", acme+"/groups/g1")
+		old.ConsistencyToken = "" // of its creation
 		resp, err := c.BatchChangeGrants(t.Context(), &permissionv1.BatchChangeGrantsRequest{
 			Parent: acme, Changes: []*permissionv1.GrantChange{
 				remove(acme + "/grants/administrator"), create(sue, "roles/organization.admin", acme), remove(old.GetName()),

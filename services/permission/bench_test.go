@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -137,4 +138,38 @@ type constant struct {
 
 func (c *constant) Check(context.Context, *permissionv1.CheckRequest) (*permissionv1.CheckResponse, error) {
 	return c.answer, nil
+}
+
+// BenchmarkChange makes grants through one replica, from one caller and from
+// 64: alone, and with others whose leases it waits for.
+func BenchmarkChange(b *testing.B) {
+	for _, c := range []struct {
+		engine            string
+		replicas, callers int
+	}{
+		{"bolt", 1, 1}, {"bolt", 1, callers}, {"postgres", 1, 1}, {"postgres", 1, callers}, {"postgres", 3, 1}, {"postgres", 3, callers},
+	} {
+		b.Run(fmt.Sprintf("%s/replicas=%d/callers=%d", c.engine, c.replicas, c.callers), func(b *testing.B) {
+			in := install(b, c.engine)
+			in.redisURL = testkit.Redis(b).URL
+			r := in.start()
+			in.seed(r)
+			for range c.replicas - 1 {
+				in.await(in.start().holdsLease)
+			}
+			manager := r.as(admin)
+			var next atomic.Int64
+			b.ResetTimer()
+			var making sync.WaitGroup
+			for range c.callers {
+				making.Go(func() {
+					for n := next.Add(1); n <= int64(b.N); n = next.Add(1) {
+						manager.grant(b, sue, "roles/viewer", fmt.Sprintf("%s/groups/g%d", acme, n))
+					}
+				})
+			}
+			making.Wait()
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "changes/s")
+		})
+	}
 }

@@ -18,6 +18,7 @@ import (
 
 	"guildhall.dev/pkg/audit"
 	"guildhall.dev/pkg/authz"
+	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/conf"
 	"guildhall.dev/pkg/feed"
 	"guildhall.dev/pkg/journal"
@@ -31,6 +32,7 @@ import (
 	"guildhall.dev/services/permission/internal/mirror"
 	peopleapi "guildhall.dev/services/permission/internal/people/api"
 	"guildhall.dev/services/permission/internal/people/sweep"
+	"guildhall.dev/services/permission/internal/token"
 	"guildhall.dev/services/permission/internal/usage"
 
 	// The catalogue of permissions is made of the protos of all services.
@@ -124,7 +126,7 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error)
 		Store: store, Loader: c.loader, MemoryBytes: uint64(cfg.CacheSize),
 		Redis: kit.Redis, Ring: kit.Ring, RedisTTL: cfg.RedisTTL, Meter: kit.Meter, Logger: kit.Logger,
 		Lease: &lease.Config{Length: cfg.LeaseLength, Renewal: cfg.LeaseRenewal},
-		Aside: slices.Concat(feed.Tables(), audit.Tables()),
+		Aside: slices.Concat(feed.Tables(), audit.Tables(), c.uses.Tables(), c.decisions.Tables()),
 	}); err != nil {
 		return nil, err
 	}
@@ -144,6 +146,7 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error)
 	s.api = api.Config{
 		Roles: c.roles, Grants: c.grants, Rules: c.rules, Loader: c.loader, Checker: s.checker, Journal: s.journal,
 		Usage: s.usage, Decisions: s.decisions, Clock: kit.Clock, Appointed: c.crew.appointments.Appointed,
+		Tokens: token.New(kit.Ring.Derive(token.Purpose)), Lanes: change.NewLanes(s.journal.Changes),
 		Policies: c.policies, Lists: c.lists, Explainer: c.explainer,
 	}
 	s.staffing, s.sweeper = c.crew.serve(s.api), s.sweep(c.crew, kit)

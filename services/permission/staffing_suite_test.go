@@ -16,6 +16,10 @@ type crewClient struct {
 	permissionv1.CertificationRequirementServiceClient
 	permissionv1.AdminAppointmentServiceClient
 	permissionv1.AppointmentNoticeServiceClient
+	permissionv1.InspectionServiceClient
+	permissionv1.ScorecardServiceClient
+	permissionv1.AppraisalServiceClient
+	permissionv1.AwardServiceClient
 }
 
 // staffing returns the clients of an account.
@@ -28,6 +32,10 @@ func (r *replica) staffing(account string) *crewClient {
 		CertificationRequirementServiceClient: permissionv1.NewCertificationRequirementServiceClient(c.conn),
 		AdminAppointmentServiceClient:         permissionv1.NewAdminAppointmentServiceClient(c.conn),
 		AppointmentNoticeServiceClient:        permissionv1.NewAppointmentNoticeServiceClient(c.conn),
+		InspectionServiceClient:               permissionv1.NewInspectionServiceClient(c.conn),
+		ScorecardServiceClient:                permissionv1.NewScorecardServiceClient(c.conn),
+		AppraisalServiceClient:                permissionv1.NewAppraisalServiceClient(c.conn),
+		AwardServiceClient:                    permissionv1.NewAwardServiceClient(c.conn),
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"guildhall.dev/pkg/audit"
 	"guildhall.dev/pkg/authn"
+	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/feed"
 	"guildhall.dev/pkg/journal"
 	"guildhall.dev/pkg/kv"
@@ -26,6 +27,7 @@ import (
 	"guildhall.dev/services/permission/internal/grant"
 	"guildhall.dev/services/permission/internal/policy"
 	"guildhall.dev/services/permission/internal/role"
+	"guildhall.dev/services/permission/internal/token"
 	"guildhall.dev/services/permission/internal/usage"
 )
 
@@ -50,6 +52,10 @@ type Config struct {
 	// Usage and Decisions are what is kept of answers.
 	Usage     *usage.Recorder
 	Decisions *decision.Log
+	Tokens    *token.Tokens
+	// Lanes take single changes of grants, which meet in the revision of their
+	// organisation, into one transaction.
+	Lanes *change.Lanes
 	// Clock decides what has expired, where no change says its time.
 	Clock func() time.Time
 }

@@ -54,7 +54,9 @@ func (s *grants) BatchChangeGrants(ctx context.Context, req *permissionv1.BatchC
 				recordDeleted(tx, g, v)
 			}
 		}
-		return &permissionv1.BatchChangeGrantsResponse{Grants: changed, Revision: v.Number}, nil
+		return &permissionv1.BatchChangeGrantsResponse{
+			Grants: changed, Revision: v.Number, ConsistencyToken: s.Tokens.Of(parent, v),
+		}, nil
 	})
 	s.KeepRefusal(ctx, parent, err)
 	return resp, err

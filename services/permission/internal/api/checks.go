@@ -25,16 +25,24 @@ func (s *checks) Check(ctx context.Context, req *permissionv1.CheckRequest) (*pe
 	if err := checkAttributes("query", req.GetQuery()); err != nil {
 		return nil, err
 	}
-	answers, v, err := s.Checker.Answer(ctx, req.GetParent(), []decide.Question{question(req.GetQuery())})
+	need, err := s.need(req.GetParent(), req.GetConsistency())
 	if err != nil {
 		return nil, err
 	}
-	return &permissionv1.CheckResponse{Result: result(answers[0], v)}, nil
+	answers, v, err := s.Checker.AnswerAs(ctx, req.GetParent(), need, []decide.Question{question(req.GetQuery())})
+	if err != nil {
+		return nil, err
+	}
+	return &permissionv1.CheckResponse{Result: result(answers[0], v), ConsistencyToken: s.Tokens.Of(req.GetParent(), v)}, nil
 }
 
 // BatchCheck implements permissionv1.CheckServiceServer.
 func (s *checks) BatchCheck(ctx context.Context, req *permissionv1.BatchCheckRequest) (*permissionv1.BatchCheckResponse, error) {
 	if _, err := organization.Parse("parent", req.GetParent()); err != nil {
+		return nil, err
+	}
+	need, err := s.need(req.GetParent(), req.GetConsistency())
+	if err != nil {
 		return nil, err
 	}
 	questions := make([]decide.Question, len(req.GetQueries()))
@@ -46,11 +54,13 @@ func (s *checks) BatchCheck(ctx context.Context, req *permissionv1.BatchCheckReq
 		}
 		questions[i] = question(q)
 	}
-	answers, v, err := s.Checker.Answer(ctx, req.GetParent(), questions)
+	answers, v, err := s.Checker.AnswerAs(ctx, req.GetParent(), need, questions)
 	if err != nil {
 		return nil, err
 	}
-	resp := &permissionv1.BatchCheckResponse{Results: make([]*permissionv1.CheckResult, len(answers))}
+	resp := &permissionv1.BatchCheckResponse{
+		Results: make([]*permissionv1.CheckResult, len(answers)), ConsistencyToken: s.Tokens.Of(req.GetParent(), v),
+	}
 	for i, a := range answers {
 		resp.Results[i] = result(a, v)
 	}

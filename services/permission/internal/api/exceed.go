@@ -59,7 +59,7 @@ func (cfg Config) Give(tx *change.Tx, by authn.Caller, g *permissionv1.Grant) (*
 		return nil, err
 	}
 	recordCreated(tx, stored, v)
-	return stored, nil
+	return cfg.changedGrant(stored, v), nil
 }
 
 // KeepRefusal writes an attempt to give too much into the audit log.

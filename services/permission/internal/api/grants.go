@@ -14,6 +14,7 @@ import (
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/grant"
 	"guildhall.dev/services/permission/internal/revision"
+	"guildhall.dev/services/permission/internal/subject"
 )
 
 // Types of the events of grants.
@@ -40,7 +41,7 @@ func (s *grants) CreateGrant(ctx context.Context, req *permissionv1.CreateGrantR
 		}
 	}
 	by := caller(ctx)
-	created, err := change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.Grant, error) {
+	created, err := change.DoTogether(ctx, s.Lanes, req.GetParent(), req, func(tx *change.Tx) (*permissionv1.Grant, error) {
 		return s.Give(tx, by, s.asked(tx, by, req.GetParent(), req.GetGrantId(), req.GetGrant()))
 	})
 	s.KeepRefusal(ctx, req.GetParent(), err)
@@ -51,7 +52,7 @@ func (s *grants) CreateGrant(ctx context.Context, req *permissionv1.CreateGrantR
 func (s *grants) asked(tx *change.Tx, by authn.Caller, parent, id string, g *permissionv1.Grant) *permissionv1.Grant {
 	g = proto.CloneOf(g)
 	g.Name = parent + "/grants/" + idOr(id, tx)
-	g.Creator, g.ManagedBy, g.Duty = by.Name, "", ""
+	g.Creator, g.ManagedBy, g.Duty, g.ConsistencyToken = by.Name, "", "", ""
 	return g
 }
 
@@ -129,7 +130,7 @@ func (s *grants) DeleteGrant(ctx context.Context, req *permissionv1.DeleteGrantR
 		return nil, err
 	}
 	by := caller(ctx)
-	deleted, err := change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.Grant, error) {
+	deleted, err := change.DoTogether(ctx, s.Lanes, subject.OrganizationOf(req.GetName()), req, func(tx *change.Tx) (*permissionv1.Grant, error) {
 		if err := s.mayRevokeNamed(tx, by, req.GetName()); err != nil {
 			return nil, err
 		}
@@ -138,7 +139,7 @@ func (s *grants) DeleteGrant(ctx context.Context, req *permissionv1.DeleteGrantR
 			return nil, err
 		}
 		recordDeleted(tx, deleted, v)
-		return deleted, nil
+		return s.changedGrant(deleted, v), nil
 	})
 	s.KeepRefusal(ctx, req.GetName(), err)
 	return deleted, err
@@ -150,7 +151,7 @@ func (s *grants) SetManagedGrant(ctx context.Context, req *permissionv1.SetManag
 		Service: caller(ctx).Service(), Subject: req.GetSubject(), Resource: req.GetResource(),
 		Role: req.GetRole(), Version: req.GetVersion(),
 	}
-	return change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.SetManagedGrantResponse, error) {
+	return change.DoTogether(ctx, s.Lanes, subject.OrganizationOf(req.GetSubject()), req, func(tx *change.Tx) (*permissionv1.SetManagedGrantResponse, error) {
 		if w.Role != "" {
 			a, err := s.Appointed(tx, tx.Time, w.Subject, w.Resource, w.Role)
 			if err != nil {
@@ -163,7 +164,11 @@ func (s *grants) SetManagedGrant(ctx context.Context, req *permissionv1.SetManag
 			return nil, err
 		}
 		recordManaged(tx, e)
-		return &permissionv1.SetManagedGrantResponse{Version: e.Version}, nil
+		resp := &permissionv1.SetManagedGrantResponse{Version: e.Version}
+		if e.Revision.Number > 0 {
+			resp.ConsistencyToken = s.Tokens.Of(subject.OrganizationOf(req.GetSubject()), e.Revision)
+		}
+		return resp, nil
 	})
 }
 

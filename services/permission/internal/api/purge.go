@@ -56,7 +56,7 @@ func (s *grants) PurgeGrants(ctx context.Context, req *permissionv1.PurgeGrantsR
 		for _, g := range doomed {
 			recordDeleted(tx, g, v)
 		}
-		resp.Revision = v.Number
+		resp.Revision, resp.ConsistencyToken = v.Number, s.Tokens.Of(req.GetParent(), v)
 		return resp, nil
 	})
 	s.KeepRefusal(ctx, req.GetParent(), err)

@@ -37,13 +37,13 @@ func (s *roles) CreateRole(ctx context.Context, req *permissionv1.CreateRoleRequ
 	}
 	return change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.Role, error) {
 		r := proto.CloneOf(req.GetRole())
-		r.Name = req.GetParent() + "/roles/" + idOr(req.GetRoleId(), tx)
+		r.Name, r.ConsistencyToken = req.GetParent()+"/roles/"+idOr(req.GetRoleId(), tx), ""
 		created, v, err := s.Roles.Create(tx, tx.Time, caller(ctx).Name, r)
 		if err != nil {
 			return nil, err
 		}
 		recordRole(tx, roleCreated, v, nil, created)
-		return created, nil
+		return s.changedRole(created, v), nil
 	})
 }
 
@@ -125,6 +125,7 @@ func (s *roles) update(ctx context.Context, tx *change.Tx, old, now *permissionv
 		var v revision.Revision
 		if stored, v, err = s.Roles.Update(tx, tx.Time, by.Name, now, etag); err == nil {
 			recordRole(tx, roleUpdated, v, old, stored)
+			stored = s.changedRole(stored, v)
 		}
 		return err
 	})
@@ -176,7 +177,7 @@ func (s *roles) delete(tx *change.Tx, name, etag string) (*permissionv1.Role, er
 		return nil, err
 	}
 	recordRole(tx, roleDeleted, v, deleted, nil)
-	return deleted, nil
+	return s.changedRole(deleted, v), nil
 }
 
 // recordRole records a change of a role; old or now is nil.

@@ -163,10 +163,11 @@ const attempts = 4
 // call, and returns its revision. fn may run more than once. An error that fn
 // got from the facts it returns as it is; others come back unchanged.
 func (c *Cache) View(ctx context.Context, organization string, fn func(decide.Facts) error) (revision.Revision, error) {
-	j := c.journal(organization)
-	if err := c.confirm(ctx, j); err != nil {
-		return revision.Revision{}, err
-	}
+	return c.ViewAs(ctx, organization, Need{}, fn)
+}
+
+// viewMemory runs fn on the journal's state, which is fresh enough.
+func (c *Cache) viewMemory(ctx context.Context, j *journal, fn func(decide.Facts) error) (revision.Revision, error) {
 	f := &facts{ctx: ctx, cache: c, journal: j}
 	defer f.count()
 	for range attempts {
@@ -181,11 +182,12 @@ func (c *Cache) View(ctx context.Context, organization string, fn func(decide.Fa
 		}
 		return f.state.revision, err
 	}
-	return c.viewStore(ctx, organization, fn)
+	return c.viewStore(ctx, j.organization, fn)
 }
 
-// viewStore is View on a snapshot of the store: for when changes follow each
-// other so quickly that memory never holds all of one state.
+// viewStore is View on a snapshot of the store: for who asks for it, and for
+// when changes follow each other so quickly that memory never holds all of one
+// state.
 func (c *Cache) viewStore(ctx context.Context, organization string, fn func(decide.Facts) error) (v revision.Revision, err error) {
 	c.stats.Snapshots.Add(1)
 	err = c.cfg.Store.View(ctx, func(r kv.Reader) error {

@@ -13,6 +13,7 @@ import (
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/decide"
 	"guildhall.dev/services/permission/internal/revision"
+	"guildhall.dev/services/permission/internal/sequence"
 )
 
 func TestView_changesOfAnotherProcessAreSeenAtOnce(t *testing.T) {
@@ -112,6 +113,23 @@ func TestView_entryOvertakenByAChangeIsRefused(t *testing.T) {
 	<-answer
 	if c.Stats().Refused.Load() == 0 {
 		t.Error("the entry was not refused: the test proves nothing")
+	}
+	s.wantMay(c, false, sue)
+}
+
+// TestApplyChanges_lostShardIsReadAnew: what a lease cannot tell, because it
+// came too late, the next check of each organisation finds out.
+func TestApplyChanges_lostShardIsReadAnew(t *testing.T) {
+	s := newSuite(t, "bolt")
+	c := s.cache(&shared{Store: s.store, alone: true}, nil)
+	name := s.grant(c.Writes(), sue, "roles/viewer", acme)
+	s.wantMay(c, true, sue)
+	s.revoke(s.store, name) // behind the cache's back
+	s.wantMay(c, true, sue)
+	var changes sequence.Changes
+	changes.Lost[sequence.Of(acme)] = true
+	if err := c.applyChanges(t.Context(), changes); err != nil {
+		t.Fatal(err)
 	}
 	s.wantMay(c, false, sue)
 }

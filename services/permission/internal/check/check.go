@@ -62,9 +62,15 @@ func New(cfg Config) (*Checker, error) {
 // state of its grants that is no older than the call, and returns the revision
 // of that state. An error is that of the store or the context, and no answer.
 func (c *Checker) Answer(ctx context.Context, organization string, questions []decide.Question) ([]decide.Answer, revision.Revision, error) {
+	return c.AnswerAs(ctx, organization, cache.Need{}, questions)
+}
+
+// AnswerAs is Answer on a state that is as fresh as is needed; see
+// cache.ViewAs.
+func (c *Checker) AnswerAs(ctx context.Context, organization string, need cache.Need, questions []decide.Question) ([]decide.Answer, revision.Revision, error) {
 	now := c.cfg.Clock()
 	answers := make([]decide.Answer, len(questions))
-	v, err := c.cfg.Cache.View(ctx, organization, func(facts decide.Facts) error {
+	v, err := c.cfg.Cache.ViewAs(ctx, organization, need, func(facts decide.Facts) error {
 		for i, q := range questions {
 			var err error
 			if answers[i], err = c.cfg.Rules.Answer(facts, organization, q, now); err != nil {

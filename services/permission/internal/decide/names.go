@@ -46,8 +46,12 @@ func (d *Rules) Names(facts Facts, organization, account string) ([]Name, error)
 // Qualified reports whether the account has each certificate that the role
 // needs on the resource.
 func (d *Rules) Qualified(facts Facts, organization, account, role, resource string, now time.Time) (bool, error) {
+	required, err := facts.Subject(qualification.RequirementsOf(organization))
+	if err != nil {
+		return false, err
+	}
 	q := query{
-		rules: d, facts: facts, organization: organization, until: now.Unix(),
+		rules: d, facts: facts, organization: organization, until: now.Unix(), required: required,
 		question: Question{Subject: account, Resource: resource},
 	}
 	return q.qualified(unique.Make(role), resource)

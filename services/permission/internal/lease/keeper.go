@@ -87,7 +87,7 @@ func New(cfg Config) (*Keeper, error) {
 		cfg.Renewal = min(DefaultRenewal, cfg.Length/4)
 	}
 	if cfg.Length < MinLength || cfg.Length > MaxLength || cfg.Renewal < 0 || cfg.Renewal > cfg.Length/2 {
-		return nil, errors.New("lease: the length is 100ms to 1m, and the renewal at most half of it")
+		return nil, errors.New("lease: lease_length is 100ms to 1m, and lease_renewal at most half of it")
 	}
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now

@@ -11,6 +11,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
 	"guildhall.dev/pkg/errs"
 )
 
@@ -87,6 +90,35 @@ func TestSettle_frozenReplica(t *testing.T) {
 					if !b.keeper.Holds() {
 						t.Error("it did not come back")
 					}
+				})
+			})
+		}
+	}
+}
+
+// TestSettle_replicaThatComesBack stops one that everybody has given up at each
+// moment of its return, while a change goes by that does not wait for it; and
+// once more at each moment after that.
+func TestSettle_replicaThatComesBack(t *testing.T) {
+	for at := range moments {
+		for then := range moments {
+			t.Run(fmt.Sprintf("moment=%d/then=%d", at, then), func(t *testing.T) {
+				bubble(t, func(w *world) {
+					a, b, _ := w.joinThree()
+					b.store.gone.Store(true)
+					a.change()
+					b.store.freeze(at)
+					b.store.gone.Store(false)
+					time.Sleep(DefaultRenewal + 50*time.Millisecond) // it stands there
+					n, _ := a.change()
+					b.store.freeze(then)
+					for range 500 {
+						b.wantAtLeast(n)
+						time.Sleep(time.Millisecond)
+					}
+					b.store.thaw()
+					w.await(b.keeper.Holds)
+					b.wantAtLeast(n)
 				})
 			})
 		}
@@ -196,6 +228,49 @@ func TestRun_gracefulStopGivesTheLeaseBack(t *testing.T) {
 	})
 }
 
+// TestStats_sayHowWaitsEnd also holds the cost of Holds, which each check pays.
+func TestStats_sayHowWaitsEnd(t *testing.T) {
+	bubble(t, func(w *world) {
+		reader := metric.NewManualReader()
+		meter := metric.NewMeterProvider(metric.WithReader(reader)).Meter("test")
+		a, b := w.join(Config{Meter: meter}, 0), w.join(Config{}, 0)
+		w.await(func() bool { return a.keeper.Holds() && b.keeper.Holds() })
+		a.change()
+		b.store.freeze(moments)
+		ctx, cancel := context.WithTimeout(w.t.Context(), time.Millisecond)
+		defer cancel()
+		if err := a.keeper.Settle(ctx); err == nil {
+			a.commit(w.t.Context())
+			err = a.keeper.Settle(ctx)
+			if err == nil {
+				t.Error("nobody was waited for")
+			}
+		}
+		a.change()
+		var all metricdata.ResourceMetrics
+		if err := reader.Collect(w.t.Context(), &all); err != nil {
+			t.Fatal(err)
+		}
+		waits := make(map[string]uint64)
+		for _, m := range all.ScopeMetrics[0].Metrics {
+			if data, ok := m.Data.(metricdata.Histogram[float64]); ok && m.Name == "guildhall.permission.change.wait" {
+				for _, p := range data.DataPoints {
+					outcome, _ := p.Attributes.Value("outcome")
+					waits[outcome.AsString()] = p.Count
+				}
+			}
+		}
+		for _, outcome := range []string{outcomeAcknowledged, outcomeRanOut, outcomePending} {
+			if waits[outcome] == 0 {
+				t.Errorf("no wait ended %s: %v", outcome, waits)
+			}
+		}
+		if n := testing.AllocsPerRun(100, func() { a.keeper.Holds() }); n != 0 {
+			t.Errorf("Holds makes %v allocations", n)
+		}
+	})
+}
+
 func TestTerm_isOverByEitherClock(t *testing.T) {
 	now := time.Now()
 	term := newTerm(now, 16*time.Second)
@@ -237,18 +312,15 @@ func runRandomly(w *world, random *rand.Rand) {
 	var mu sync.Mutex
 	dice := func(n int) int { mu.Lock(); defer mu.Unlock(); return random.IntN(n) }
 	cfg := Config{Length: time.Second, Renewal: 200 * time.Millisecond}
-	start := func() *replica {
-		r := w.join(cfg, 0.98+float64(dice(5))/100)
-		r.store.delay = func(moment) {
-			switch d := dice(1000); {
-			case d < 4:
-				time.Sleep(time.Duration(dice(3000)) * time.Millisecond)
-			case d < 200:
-				time.Sleep(time.Duration(dice(20)) * time.Millisecond)
-			}
+	w.delay = func(moment) {
+		switch d := dice(1000); {
+		case d < 4:
+			time.Sleep(time.Duration(dice(3000)) * time.Millisecond)
+		case d < 200:
+			time.Sleep(time.Duration(dice(20)) * time.Millisecond)
 		}
-		return r
 	}
+	start := func() *replica { return w.join(cfg, 0.98+float64(dice(5))/100) }
 	var returned atomic.Uint64
 	replicas := []*replica{start(), start(), start()}
 	end := time.Now().Add(20 * time.Second)

@@ -29,6 +29,8 @@ const (
 type world struct {
 	t     *testing.T
 	store kv.Store
+	// delay is called at each moment of the replicas that join; nil is not.
+	delay func(moment)
 }
 
 func newWorld(t *testing.T) *world {
@@ -77,7 +79,7 @@ func (w *world) join(cfg Config, rate float64) *replica {
 // idle returns a replica that does not run.
 func (w *world) idle(cfg Config, rate float64) *replica {
 	w.t.Helper()
-	r := &replica{w: w, store: &faulty{Store: w.store}, memory: make(map[string]uint64)}
+	r := &replica{w: w, store: &faulty{Store: w.store, delay: w.delay}, memory: make(map[string]uint64)}
 	start := time.Now()
 	cfg.Store, cfg.Apply = r.store, r.apply
 	cfg.Clock = func() time.Time {
@@ -216,8 +218,7 @@ const (
 // faulty is a replica's way to the store, which a test may cut or hold up.
 type faulty struct {
 	kv.Store
-	gone atomic.Bool
-	// delay is called at each moment; nil is not.
+	gone  atomic.Bool
 	delay func(moment)
 
 	mu     sync.Mutex
@@ -227,10 +228,14 @@ type faulty struct {
 
 var errGone = errors.New("the store is gone")
 
-// freeze stops whoever comes by the moment, until thaw.
+// freeze stops whoever comes by the moment, until thaw, and lets those go on
+// who stand at another.
 func (f *faulty) freeze(at moment) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.frozen != nil {
+		close(f.frozen)
+	}
 	f.frozen, f.at = make(chan struct{}), at
 }
 

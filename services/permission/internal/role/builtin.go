@@ -102,6 +102,7 @@ func builtIns() []builtIn {
 			"feedback.complaints.accept", "feedback.complaints.dispute", "feedback.complaints.withdraw",
 			"permission.trainingRecords.get", "permission.trainingRecords.list",
 			"permission.appointmentNotices.get", "permission.appointmentNotices.list", "permission.appointmentNotices.acknowledge",
+			"permission.appraisals.get", "permission.appraisals.list", "permission.appraisals.appeal",
 			"permission.appointmentNotices.object", "permission.appointmentNotices.withdraw",
 			"permission.permissionChangeRequests.create", "permission.permissionChangeRequests.get",
 			"permission.permissionChangeRequests.list", "permission.permissionChangeRequests.withdraw",
@@ -115,6 +116,7 @@ func builtIns() []builtIn {
 			"identity.organizations.get", "identity.staff.get", "identity.staff.list", "identity.teams.get",
 			"identity.teams.list", "identity.teamMembers.list", "permission.roles.get", "permission.roles.list",
 			"permission.courses.get", "permission.courses.list", "permission.dutyProfiles.get", "permission.dutyProfiles.list",
+			"permission.scorecards.get", "permission.scorecards.list",
 		},
 	}, {
 		name: "roles/viewer", title: "Viewer",

@@ -259,12 +259,20 @@ type isConsistency_Requirement interface {
 }
 
 type Consistency_AtLeastAsFresh struct {
-	// At least as fresh as the change, or the check, that returned this token.
+	// At least as fresh as the change, or the check, that returned this token:
+	// the state it names is part of what the answer is taken from. A check
+	// needs none to see a change that has returned; it serves to see one of
+	// which another call has told, before it was in effect everywhere.
+	//
+	// CONSISTENCY_TOKEN_INVALID: it was not made here, or for another
+	// organisation. CONSISTENCY_TOKEN_AHEAD (precondition): the store does not
+	// have that state, as after a restore from an older backup.
 	AtLeastAsFresh string `protobuf:"bytes,1,opt,name=at_least_as_fresh,json=atLeastAsFresh,proto3,oneof"`
 }
 
 type Consistency_FullyConsistent struct {
-	// Read from the store now, whatever memory holds.
+	// Read one snapshot of the store that is taken after the call came in,
+	// whatever memory holds. It costs some reads of the store.
 	FullyConsistent bool `protobuf:"varint,2,opt,name=fully_consistent,json=fullyConsistent,proto3,oneof"`
 }
 

@@ -360,6 +360,156 @@ func (x *AppointmentNoticeChanged) GetObjection() string {
 	return ""
 }
 
+// With "guildhall.permission.inspection.{verb}.v1", where the verb is created,
+// drawn, checked, closed or deleted.
+type InspectionChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whose work.
+	Inspected string `protobuf:"bytes,1,opt,name=inspected,proto3" json:"inspected,omitempty"`
+	// As in Inspection.State, without the prefix.
+	State         string `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InspectionChanged) Reset() {
+	*x = InspectionChanged{}
+	mi := &file_guildhall_permission_v1_duty_events_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InspectionChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InspectionChanged) ProtoMessage() {}
+
+func (x *InspectionChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_duty_events_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InspectionChanged.ProtoReflect.Descriptor instead.
+func (*InspectionChanged) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_duty_events_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *InspectionChanged) GetInspected() string {
+	if x != nil {
+		return x.Inspected
+	}
+	return ""
+}
+
+func (x *InspectionChanged) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+// With "guildhall.permission.finding.{verb}.v1", where the verb is created,
+// remedied, verified or reopened.
+type FindingChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As in Finding.State, without the prefix.
+	State         string `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FindingChanged) Reset() {
+	*x = FindingChanged{}
+	mi := &file_guildhall_permission_v1_duty_events_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FindingChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FindingChanged) ProtoMessage() {}
+
+func (x *FindingChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_duty_events_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FindingChanged.ProtoReflect.Descriptor instead.
+func (*FindingChanged) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_duty_events_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *FindingChanged) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+// With "guildhall.permission.appraisal.{verb}.v1", where the verb is created,
+// appealed or decided.
+type AppraisalChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As in Appraisal.State, without the prefix.
+	State         string `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AppraisalChanged) Reset() {
+	*x = AppraisalChanged{}
+	mi := &file_guildhall_permission_v1_duty_events_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AppraisalChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AppraisalChanged) ProtoMessage() {}
+
+func (x *AppraisalChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_duty_events_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AppraisalChanged.ProtoReflect.Descriptor instead.
+func (*AppraisalChanged) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_duty_events_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *AppraisalChanged) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
 var File_guildhall_permission_v1_duty_events_proto protoreflect.FileDescriptor
 
 const file_guildhall_permission_v1_duty_events_proto_rawDesc = "" +
@@ -386,7 +536,14 @@ const file_guildhall_permission_v1_duty_events_proto_rawDesc = "" +
 	"\x05state\x18\x04 \x01(\tR\x05state\"e\n" +
 	"\x18AppointmentNoticeChanged\x12+\n" +
 	"\x11admin_appointment\x18\x01 \x01(\tR\x10adminAppointment\x12\x1c\n" +
-	"\tobjection\x18\x02 \x01(\tR\tobjectionB>Z<guildhall.dev/proto/gen/guildhall/permission/v1;permissionv1b\x06proto3"
+	"\tobjection\x18\x02 \x01(\tR\tobjection\"G\n" +
+	"\x11InspectionChanged\x12\x1c\n" +
+	"\tinspected\x18\x01 \x01(\tR\tinspected\x12\x14\n" +
+	"\x05state\x18\x02 \x01(\tR\x05state\"&\n" +
+	"\x0eFindingChanged\x12\x14\n" +
+	"\x05state\x18\x01 \x01(\tR\x05state\"(\n" +
+	"\x10AppraisalChanged\x12\x14\n" +
+	"\x05state\x18\x01 \x01(\tR\x05stateB>Z<guildhall.dev/proto/gen/guildhall/permission/v1;permissionv1b\x06proto3"
 
 var (
 	file_guildhall_permission_v1_duty_events_proto_rawDescOnce sync.Once
@@ -400,18 +557,21 @@ func file_guildhall_permission_v1_duty_events_proto_rawDescGZIP() []byte {
 	return file_guildhall_permission_v1_duty_events_proto_rawDescData
 }
 
-var file_guildhall_permission_v1_duty_events_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_guildhall_permission_v1_duty_events_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_guildhall_permission_v1_duty_events_proto_goTypes = []any{
 	(*DutyAssignmentChanged)(nil),           // 0: guildhall.permission.v1.DutyAssignmentChanged
 	(*TrainingRecordChanged)(nil),           // 1: guildhall.permission.v1.TrainingRecordChanged
 	(*CertificationRequirementChanged)(nil), // 2: guildhall.permission.v1.CertificationRequirementChanged
 	(*AdminAppointmentChanged)(nil),         // 3: guildhall.permission.v1.AdminAppointmentChanged
 	(*AppointmentNoticeChanged)(nil),        // 4: guildhall.permission.v1.AppointmentNoticeChanged
-	(*timestamppb.Timestamp)(nil),           // 5: google.protobuf.Timestamp
+	(*InspectionChanged)(nil),               // 5: guildhall.permission.v1.InspectionChanged
+	(*FindingChanged)(nil),                  // 6: guildhall.permission.v1.FindingChanged
+	(*AppraisalChanged)(nil),                // 7: guildhall.permission.v1.AppraisalChanged
+	(*timestamppb.Timestamp)(nil),           // 8: google.protobuf.Timestamp
 }
 var file_guildhall_permission_v1_duty_events_proto_depIdxs = []int32{
-	5, // 0: guildhall.permission.v1.TrainingRecordChanged.expire_time:type_name -> google.protobuf.Timestamp
-	5, // 1: guildhall.permission.v1.CertificationRequirementChanged.enforce_time:type_name -> google.protobuf.Timestamp
+	8, // 0: guildhall.permission.v1.TrainingRecordChanged.expire_time:type_name -> google.protobuf.Timestamp
+	8, // 1: guildhall.permission.v1.CertificationRequirementChanged.enforce_time:type_name -> google.protobuf.Timestamp
 	2, // [2:2] is the sub-list for method output_type
 	2, // [2:2] is the sub-list for method input_type
 	2, // [2:2] is the sub-list for extension type_name
@@ -430,7 +590,7 @@ func file_guildhall_permission_v1_duty_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_permission_v1_duty_events_proto_rawDesc), len(file_guildhall_permission_v1_duty_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -713,9 +713,11 @@ func (x *SetManagedGrantRequest) GetVersion() int64 {
 type SetManagedGrantResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The version now in force, this one or a later one.
-	Version       int64 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Version int64 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	// Names the state that it was made in; see Consistency.
+	ConsistencyToken string `protobuf:"bytes,2,opt,name=consistency_token,json=consistencyToken,proto3" json:"consistency_token,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *SetManagedGrantResponse) Reset() {
@@ -753,6 +755,13 @@ func (x *SetManagedGrantResponse) GetVersion() int64 {
 		return x.Version
 	}
 	return 0
+}
+
+func (x *SetManagedGrantResponse) GetConsistencyToken() string {
+	if x != nil {
+		return x.ConsistencyToken
+	}
+	return ""
 }
 
 // See BatchChangeGrants.
@@ -1211,9 +1220,11 @@ type BatchChangeGrantsResponse struct {
 	// What each change made or deleted, in the order of the changes.
 	Grants []*Grant `protobuf:"bytes,1,rep,name=grants,proto3" json:"grants,omitempty"`
 	// The organisation's revision with all of them.
-	Revision      int64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Revision int64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Names the state that it was made in; see Consistency.
+	ConsistencyToken string `protobuf:"bytes,3,opt,name=consistency_token,json=consistencyToken,proto3" json:"consistency_token,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *BatchChangeGrantsResponse) Reset() {
@@ -1258,6 +1269,13 @@ func (x *BatchChangeGrantsResponse) GetRevision() int64 {
 		return x.Revision
 	}
 	return 0
+}
+
+func (x *BatchChangeGrantsResponse) GetConsistencyToken() string {
+	if x != nil {
+		return x.ConsistencyToken
+	}
+	return ""
 }
 
 // See PurgeGrants.
@@ -1355,9 +1373,11 @@ type PurgeGrantsResponse struct {
 	More bool `protobuf:"varint,3,opt,name=more,proto3" json:"more,omitempty"`
 	// The organisation's revision: with the deletions, or at which they were
 	// counted.
-	Revision      int64 `protobuf:"varint,4,opt,name=revision,proto3" json:"revision,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Revision int64 `protobuf:"varint,4,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Names the state that it was made in; see Consistency.
+	ConsistencyToken string `protobuf:"bytes,5,opt,name=consistency_token,json=consistencyToken,proto3" json:"consistency_token,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *PurgeGrantsResponse) Reset() {
@@ -1416,6 +1436,13 @@ func (x *PurgeGrantsResponse) GetRevision() int64 {
 		return x.Revision
 	}
 	return 0
+}
+
+func (x *PurgeGrantsResponse) GetConsistencyToken() string {
+	if x != nil {
+		return x.ConsistencyToken
+	}
+	return ""
 }
 
 // See StreamGrants.
@@ -1662,9 +1689,10 @@ const file_guildhall_permission_v1_grant_proto_rawDesc = "" +
 	"\asubject\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\asubject\x12#\n" +
 	"\bresource\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\bresource\x12\x1b\n" +
 	"\x04role\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18dR\x04role\x12!\n" +
-	"\aversion\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02 \x00R\aversion\"3\n" +
+	"\aversion\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02 \x00R\aversion\"`\n" +
 	"\x17SetManagedGrantResponse\x12\x18\n" +
-	"\aversion\x18\x01 \x01(\x03R\aversion\"\xb2\x02\n" +
+	"\aversion\x18\x01 \x01(\x03R\aversion\x12+\n" +
+	"\x11consistency_token\x18\x02 \x01(\tR\x10consistencyToken\"\xb2\x02\n" +
 	"\x18BatchChangeGrantsRequest\x12\x1f\n" +
 	"\x06parent\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06parent\x12K\n" +
 	"\achanges\x18\x02 \x03(\v2$.guildhall.permission.v1.GrantChangeB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\achanges\x12[\n" +
@@ -1695,10 +1723,11 @@ const file_guildhall_permission_v1_grant_proto_rawDesc = "" +
 	"\bresource\x18\x03 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x90\x03R\bresource\x12A\n" +
 	"\x06effect\x18\x04 \x01(\x0e2\x1f.guildhall.permission.v1.EffectB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06effect\x12&\n" +
-	"\tcondition\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\tcondition\"o\n" +
+	"\tcondition\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\tcondition\"\x9c\x01\n" +
 	"\x19BatchChangeGrantsResponse\x126\n" +
 	"\x06grants\x18\x01 \x03(\v2\x1e.guildhall.permission.v1.GrantR\x06grants\x12\x1a\n" +
-	"\brevision\x18\x02 \x01(\x03R\brevision\"\xbc\x01\n" +
+	"\brevision\x18\x02 \x01(\x03R\brevision\x12+\n" +
+	"\x11consistency_token\x18\x03 \x01(\tR\x10consistencyToken\"\xbc\x01\n" +
 	"\x12PurgeGrantsRequest\x12\x1f\n" +
 	"\x06parent\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06parent\x12\"\n" +
 	"\x06filter\x18\x02 \x01(\tB\n" +
@@ -1706,13 +1735,14 @@ const file_guildhall_permission_v1_grant_proto_rawDesc = "" +
 	"\x05force\x18\x03 \x01(\bR\x05force\x12#\n" +
 	"\brevision\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\brevision\x12&\n" +
 	"\n" +
-	"request_id\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\x89\x01\n" +
+	"request_id\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xb6\x01\n" +
 	"\x13PurgeGrantsResponse\x12\x1f\n" +
 	"\vpurge_count\x18\x01 \x01(\x05R\n" +
 	"purgeCount\x12!\n" +
 	"\fpurge_sample\x18\x02 \x03(\tR\vpurgeSample\x12\x12\n" +
 	"\x04more\x18\x03 \x01(\bR\x04more\x12\x1a\n" +
-	"\brevision\x18\x04 \x01(\x03R\brevision\"X\n" +
+	"\brevision\x18\x04 \x01(\x03R\brevision\x12+\n" +
+	"\x11consistency_token\x18\x05 \x01(\tR\x10consistencyToken\"X\n" +
 	"\x13StreamGrantsRequest\x12\x1f\n" +
 	"\x06parent\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06parent\x12 \n" +
 	"\x06cursor\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x06cursor\"\xbc\x01\n" +

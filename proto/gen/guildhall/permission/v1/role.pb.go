@@ -115,8 +115,11 @@ type Role struct {
 	// check: custom ones of the organisation, or built-in ones that can be
 	// granted by hand. By name. At most eight roles deep, and two hundred in all.
 	IncludedRoles []string `protobuf:"bytes,10,rep,name=included_roles,json=includedRoles,proto3" json:"included_roles,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Names the state that the change which this answers has made (see
+	// Consistency); empty from Get and List.
+	ConsistencyToken string `protobuf:"bytes,11,opt,name=consistency_token,json=consistencyToken,proto3" json:"consistency_token,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Role) Reset() {
@@ -217,6 +220,13 @@ func (x *Role) GetIncludedRoles() []string {
 		return x.IncludedRoles
 	}
 	return nil
+}
+
+func (x *Role) GetConsistencyToken() string {
+	if x != nil {
+		return x.ConsistencyToken
+	}
+	return ""
 }
 
 // All permissions of a collection up to a level.
@@ -1417,7 +1427,7 @@ var File_guildhall_permission_v1_role_proto protoreflect.FileDescriptor
 
 const file_guildhall_permission_v1_role_proto_rawDesc = "" +
 	"\n" +
-	"\"guildhall/permission/v1/role.proto\x12\x17guildhall.permission.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\"\xf1\x03\n" +
+	"\"guildhall/permission/v1/role.proto\x12\x17guildhall.permission.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\"\xa3\x04\n" +
 	"\x04Role\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12-\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\n" +
@@ -1432,7 +1442,8 @@ const file_guildhall_permission_v1_role_proto_rawDesc = "" +
 	"\x04etag\x18\b \x01(\tR\x04etag\x12J\n" +
 	"\x06levels\x18\t \x03(\v2(.guildhall.permission.v1.CollectionLevelB\b\xbaH\x05\x92\x01\x02\x10dR\x06levels\x12:\n" +
 	"\x0eincluded_roles\x18\n" +
-	" \x03(\tB\x13\xbaH\x10\x92\x01\r\x102\x18\x01\"\ar\x05\x10\x01\x18\xc8\x01R\rincludedRoles\"~\n" +
+	" \x03(\tB\x13\xbaH\x10\x92\x01\r\x102\x18\x01\"\ar\x05\x10\x01\x18\xc8\x01R\rincludedRoles\x120\n" +
+	"\x11consistency_token\x18\v \x01(\tB\x03\xe0A\x03R\x10consistencyToken\"~\n" +
 	"\x0fCollectionLevel\x12)\n" +
 	"\n" +
 	"collection\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\n" +

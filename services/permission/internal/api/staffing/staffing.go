@@ -23,7 +23,9 @@ import (
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/api"
 	"guildhall.dev/services/permission/internal/people/appointment"
+	"guildhall.dev/services/permission/internal/people/appraisal"
 	"guildhall.dev/services/permission/internal/people/duty"
+	"guildhall.dev/services/permission/internal/people/inspection"
 	"guildhall.dev/services/permission/internal/people/qualification"
 )
 
@@ -35,6 +37,8 @@ type Config struct {
 	Duties         *duty.Duties
 	Qualifications *qualification.Qualifications
 	Appointments   *appointment.Appointments
+	Inspections    *inspection.Inspections
+	Appraisals     *appraisal.Appraisals
 }
 
 // Register registers all services of the package.
@@ -45,6 +49,10 @@ func Register(r grpc.ServiceRegistrar, cfg Config) {
 	permissionv1.RegisterCertificationRequirementServiceServer(r, requirements{cfg})
 	permissionv1.RegisterAdminAppointmentServiceServer(r, appointments{cfg})
 	permissionv1.RegisterAppointmentNoticeServiceServer(r, notices{cfg})
+	permissionv1.RegisterInspectionServiceServer(r, inspections{cfg})
+	permissionv1.RegisterScorecardServiceServer(r, scorecards{cfg})
+	permissionv1.RegisterAppraisalServiceServer(r, appraisals{cfg})
+	permissionv1.RegisterAwardServiceServer(r, awards{cfg})
 }
 
 // caller returns the name of who is calling.

@@ -1,0 +1,167 @@
+package staffing
+
+import (
+	"context"
+	"crypto/rand"
+	"time"
+
+	"guildhall.dev/pkg/audit"
+	"guildhall.dev/pkg/change"
+	"guildhall.dev/pkg/errs"
+	"guildhall.dev/pkg/kv"
+	"guildhall.dev/pkg/resource"
+	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
+	"guildhall.dev/services/permission/internal/people/inspection"
+)
+
+// inspections implements permissionv1.InspectionServiceServer.
+type inspections struct{ Config }
+
+func (s inspections) CreateInspection(ctx context.Context, req *permissionv1.CreateInspectionRequest) (*permissionv1.Inspection, error) {
+	seed := make([]byte, inspection.SeedSize)
+	rand.Read(seed) // never fails
+	return do(ctx, s.Config, req, func(tx *change.Tx) (*permissionv1.Inspection, error) {
+		return s.Inspections.Plan(tx, req.GetParent(), req.GetInspectionId(), caller(ctx), seed, req.GetInspection())
+	})
+}
+
+func (s inspections) GetInspection(ctx context.Context, req *permissionv1.GetInspectionRequest) (*permissionv1.Inspection, error) {
+	return read(ctx, s.Config, func(r kv.Reader) (*permissionv1.Inspection, error) {
+		return s.Inspections.Get(r, req.GetName())
+	})
+}
+
+func (s inspections) ListInspections(ctx context.Context, req *permissionv1.ListInspectionsRequest) (*permissionv1.ListInspectionsResponse, error) {
+	_, inspected, err := only(req.GetFilter(), "inspected")
+	if err != nil {
+		return nil, err
+	}
+	found, next, err := list(ctx, s.Config, req, []string{"ListInspections", req.GetParent(), req.GetFilter()}, func(r kv.Reader, after []byte, limit int) ([]*permissionv1.Inspection, []byte, error) {
+		return s.Inspections.List(r, req.GetParent(), inspected, after, limit)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &permissionv1.ListInspectionsResponse{Inspections: found, NextPageToken: next}, nil
+}
+
+func (s inspections) DeleteInspection(ctx context.Context, req *permissionv1.DeleteInspectionRequest) (*permissionv1.Inspection, error) {
+	return do(ctx, s.Config, req, func(tx *change.Tx) (*permissionv1.Inspection, error) {
+		return s.Inspections.Delete(tx, req.GetName(), req.GetEtag())
+	})
+}
+
+// DrawInspection reads the population before the change: it may be large, and
+// a transaction that has read so much would lose against live traffic.
+func (s inspections) DrawInspection(ctx context.Context, req *permissionv1.DrawInspectionRequest) (*permissionv1.Inspection, error) {
+	v, err := read(ctx, s.Config, func(r kv.Reader) (*permissionv1.Inspection, error) {
+		return s.Inspections.Get(r, req.GetName())
+	})
+	if err != nil {
+		return nil, err
+	}
+	population, err := s.population(ctx, v, req.GetItems())
+	if err != nil {
+		return nil, err
+	}
+	return do(ctx, s.Config, req, func(tx *change.Tx) (*permissionv1.Inspection, error) {
+		return s.Inspections.Draw(tx, req.GetName(), req.GetEtag(), population)
+	})
+}
+
+// population returns what an inspection is drawn from; one more than the most
+// when there is too much.
+func (s inspections) population(ctx context.Context, v *permissionv1.Inspection, submitted []string) ([]string, error) {
+	if v.GetPopulation() == permissionv1.Inspection_POPULATION_SUBMITTED {
+		return submitted, nil
+	}
+	if len(submitted) > 0 {
+		return nil, errs.InvalidField("items", "POPULATION_GIVEN", "the population of this inspection is read from the records; send no items")
+	}
+	from, until := v.GetPeriodStartTime().AsTime(), v.GetPeriodEndTime().AsTime()
+	if v.GetPopulation() == permissionv1.Inspection_POPULATION_AUDIT_ENTRIES {
+		return s.entries(ctx, v, from, until)
+	}
+	return read(ctx, s.Config, func(r kv.Reader) (names []string, err error) {
+		for rec, err := range s.Grants.ScanGiven(r, resource.Parent(v.GetName()), "", nil) {
+			if err != nil || len(names) > inspection.MaxPopulation {
+				return names, err
+			}
+			made := rec.Value.GetCreateTime().AsTime()
+			if rec.Value.GetCreator() == v.GetInspected() && !made.Before(from) && made.Before(until) {
+				names = append(names, rec.Value.GetName())
+			}
+		}
+		return names, nil
+	})
+}
+
+func (s inspections) entries(ctx context.Context, v *permissionv1.Inspection, from, until time.Time) (names []string, err error) {
+	q := audit.Query{Parent: resource.Parent(v.GetName()), Actor: v.GetInspected(), From: from, Until: until, Limit: 1000}
+	for len(names) <= inspection.MaxPopulation {
+		page, err := s.Journal.Audit.List(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range page.Entries {
+			names = append(names, e.GetName())
+		}
+		if q.After = page.Next; q.After == nil {
+			break
+		}
+	}
+	return names, nil
+}
+
+func (s inspections) RecordVerdict(ctx context.Context, req *permissionv1.RecordVerdictRequest) (*permissionv1.Inspection, error) {
+	return do(ctx, s.Config, req, func(tx *change.Tx) (*permissionv1.Inspection, error) {
+		return s.Inspections.Record(tx, inspection.Verdict{
+			Name: req.GetName(), Etag: req.GetEtag(), By: caller(ctx), Item: req.GetItem(),
+			Conforms: req.GetConforming(), Description: req.GetDescription(),
+		})
+	})
+}
+
+func (s inspections) CloseInspection(ctx context.Context, req *permissionv1.CloseInspectionRequest) (*permissionv1.Inspection, error) {
+	return do(ctx, s.Config, req, func(tx *change.Tx) (*permissionv1.Inspection, error) {
+		return s.Inspections.Close(tx, req.GetName(), req.GetEtag())
+	})
+}
+
+func (s inspections) SummarizeInspections(ctx context.Context, req *permissionv1.SummarizeInspectionsRequest) (*permissionv1.SummarizeInspectionsResponse, error) {
+	if _, err := organization.Parse("parent", req.GetParent()); err != nil {
+		return nil, err
+	}
+	return read(ctx, s.Config, func(r kv.Reader) (*permissionv1.SummarizeInspectionsResponse, error) {
+		return s.Inspections.Summarize(r, req.GetParent(), req.GetInspected())
+	})
+}
+
+func (s inspections) GetFinding(ctx context.Context, req *permissionv1.GetFindingRequest) (*permissionv1.Finding, error) {
+	return read(ctx, s.Config, func(r kv.Reader) (*permissionv1.Finding, error) {
+		return s.Inspections.GetFinding(r, req.GetName())
+	})
+}
+
+func (s inspections) ListFindings(ctx context.Context, req *permissionv1.ListFindingsRequest) (*permissionv1.ListFindingsResponse, error) {
+	found, next, err := list(ctx, s.Config, req, []string{"ListFindings", req.GetParent()}, func(r kv.Reader, after []byte, limit int) ([]*permissionv1.Finding, []byte, error) {
+		return s.Inspections.ListFindings(r, req.GetParent(), after, limit)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &permissionv1.ListFindingsResponse{Findings: found, NextPageToken: next}, nil
+}
+
+func (s inspections) RemedyFinding(ctx context.Context, req *permissionv1.RemedyFindingRequest) (*permissionv1.Finding, error) {
+	return do(ctx, s.Config, req, func(tx *change.Tx) (*permissionv1.Finding, error) {
+		return s.Inspections.Remedy(tx, inspection.Said{Name: req.GetName(), Etag: req.GetEtag(), By: caller(ctx), Text: req.GetRemedy()})
+	})
+}
+
+func (s inspections) VerifyFinding(ctx context.Context, req *permissionv1.VerifyFindingRequest) (*permissionv1.Finding, error) {
+	return do(ctx, s.Config, req, func(tx *change.Tx) (*permissionv1.Finding, error) {
+		said := inspection.Said{Name: req.GetName(), Etag: req.GetEtag(), By: caller(ctx), Text: req.GetVerification()}
+		return s.Inspections.Verify(tx, said, req.GetReopen())
+	})
+}
