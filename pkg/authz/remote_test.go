@@ -126,7 +126,9 @@ func TestCatalogue_readsTheLinkedProtos(t *testing.T) {
 	}
 	want := Permission{
 		Name: "permission.roles.update", Service: "permission", Resource: "roles", Verb: "update", Mutates: true,
-		Methods:  []string{"/guildhall.permission.v1.RoleService/UpdateRole"},
+		Methods: []string{
+			"/guildhall.permission.v1.RoleService/RollbackRole", "/guildhall.permission.v1.RoleService/UpdateRole",
+		},
 		Patterns: []string{"organizations/*/roles/*"},
 	}
 	if diff := cmp.Diff(want, roles); diff != "" {
