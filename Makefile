@@ -55,7 +55,7 @@ secrets: ## Write the secret files that docker-compose.yml needs, once
 .PHONY: test
 test: ## Install what tests need, then run all of them with the race detector
 	tools/deps.sh
-	go test -race -run '$(RUN)' $(PKG)
+	go test -race -timeout 30m -run '$(RUN)' $(PKG)
 	@# Go's test cache does not see files of other modules change; these read them.
 	go test -count=1 ./services/all/repotest
 	$(TOOLS_GO) -C tools test ./...

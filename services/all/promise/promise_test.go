@@ -29,7 +29,7 @@ func build(t *testing.T, flags ...string) string {
 // after the other goes wrong; no answer of any replica breaks the promise.
 func TestPromise_isKeptWhateverFails(t *testing.T) {
 	c := startCluster(t, build(t))
-	w := newWorkload(c, 6)
+	w := newWorkload(c, 5)
 	if err := w.prepare(t.Context()); err != nil {
 		t.Fatal(err)
 	}

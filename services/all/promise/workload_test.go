@@ -45,7 +45,7 @@ type workload struct {
 func newWorkload(c *cluster, each int) *workload {
 	w := &workload{cluster: c, history: promise.Begin()}
 	for i := range each {
-		w.rights = append(w.rights, byGrant(i), byRole(i))
+		w.rights = append(w.rights, byGrant(i), byRole(i), bySuspension(i))
 	}
 	return w
 }
@@ -88,6 +88,24 @@ func byRole(i int) right {
 		}}
 }
 
+// bySuspension is a right of one who holds it all the time, and is suspended
+// now and then.
+func bySuspension(i int) right {
+	subject, resource := fmt.Sprintf("%s/staff/suspended%d", home, i), fmt.Sprintf("%s/groups/suspended%d", home, i)
+	return right{name: fmt.Sprintf("suspension %d", i), subject: subject, resource: resource,
+		set: func(ctx context.Context, r *replica, n int, held bool) error {
+			_, _, system := r.conns()
+			state := "SUSPENDED"
+			if held {
+				state = "ACTIVE"
+			}
+			_, err := permissionv1.NewStandingServiceClient(system).SetStanding(ctx, &permissionv1.SetStandingRequest{
+				Account: subject, State: state, Version: int64(n),
+			})
+			return err
+		}}
+}
+
 // prepare makes the roles and grants that stay.
 func (w *workload) prepare(ctx context.Context) error {
 	admin, _, _ := w.cluster.replicas[0].conns()
@@ -107,12 +125,19 @@ func (w *workload) prepare(ctx context.Context) error {
 	if err := make("reader", asked); err != nil {
 		return err
 	}
-	for i := range len(w.rights) / 2 {
+	for i := range len(w.rights) / 3 {
 		role := fmt.Sprintf("roled-%d", i)
 		if err := make(role, "groupchat.groups.get"); err != nil {
 			return err
 		}
 		if err := give(byRole(i).subject, role, byRole(i).resource); err != nil {
+			return err
+		}
+		s := bySuspension(i)
+		if err := s.set(ctx, w.cluster.replicas[0], 1, false); err != nil {
+			return err
+		}
+		if err := give(s.subject, "reader", s.resource); err != nil {
 			return err
 		}
 	}
