@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,6 +40,8 @@ type cluster struct {
 	redis    *testkit.RedisServer
 	peek     *redis.Client // a client of our own, past the wires
 	replicas [3]*replica
+	// unwritten is the replica through which nothing is changed at the moment.
+	unwritten atomic.Pointer[replica]
 }
 
 // replica is one process and the wires that it depends on.

@@ -166,7 +166,10 @@ func (w *workload) change(ctx context.Context, one right) {
 		held = !held
 		op := promise.Operation{Right: one.name, Change: true, Value: held, Start: w.history.Now(), End: promise.Never}
 		for try := 0; ctx.Err() == nil; try++ {
-			r := w.cluster.replicas[rand.IntN(len(w.cluster.replicas))]
+			r := w.cluster.any()
+			if r == w.cluster.unwritten.Load() {
+				continue
+			}
 			bounded, cancel := context.WithTimeout(ctx, patience)
 			err := one.set(bounded, r, n, held)
 			cancel()
@@ -186,7 +189,7 @@ func (w *workload) change(ctx context.Context, one right) {
 // check asks about any right at any replica.
 func (w *workload) check(ctx context.Context) {
 	for ctx.Err() == nil {
-		one, r := w.rights[rand.IntN(len(w.rights))], w.cluster.replicas[rand.IntN(len(w.cluster.replicas))]
+		one, r := w.rights[rand.IntN(len(w.rights))], w.cluster.any()
 		bounded, cancel := context.WithTimeout(ctx, patience)
 		op := promise.Operation{Right: one.name, Where: "at " + r.name, Start: w.history.Now()}
 		allowed, err := r.may(bounded, one.subject, asked, one.resource)
