@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -80,7 +81,7 @@ func (m method) resource(organization string) string {
 			case i%2 == 0 && segments[i] == "*":
 				segments[i] = "staff" // an account of any kind
 			case i%2 == 1:
-				segments[i] = ids[segments[i-1]]
+				segments[i] = cmp.Or(ids[segments[i-1]], "x1")
 			}
 		}
 		return strings.Join(segments, "/")
