@@ -68,7 +68,12 @@ var ids = map[string]string{
 // resource returns the name, in an organisation, of what the RPC's permission
 // is needed on.
 func (m method) resource(organization string) string {
-	field := m.auth.GetResource()
+	return m.named(m.auth.GetResource(), organization)
+}
+
+// named returns a name, in an organisation, as the RPC's path has it in a
+// field; the organisation's own when the path has no such field.
+func (m method) named(field, organization string) string {
 	for _, variable := range pathVariable.FindAllString(m.pattern, -1) {
 		name, shape, ok := strings.Cut(strings.Trim(variable, "{}"), "=")
 		if !ok || name != field {
@@ -98,7 +103,11 @@ func (m method) call(ctx context.Context, a *api, resource string) error {
 		return err
 	}
 	for _, variable := range pathVariable.FindAllStringSubmatch(m.pattern, -1) {
-		name(req.ProtoReflect(), variable[1], resource)
+		of := resource
+		if variable[1] != m.auth.GetResource() && m.auth.GetResource() != "" {
+			of = m.named(variable[1], organizationOf(resource+"/")) // the path names something else
+		}
+		name(req.ProtoReflect(), variable[1], of)
 	}
 	if m.auth.GetResource() != "" {
 		name(req.ProtoReflect(), m.auth.GetResource(), resource)

@@ -38,7 +38,7 @@ func (s *checks) WatchChanges(stream grpc.BidiStreamingServer[permissionv1.Watch
 	defer silence.Stop()
 	for beat := true; ; {
 		moved := s.Cache.Moved()
-		if err := tell(ctx, stream, watcher, beat); err != nil {
+		if err := s.tell(ctx, stream, watcher, beat); err != nil {
 			return err
 		}
 		beat = false
@@ -76,7 +76,7 @@ func followAll(w *watch.Watcher, organizations []string) error {
 
 // tell sends what has changed; on a beat also that nothing has. When that cannot
 // be known it says nothing, and the caller finds that it hears nothing.
-func tell(ctx context.Context, stream grpc.BidiStreamingServer[permissionv1.WatchChangesRequest, permissionv1.WatchChangesResponse], w *watch.Watcher, beat bool) error {
+func (s *checks) tell(ctx context.Context, stream grpc.BidiStreamingServer[permissionv1.WatchChangesRequest, permissionv1.WatchChangesResponse], w *watch.Watcher, beat bool) error {
 	changed, err := w.Look(ctx)
 	if err == nil && beat {
 		var expired []watch.Changed
@@ -86,6 +86,12 @@ func tell(ctx context.Context, stream grpc.BidiStreamingServer[permissionv1.Watc
 	// What was seen has to be told, whatever else could not be.
 	if len(changed) == 0 && (err != nil || !beat) {
 		return nil
+	}
+	// Who is told asks again, and may ask a replica that has not heard yet.
+	if len(changed) > 0 {
+		if err := s.Cache.Settle(ctx); err != nil {
+			return err
+		}
 	}
 	resp := &permissionv1.WatchChangesResponse{}
 	for _, c := range changed {

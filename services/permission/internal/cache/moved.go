@@ -1,6 +1,9 @@
 package cache
 
-import "sync"
+import (
+	"context"
+	"sync"
+)
 
 // moved wakes those who watch for changes. It says when to look, and not at
 // what.
@@ -27,4 +30,14 @@ func (c *Cache) Moved() <-chan struct{} {
 		c.moved.next = make(chan struct{})
 	}
 	return c.moved.next
+}
+
+// Settle returns when no replica answers any more from what was before the
+// call: all of them know what this one knows. It waits as a change does, and
+// not at all where only this process writes.
+func (c *Cache) Settle(ctx context.Context) error {
+	if c.keeper == nil {
+		return nil
+	}
+	return c.keeper.Settle(ctx)
 }
