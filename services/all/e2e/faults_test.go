@@ -250,6 +250,10 @@ func stopPermission(t *testing.T, s *suite) {
 			return nil
 		})
 		stolen[i].mayNotAct(t, "SESSION_ENDED")
+		// Streams that outlived the restart are told of changes again.
+		streams := c.streams(t, c.as(need(c.login(c.admin.name))(t)))
+		need(c.admin.auth.RevokeSession(t.Context(), &identityv1.RevokeSessionRequest{Name: c.admin.name + "/sessions/-"}))(t)
+		end(t, streams, errs.Unauthenticated, "SESSION_ENDED")
 	}
 }
 
