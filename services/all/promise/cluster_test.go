@@ -40,6 +40,9 @@ type cluster struct {
 	redis    *testkit.RedisServer
 	peek     *redis.Client // a client of our own, past the wires
 	replicas [3]*replica
+	// forgets says that the program is a mutant, whose memory may keep for good
+	// what was asked too early.
+	forgets bool
 	// unwritten is the replica through which nothing is changed at the moment.
 	unwritten atomic.Pointer[replica]
 }
@@ -60,23 +63,29 @@ type replica struct {
 	system  *grpc.ClientConn // as service identity
 }
 
-func startCluster(t *testing.T, binary string, more ...string) *cluster {
+// mutated is for a program that is one of the mutants.
+func mutated(c *cluster) { c.forgets = true }
+
+func startCluster(t *testing.T, binary string, options ...func(*cluster)) *cluster {
 	t.Helper()
 	c := &cluster{t: t, ctx: t.Context(), binary: binary, folder: t.TempDir(), redis: testkit.Redis(t)}
+	for _, set := range options {
+		set(c)
+	}
 	var err error
 	if c.identity, err = stage.StartIdentity(c.ctx, c.folder); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.identity.Close)
-	options, err := redis.ParseURL(c.redis.URL)
+	address, err := redis.ParseURL(c.redis.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.peek = redis.NewClient(options)
+	c.peek = redis.NewClient(address)
 	t.Cleanup(func() { c.peek.Close() })
 	database := testkit.Postgres(t)
 	for i := range c.replicas {
-		c.replicas[i] = c.replica(fmt.Sprintf("permission-%d", i+1), database, more)
+		c.replicas[i] = c.replica(fmt.Sprintf("permission-%d", i+1), database)
 	}
 	for _, r := range c.replicas {
 		r.start()
@@ -86,7 +95,7 @@ func startCluster(t *testing.T, binary string, more ...string) *cluster {
 	return c
 }
 
-func (c *cluster) replica(name, database string, more []string) *replica {
+func (c *cluster) replica(name, database string) *replica {
 	c.t.Helper()
 	r := &replica{name: name, cluster: c}
 	via := func(raw string, p **proxy) string {
@@ -98,11 +107,11 @@ func (c *cluster) replica(name, database string, more []string) *replica {
 		u.Host = (*p).address()
 		return u.String()
 	}
-	r.args = append([]string{
+	r.args = []string{
 		"serve", "--target=permission", "--auth.cluster_key_file=" + c.identity.KeyFile, "--auth.issuer=" + stage.Issuer,
 		"--services.identity=" + c.identity.Address, "--seal.keyset_file=" + filepath.Join(c.folder, "keys.json"),
 		"--permission.lease_length=" + leaseLength.String(), "--permission.lease_renewal=" + leaseRenewal.String(),
-	}, more...)
+	}
 	r.env = []string{"GUILDHALL_STORE=" + via(database, &r.database), "GUILDHALL_REDIS_URL=" + via(c.redis.URL, &r.redis)}
 	return r
 }
@@ -160,12 +169,14 @@ func (c *cluster) seed() {
 		c.t.Fatal(err)
 	}
 	for _, r := range c.replicas {
+		asked := time.Now()
 		err := stage.Await(c.ctx, r.name+" knows the organisation", time.Minute, func() (bool, error) {
 			allowed, err := r.may(c.ctx, administrator, "permission.grants.create", home)
-			if err == nil && !allowed {
-				// What was asked too early is for a mutant that never forgets
-				// to remember.
+			if err == nil && !allowed && c.forgets && time.Since(asked) > 5*time.Second {
+				r.process.Kill()
 				c.peek.FlushDB(c.ctx)
+				r.start()
+				asked = time.Now()
 			}
 			return err == nil && allowed, nil
 		})

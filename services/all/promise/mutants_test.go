@@ -103,7 +103,7 @@ func TestPromise_isBrokenWithoutAnyOfItsChecks(t *testing.T) {
 
 // run drives the mutant until somebody notices, for a while.
 func (m mutant) run(t *testing.T, binary string) ([]promise.Violation, string) {
-	c := startCluster(t, binary)
+	c := startCluster(t, binary, mutated)
 	w := newWorkload(c, 3)
 	if err := w.prepare(t.Context()); err != nil {
 		t.Fatal(err)
