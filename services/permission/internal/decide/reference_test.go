@@ -102,7 +102,7 @@ func (m *model) answer(roles *role.Roles, q decide.Question, now time.Time) perm
 	if len(parts) != 4 || !strings.HasPrefix(q.Subject, m.organization+"/") || !slices.Contains([]string{"staff", "customers", "serviceAccounts"}, parts[2]) {
 		return permissionv1.Denial_DENIAL_SUBJECT_UNKNOWN
 	}
-	if !slices.Contains(m.declared, q.Permission) && !slices.ContainsFunc(authz.Catalogue(), func(p authz.Permission) bool { return p.Name == q.Permission }) {
+	if !slices.Contains(m.declared, q.Permission) && !slices.ContainsFunc(roles.Catalogue().Permissions(), func(p authz.Permission) bool { return p.Name == q.Permission }) {
 		return permissionv1.Denial_DENIAL_PERMISSION_UNKNOWN
 	}
 	resource := meant(q.Resource)
