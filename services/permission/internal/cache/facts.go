@@ -96,6 +96,9 @@ func (f *facts) Properties(name string) (*structpb.Struct, error) {
 // Context implements decide.Facts.
 func (f *facts) Context() context.Context { return f.ctx }
 
+// State implements decide.Stated.
+func (f *facts) State() *decide.State { return f.state.known }
+
 // entry returns an entry that is good at the state of f.
 func (f *facts) entry(name string, load loadFunc) (*entry, error) {
 	e, ok := f.cache.memory.GetIfPresent(name)

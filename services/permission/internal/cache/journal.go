@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"guildhall.dev/pkg/kv"
+	"guildhall.dev/services/permission/internal/decide"
 	"guildhall.dev/services/permission/internal/fresh"
 	"guildhall.dev/services/permission/internal/revision"
 )
@@ -33,6 +34,8 @@ type state struct {
 	revision revision.Revision
 	// generation changes when everything kept before is void.
 	generation uint64
+	// known is what checks have found out at it.
+	known *decide.State
 }
 
 func newJournal(organization string) *journal {
@@ -100,7 +103,7 @@ func (c *Cache) from(before *state, head revision.Revision) int64 {
 func (c *Cache) apply(j *journal, before *state, head revision.Revision, changes []revision.Change, complete bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	next := &state{revision: head}
+	next := &state{revision: head, known: decide.NewState()}
 	if before != nil {
 		next.generation = before.generation
 		if before.revision == head {

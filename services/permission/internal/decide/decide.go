@@ -155,7 +155,7 @@ func (q *query) answer(question Question) (Answer, error) {
 	}
 	q.question = question
 	q.levels = appendLevels(q.levels[:0], q.organization, question.Resource, root)
-	if err := q.gather(own, kind); err != nil {
+	if err := q.reaches(own, kind); err != nil {
 		return Answer{}, err
 	}
 	a, err := q.decide()

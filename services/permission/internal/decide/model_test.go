@@ -30,14 +30,17 @@ func newRules(t testing.TB, roles *role.Roles) *decide.Rules {
 
 // facts compiles a model.
 func (m *model) facts(roles *role.Roles) *facts {
-	return &facts{model: m, roles: roles, compiled: make(map[string]*decide.Subject)}
+	return &facts{model: m, roles: roles, compiled: make(map[string]*decide.Subject), state: decide.NewState()}
 }
 
 type facts struct {
 	model    *model
 	roles    *role.Roles
 	compiled map[string]*decide.Subject
+	state    *decide.State
 }
+
+func (f *facts) State() *decide.State { return f.state }
 
 func (f *facts) Subject(name string) (*decide.Subject, error) {
 	if s, ok := f.compiled[name]; ok {

@@ -14,6 +14,7 @@ import (
 type query struct {
 	rules        *Rules
 	facts        Facts
+	state        *State // of the facts; nil when they know none
 	organization string
 	question     Question // its resource is the one that is meant
 	permission   role.Permission
@@ -27,6 +28,8 @@ type query struct {
 	levels  []level // from the resource up to the root
 	sources []source
 	holders *Subject
+	// denying says that some source denies something.
+	denying bool
 	// without are roles whose grants do not count; see separate.
 	without []string
 	// required is what the organisation requires; nil until it is asked for.
@@ -41,6 +44,9 @@ func (d *Rules) newQuery(facts Facts, organization string, now time.Time) *query
 		q = &query{levels: make([]level, 0, 8), sources: make([]source, 0, 16)}
 	}
 	q.rules, q.facts, q.organization, q.now = d, facts, organization, now
+	if stated, ok := facts.(Stated); ok {
+		q.state = stated.State()
+	}
 	return q
 }
 
@@ -122,14 +128,7 @@ func (q *query) decide() (Answer, error) {
 
 // denies reports whether any grant that denies may reach the subject: where
 // there is none, none is looked for.
-func (q *query) denies() bool {
-	for _, s := range q.sources {
-		if s.subject.denies {
-			return true
-		}
-	}
-	return q.holders.denies
-}
+func (q *query) denies() bool { return q.denying || q.holders.denies }
 
 // find looks for a grant of the effect, in all sources and from the resource
 // upwards, and then among those to holders.
@@ -157,11 +156,11 @@ func (q *query) findIn(s *Subject, e effect, missed *finding) (finding, error) {
 			if effect(r.deny) != e || q.expired(r, e) {
 				continue
 			}
-			name := s.roles[r.role].Value()
-			set, err := q.facts.Role(name)
+			set, err := q.role(s.roles[r.role])
 			if err != nil {
 				return finding{}, err
 			}
+			name := s.roles[r.role].Value()
 			if !set.Has(q.permission) || len(q.without) > 0 && slices.Contains(q.without, name) {
 				continue
 			}

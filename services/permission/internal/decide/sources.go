@@ -90,6 +90,7 @@ func (q *query) add(s *Subject, denyOnly bool) {
 		}
 	}
 	q.sources = append(q.sources, source{s, denyOnly})
+	q.denying = q.denying || s.denies
 }
 
 // parent returns the team that a team is below; "" when there is none.

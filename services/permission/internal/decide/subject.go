@@ -4,8 +4,10 @@ import (
 	"hash/maphash"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"unique"
 
+	"guildhall.dev/pkg/authn"
 	"guildhall.dev/services/permission/internal/people/qualification"
 	"guildhall.dev/services/permission/internal/subject"
 )
@@ -29,7 +31,7 @@ type Hold struct {
 
 // Subject is what one name holds by itself: an account, a team, a segment, a
 // class of accounts, or all holder forms of an organisation together. It is
-// read-only once compiled, and shared.
+// read-only once compiled, but for what is remembered of it, and shared.
 //
 // Roles are named and not expanded, and teams are names and not their grants:
 // so a change of a role or of a team's grants is a change of one thing, however
@@ -48,6 +50,9 @@ type Subject struct {
 	// separation is the organisation's, of the subject of all holder forms: it
 	// is read with each check, so that rules cost nothing where there are none.
 	separation *Separation
+
+	// reach is what was last found out about an account; see State.
+	reach atomic.Pointer[reach]
 
 	rows  []row
 	text  string
@@ -314,15 +319,19 @@ func (s *Subject) hold(r row) Hold {
 // Size returns about how many bytes of memory the subject takes. Names of
 // roles and expressions are shared by all who have them and not counted.
 func (s *Subject) Size() int {
-	const fixed, perRow, perName, perTerms, factsFixed = 176, 40, 16, 32, 112
+	const fixed, perRow, perName, perTerms, factsFixed = 184, 40, 16, 32, 112
+	const reachFixed, perKept = 160, 16
 	size := fixed + len(s.name) + perRow*cap(s.rows) + len(s.text) + 4*cap(s.index) + 8*cap(s.roles) + perTerms*cap(s.terms)
 	for _, t := range s.terms {
 		size += len(t.resource)
 	}
+	if _, _, isAccount := authn.ParseName(s.name); isAccount {
+		size += reachFixed
+	}
 	if s.facts == nil {
 		return size
 	}
-	size += factsFixed + len(s.facts.Parent)
+	size += perKept*(len(s.facts.Teams)+len(s.facts.Segments)) + factsFixed + len(s.facts.Parent)
 	for _, names := range [][]string{s.facts.Teams, s.facts.Segments, s.facts.Ended} {
 		for _, name := range names {
 			size += perName + len(name)
