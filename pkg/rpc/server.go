@@ -46,15 +46,15 @@ func newServer(cfg Config) (*server, error) {
 }
 
 func (s *server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
-	ctx, c := s.begin(ctx, info.FullMethod)
+	u := s.bound(s.passOn(ctx), s.begin(info.FullMethod))
+	defer u.end()
+	ctx, c := context.Context(u), &u.call
 	defer func() {
 		// recover works only right here, in the deferred function itself.
 		if err = s.end(ctx, c, recovered(recover(), err)); err != nil {
 			resp = nil
 		}
 	}()
-	ctx, cancel := s.deadline(ctx, c.start)
-	defer cancel()
 	if ctx, err = s.authenticate(ctx, c); err != nil {
 		return nil, err
 	}
@@ -81,14 +81,15 @@ func (s *server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 }
 
 func (s *server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
-	ctx, c := s.begin(ss.Context(), info.FullMethod)
-	g := &guardedStream{ServerStream: ss, s: s, c: c, ctx: ctx}
-	defer func() { err = s.end(ctx, c, g.outcome(recovered(recover(), err))) }()
-	authenticated, err := s.authenticate(ctx, c)
+	c := s.begin(info.FullMethod)
+	ctx := context.WithValue(s.passOn(ss.Context()), callKey{}, &c)
+	g := &guardedStream{ServerStream: ss, s: s, c: &c, ctx: ctx}
+	defer func() { err = s.end(ctx, &c, g.outcome(recovered(recover(), err))) }()
+	authenticated, err := s.authenticate(ctx, &c)
 	if err != nil {
 		return err
 	}
-	if err := s.admit(c); err != nil {
+	if err := s.admit(&c); err != nil {
 		return err
 	}
 	release, err := s.streams.take(c.caller)
@@ -105,22 +106,31 @@ func (s *server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 }
 
 // begin starts a call's record. The rule may be nil; admit refuses it then.
-func (s *server) begin(ctx context.Context, method string) (context.Context, *call) {
-	c := &call{method: method, rule: s.rules.Lookup(method), start: time.Now()}
-	if s.passes {
-		ctx = passTrace(ctx)
-	}
-	return context.WithValue(ctx, callKey{}, c), c
+func (s *server) begin(method string) call {
+	return call{method: method, rule: s.rules.Lookup(method), start: time.Now()}
 }
 
-// deadline gives a unary call the time it has: what its caller grants it, but
-// never none and never more than the server's limit.
-func (s *server) deadline(ctx context.Context, start time.Time) (context.Context, context.CancelFunc) {
-	limit := s.cfg.MaxDeadline
-	if _, ok := ctx.Deadline(); !ok {
-		limit = s.cfg.DefaultDeadline
+// passOn puts the caller's trace into the context of a server that records
+// none.
+func (s *server) passOn(ctx context.Context) context.Context {
+	if !s.passes {
+		return ctx
 	}
-	return context.WithDeadline(ctx, start.Add(limit)) // an earlier one stays
+	return passTrace(ctx)
+}
+
+// bound gives a unary call the time it has: what its caller grants it, but
+// never none and never more than the server's limit.
+func (s *server) bound(ctx context.Context, c call) *unaryContext {
+	granted, ok := ctx.Deadline()
+	latest := c.start.Add(s.cfg.DefaultDeadline)
+	if ok {
+		latest = c.start.Add(s.cfg.MaxDeadline)
+	}
+	if ok && granted.Before(latest) {
+		latest = granted
+	}
+	return &unaryContext{deadlineContext: deadlineContext{Context: ctx, deadline: latest}, call: c}
 }
 
 // admit refuses what no caller may do: an RPC without a rule, and a change

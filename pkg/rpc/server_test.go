@@ -281,8 +281,7 @@ func TestUnary_deadlines(t *testing.T) {
 		t.Errorf("asked for 30 s: %v, got %v", err, left)
 	}
 	srv := &server{cfg: Config{DefaultDeadline: time.Minute, MaxDeadline: time.Hour}}
-	without, stop := srv.deadline(context.Background(), time.Now())
-	defer stop()
+	without := srv.bound(context.Background(), call{start: time.Now()})
 	if d, ok := without.Deadline(); !ok || time.Until(d) > time.Minute {
 		t.Errorf("a call without a deadline got %v", d)
 	}
