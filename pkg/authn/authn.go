@@ -155,3 +155,10 @@ func FromContext(ctx context.Context) (Caller, bool) {
 	}
 	return Caller{}, false
 }
+
+// CallerOf is FromContext for who runs behind the interceptors: the zero Caller
+// holds nothing.
+func CallerOf(ctx context.Context) Caller {
+	c, _ := FromContext(ctx)
+	return c
+}

@@ -1,8 +1,9 @@
 // Package fieldmask reads the update_mask of standard update methods
 // (AIP-134): which fields of a resource a request changes.
 //
-// It does not apply them: a service's centre knows what each of its fields
-// means, and a generic merge would also write what only the service may set.
+// What a field means, and which of them callers may change, a service's centre
+// knows: a merge that did not ask it would also write what only the service may
+// set. So Apply takes paths that Paths returned, and nothing else.
 package fieldmask
 
 import (
@@ -10,6 +11,7 @@ import (
 	"strings"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"guildhall.dev/pkg/errs"
@@ -45,6 +47,20 @@ func Paths(mask *fieldmaskpb.FieldMask, resource proto.Message, mutable ...strin
 	}
 	slices.Sort(out)
 	return slices.Compact(out), nil
+}
+
+// Apply sets the fields at the paths, which Paths returned for messages of the
+// type, to those of from. What it takes it copies.
+func Apply(into, from proto.Message, paths []string) {
+	a, b := into.ProtoReflect(), proto.Clone(from).ProtoReflect()
+	for _, path := range paths {
+		fd := a.Descriptor().Fields().ByName(protoreflect.Name(path))
+		if b.Has(fd) {
+			a.Set(fd, b.Get(fd))
+		} else {
+			a.Clear(fd)
+		}
+	}
 }
 
 func populated(resource proto.Message, mutable []string) []string {

@@ -13,6 +13,7 @@ import (
 	"guildhall.dev/pkg/audit"
 	"guildhall.dev/pkg/authz"
 	"guildhall.dev/pkg/change"
+	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/feed"
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/page"
@@ -71,6 +72,15 @@ func (j *Journal) Run(ctx context.Context) error { return j.Changes.Run(ctx) }
 
 // Ready reports whether the store can serve.
 func (j *Journal) Ready(ctx context.Context) error { return j.Store.Ping(ctx) }
+
+// KeepRefusal keeps in the audit log that a handler refused an act on the named
+// resource, if err says so (errs.Denied). What the interceptors refuse reaches
+// no handler, and is kept by OnDenied.
+func (j *Journal) KeepRefusal(ctx context.Context, name string, err error) {
+	if errs.Is(err, errs.Denied) {
+		j.Audit.Denied(ctx, name, errs.ReasonOf(err))
+	}
+}
 
 // OnDenied keeps a refused call in the audit log; see serve.DenialKeeper.
 func (j *Journal) OnDenied(ctx context.Context, r authz.Request, method string) {

@@ -37,6 +37,12 @@ func (p Pattern) Parse(field, name string) ([]string, error) {
 	return ids, nil
 }
 
+// Check is Parse for who needs no ids.
+func (p Pattern) Check(field, name string) error {
+	_, err := p.Parse(field, name)
+	return err
+}
+
 // Matches reports whether name has the form of the pattern.
 func (p Pattern) Matches(name string) bool {
 	_, ok := p.match(name)

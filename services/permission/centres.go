@@ -6,21 +6,23 @@ import (
 	"guildhall.dev/pkg/authz"
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/kv"
+	"guildhall.dev/pkg/seal"
 	"guildhall.dev/services/permission/internal/access"
 	"guildhall.dev/services/permission/internal/condition"
 	"guildhall.dev/services/permission/internal/decide"
 	"guildhall.dev/services/permission/internal/decision"
+	"guildhall.dev/services/permission/internal/edit"
 	"guildhall.dev/services/permission/internal/explain"
 	"guildhall.dev/services/permission/internal/grant"
 	"guildhall.dev/services/permission/internal/lease"
 	"guildhall.dev/services/permission/internal/mirror"
-	peopleapi "guildhall.dev/services/permission/internal/people/api"
 	"guildhall.dev/services/permission/internal/policy"
 	"guildhall.dev/services/permission/internal/property"
 	"guildhall.dev/services/permission/internal/revision"
 	"guildhall.dev/services/permission/internal/role"
 	"guildhall.dev/services/permission/internal/sequence"
 	"guildhall.dev/services/permission/internal/subject"
+	"guildhall.dev/services/permission/internal/token"
 	"guildhall.dev/services/permission/internal/usage"
 )
 
@@ -38,14 +40,16 @@ type centres struct {
 	explainer  *explain.Explainer
 	uses       usage.Table
 	decisions  decision.Table
-	crew       crew
-	requests   *peopleapi.Change
+	people     people
+	edits      *edit.Editor
+	tokens     *token.Tokens
 }
 
-func newCentres() (*centres, error) {
+// newCentres makes them; the ring has the keys of tokens.
+func newCentres(ring *seal.Ring) (*centres, error) {
 	c := &centres{
 		roles: role.New(role.NewCatalogue(authz.Catalogue())), subjects: subject.New(), properties: property.New(),
-		uses: usage.NewTable(), decisions: decision.NewTable(),
+		uses: usage.NewTable(), decisions: decision.NewTable(), tokens: token.New(ring.Derive(token.Purpose)),
 	}
 	conditions, err := condition.New()
 	if err != nil {
@@ -53,22 +57,19 @@ func newCentres() (*centres, error) {
 	}
 	c.grants = grant.New(c.roles, c.subjects, conditions)
 	c.rules = decide.New(c.roles, conditions)
-	c.crew = newCrew(c.roles, c.grants, c.subjects)
-	c.loader = &decide.Loader{
-		Grants: c.grants, Subjects: c.subjects, Roles: c.roles, Properties: c.properties,
-		Qualifications: c.crew.qualifications,
-	}
+	c.loader = &decide.Loader{Grants: c.grants, Subjects: c.subjects, Roles: c.roles, Properties: c.properties}
+	c.edits = &edit.Editor{Roles: c.roles, Grants: c.grants, Rules: c.rules, Loader: c.loader, Tokens: c.tokens}
+	c.people = newPeople(c)
 	c.policies = policy.New(c.roles, c.grants, c.properties)
 	c.lists = &access.Lists{Rules: c.rules, Loader: c.loader, Conditions: conditions}
 	c.explainer = &explain.Explainer{Rules: c.rules, Loader: c.loader, Conditions: conditions}
-	c.requests = newPeople(c.rules, c.loader)
 	return c, nil
 }
 
 // tables returns the raw tables of the service.
 func (c *centres) tables() []string {
 	return slices.Concat(
-		kv.RawTables(c.roles, c.subjects, c.properties, c.grants, c.policies, c.uses, c.decisions, c.crew, c.requests),
+		kv.RawTables(c.roles, c.subjects, c.properties, c.grants, c.policies, c.uses, c.decisions, c.people),
 		change.Tables(), revision.Tables(), sequence.Tables(), lease.Tables(), mirror.Tables(),
 	)
 }

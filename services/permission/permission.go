@@ -14,26 +14,20 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"google.golang.org/grpc"
 
 	"guildhall.dev/pkg/audit"
 	"guildhall.dev/pkg/authz"
-	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/conf"
 	"guildhall.dev/pkg/feed"
 	"guildhall.dev/pkg/journal"
 	"guildhall.dev/pkg/serve"
-	"guildhall.dev/services/permission/internal/api"
-	"guildhall.dev/services/permission/internal/api/staffing"
 	"guildhall.dev/services/permission/internal/cache"
 	"guildhall.dev/services/permission/internal/check"
 	"guildhall.dev/services/permission/internal/decision"
-	"guildhall.dev/services/permission/internal/forget"
 	"guildhall.dev/services/permission/internal/lease"
 	"guildhall.dev/services/permission/internal/mirror"
-	peopleapi "guildhall.dev/services/permission/internal/people/api"
-	"guildhall.dev/services/permission/internal/people/sweep"
-	"guildhall.dev/services/permission/internal/token"
+	"guildhall.dev/services/permission/internal/people/reading"
+	"guildhall.dev/services/permission/internal/sweep"
 	"guildhall.dev/services/permission/internal/usage"
 
 	// The catalogue of permissions is made of the protos of all services.
@@ -99,11 +93,9 @@ type Service struct {
 	decisions *decision.Log
 	mirror    *mirror.Mirror
 	identity  *feed.Consumer
-	api       api.Config
-	staffing  staffing.Config
+	readings  *reading.Counter
 	sweeper   *sweep.Sweeper
-	requests  *peopleapi.Change
-	forget    *forget.Sweeper
+	handlers  handlers
 }
 
 var (
@@ -115,7 +107,7 @@ var (
 // New builds the service; it is Build of Builder.
 func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error) {
 	cfg = cfg.withDefaults()
-	c, err := newCentres()
+	c, err := newCentres(kit.Ring)
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +115,7 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error)
 	if err != nil {
 		return nil, err
 	}
-	s := &Service{requests: c.requests}
+	s := &Service{readings: c.people.readings}
 	if s.cache, err = cache.New(cache.Config{
 		Store: store, Loader: c.loader, MemoryBytes: uint64(cfg.CacheSize),
 		Redis: kit.Redis, Ring: kit.Ring, RedisTTL: cfg.RedisTTL, Meter: kit.Meter, Logger: kit.Logger,
@@ -141,25 +133,17 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error)
 	}
 	if s.checker, err = check.New(check.Config{
 		Cache: s.cache, Rules: c.rules, Clock: kit.Clock, Meter: kit.Meter, Usage: s.usage, Decisions: s.decisions,
-		Readings: c.requests.Readings,
+		Readings: s.readings,
 	}); err != nil {
 		return nil, err
 	}
-	s.api = api.Config{
-		Roles: c.roles, Grants: c.grants, Subjects: c.subjects, Rules: c.rules, Loader: c.loader, Checker: s.checker,
-		Cache: s.cache, Journal: s.journal,
-		Usage: s.usage, Decisions: s.decisions, Clock: kit.Clock, Appointed: c.crew.appointments.Appointed,
-		Tokens: token.New(kit.Ring.Derive(token.Purpose)), Lanes: change.NewLanes(s.journal.Changes),
-		Policies: c.policies, Lists: c.lists, Explainer: c.explainer,
-	}
-	s.staffing, s.sweeper = c.crew.serve(s.api), s.sweep(c.crew, kit)
-	s.forget = &forget.Sweeper{Store: s.journal.Store, Subjects: c.subjects, Logger: kit.Logger, Clock: kit.Clock}
-	if err := c.requests.Open(s.journal, kit); err != nil {
+	if err := c.people.open(s, kit); err != nil {
 		return nil, err
 	}
+	s.sweeper, s.handlers = s.newSweeper(c, kit), s.newHandlers(c, kit)
 	return s, s.follow(kit, mirror.Config{
 		Store: s.journal.Store, Grants: c.grants, Subjects: c.subjects, Properties: c.properties, Journal: s.journal.Changes,
-		Logger: kit.Logger, Clock: kit.Clock, Forget: c.crew.forget(),
+		Logger: kit.Logger, Clock: kit.Clock, Forget: c.people.forget(),
 	})
 }
 
@@ -202,13 +186,6 @@ func (s *Service) follow(kit *serve.Kit, cfg mirror.Config) error {
 // Name implements serve.Service.
 func (s *Service) Name() string { return Name }
 
-// Register implements serve.Service.
-func (s *Service) Register(r grpc.ServiceRegistrar) {
-	api.Register(r, s.api)
-	staffing.Register(r, s.staffing)
-	s.requests.Register(r)
-}
-
 // Checker implements serve.CheckSource: this process asks itself.
 func (s *Service) Checker() authz.Checker { return s.checker }
 
@@ -224,8 +201,7 @@ func (s *Service) Run(ctx context.Context) error {
 	g.Go(func() error { return s.identity.Run(ctx) })
 	g.Go(func() error { return s.mirror.Run(ctx) })
 	g.Go(func() error { return s.sweeper.Run(ctx) })
-	g.Go(func() error { return s.forget.Run(ctx) })
-	g.Go(func() error { return s.requests.Run(ctx) })
+	g.Go(func() error { s.readings.Run(ctx); return nil })
 	g.Go(func() error { s.cache.Run(ctx); return nil })
 	g.Go(func() error { return s.usage.Run(ctx) })
 	g.Go(func() error { return s.decisions.Run(ctx) })

@@ -128,7 +128,7 @@ func isCentre(path string) bool {
 	if service == "all" || !ok {
 		return false
 	}
-	room, _, _ := strings.Cut(strings.TrimPrefix(inner, "people/"), "/")
+	room, _, _ := strings.Cut(inner, "/")
 	return room != "api"
 }
 

@@ -6,7 +6,6 @@ import (
 	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/kv"
 	storev1 "guildhall.dev/proto/gen/guildhall/permission/store/v1"
-	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/revision"
 	"guildhall.dev/services/permission/internal/subject"
 )
@@ -20,18 +19,12 @@ const EndChunk = 200
 // wait.
 const retryEnding = time.Second
 
-// Removed is a grant that ended, and the revision it ended with.
-type Removed struct {
-	Grant    *permissionv1.Grant
-	Revision revision.Revision
-}
-
 // DeleteOf ends all that a subject holds, because the subject is gone: its
 // grants and what services said of it. No rule keeps any of it. From the first
 // call on none of it counts; at most EndChunk of it is deleted in one, and the
 // subject is among Endings until calls have deleted the rest. more keeps it
 // there because of what others have yet to delete.
-func (s *Grants) DeleteOf(tx kv.Tx, at time.Time, name string, more bool) (gone []Removed, err error) {
+func (s *Grants) DeleteOf(tx kv.Tx, at time.Time, name string, more bool) (gone []Effect, err error) {
 	organization := subject.OrganizationOf(name)
 	grants, err := s.table.List(tx, kv.Query{
 		Index: bySubject, Prefix: kv.Key{kv.String(organization), kv.String(name)}, Limit: EndChunk,
@@ -62,23 +55,22 @@ func (s *Grants) DeleteOf(tx kv.Tx, at time.Time, name string, more bool) (gone 
 		if _, err := s.table.Delete(tx, keyOf(g.Value.GetName()), ""); err != nil {
 			return nil, err
 		}
-		gone = append(gone, Removed{Grant: g.Value, Revision: now})
+		gone = append(gone, Effect{Before: g.Value, Revision: now})
 	}
 	return gone, nil
 }
 
-// Endings returns up to limit subjects that are gone and hold what DeleteOf
-// has yet to delete.
-func (s *Grants) Endings(r kv.Reader, limit int) ([]string, error) {
-	page, err := s.endings.List(r, kv.Query{Limit: limit})
+// Endings returns a page of the subjects that are gone and hold what DeleteOf
+// has yet to delete, and where the next one starts, nil at the end.
+func (s *Grants) Endings(r kv.Reader, after []byte, limit int) (names []string, next []byte, err error) {
+	page, err := s.endings.List(r, kv.Query{After: after, Limit: limit})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	names := make([]string, len(page.Records))
-	for i, rec := range page.Records {
-		names[i] = rec.Value.GetSubject()
+	for _, rec := range page.Records {
+		names = append(names, rec.Value.GetSubject())
 	}
-	return names, nil
+	return names, page.Next, nil
 }
 
 // Subjects returns the subjects of a page of an organisation's grants, each

@@ -3,6 +3,7 @@ package grant
 import (
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"guildhall.dev/pkg/kv"
@@ -36,7 +37,7 @@ func (s *Grants) LimitManaged(tx kv.Tx, at time.Time, subject, resource, role st
 	}
 	var e Effect
 	rec, err := s.table.Modify(tx, keyOf(found), "", func(g *permissionv1.Grant) error {
-		e.Before = &permissionv1.Grant{Name: g.GetName(), ExpireTime: g.GetExpireTime()}
+		e.Before = proto.CloneOf(g)
 		g.ExpireTime = ends
 		return nil
 	})

@@ -272,13 +272,6 @@ func (s *Grants) List(r kv.Reader, organization string, f Filter, after []byte, 
 	return grants, page.Next, nil
 }
 
-// Event returns what an event tells of a change of a grant.
-func Event(g *permissionv1.Grant, v revision.Revision) *permissionv1.GrantChanged {
-	return &permissionv1.GrantChanged{
-		Subject: g.GetSubject(), Role: g.GetRole(), Resource: g.GetResource(), Revision: v.Number,
-	}
-}
-
 // Denies reports whether the grant takes away. An effect that this version
 // does not know is no reason to give.
 func Denies(g *permissionv1.Grant) bool {

@@ -9,7 +9,6 @@ import (
 	"guildhall.dev/pkg/kv"
 	storev1 "guildhall.dev/proto/gen/guildhall/permission/store/v1"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
-	"guildhall.dev/services/permission/internal/revision"
 	"guildhall.dev/services/permission/internal/subject"
 )
 
@@ -25,16 +24,6 @@ type Word struct {
 	// Expires is the Unix second from which the grant allows nothing; 0 is
 	// never.
 	Expires int64
-}
-
-// Effect is what became of a Word.
-type Effect struct {
-	// Version is the one now in force.
-	Version int64
-	// Before and After are the grant; nil when there is none. Both are nil
-	// when nothing changed.
-	Before, After *permissionv1.Grant
-	Revision      revision.Revision
 }
 
 // SetManaged makes a word true unless one with the same or a higher version

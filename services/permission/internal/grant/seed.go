@@ -8,16 +8,9 @@ import (
 	"guildhall.dev/pkg/kv"
 	storev1 "guildhall.dev/proto/gen/guildhall/permission/store/v1"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
-	"guildhall.dev/services/permission/internal/revision"
 	"guildhall.dev/services/permission/internal/role"
 	"guildhall.dev/services/permission/internal/subject"
 )
-
-// Created is a grant that was made, and the revision it was made with.
-type Created struct {
-	Grant    *permissionv1.Grant
-	Revision revision.Revision
-}
 
 // Seed makes the grants that a new organisation begins with: its administrator
 // administers it, staff and customers hold their roles, and the administrator
@@ -25,7 +18,7 @@ type Created struct {
 // that are there already stay as they are. An organisation is given them once:
 // those that people deleted since are not made again. Without an administrator
 // the others are made.
-func (s *Grants) Seed(tx kv.Tx, at time.Time, organization, administrator, creator string, operator bool) ([]Created, error) {
+func (s *Grants) Seed(tx kv.Tx, at time.Time, organization, administrator, creator string, operator bool) ([]Effect, error) {
 	if _, done, err := s.seeded.Find(tx, kv.Key{kv.String(organization)}); err != nil || done {
 		return nil, err
 	}
@@ -46,7 +39,7 @@ func (s *Grants) Seed(tx kv.Tx, at time.Time, organization, administrator, creat
 			Name: "operator", Subject: administrator, Role: role.Operator, Resource: authz.Installation,
 		})
 	}
-	var made []Created
+	var made []Effect
 	for _, g := range seeds {
 		g.Name, g.Creator = organization+"/grants/"+g.GetName(), creator
 		g.Reason = "given when the organisation was created"
@@ -57,7 +50,7 @@ func (s *Grants) Seed(tx kv.Tx, at time.Time, organization, administrator, creat
 		if err != nil {
 			return nil, err
 		}
-		made = append(made, Created{Grant: stored, Revision: v})
+		made = append(made, Effect{After: stored, Revision: v})
 	}
 	return made, nil
 }

@@ -8,6 +8,7 @@ import (
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/services/permission/internal/grant"
 	"guildhall.dev/services/permission/internal/subject"
+	"guildhall.dev/services/permission/internal/sweep"
 )
 
 const (
@@ -16,7 +17,6 @@ const (
 	// endEvery is how often Run looks for what an end has left over. Nothing
 	// of it counts meanwhile.
 	endEvery = time.Second
-	endBatch = 10
 )
 
 // end ends a team, a segment or an account that is gone for good, with all it
@@ -56,11 +56,8 @@ func (m *Mirror) endHeld(tx *change.Tx, at time.Time, name string) error {
 		}
 	}
 	gone, err := m.cfg.Grants.DeleteOf(tx, at, name, more)
-	for _, c := range gone {
-		tx.Record(change.Change{
-			Resource: c.Grant.GetName(), Type: "guildhall.permission.grant.deleted.v1",
-			Data: grant.Event(c.Grant, c.Revision),
-		})
+	for _, e := range gone {
+		e.Record(tx)
 	}
 	return err
 }
@@ -68,43 +65,25 @@ func (m *Mirror) endHeld(tx *change.Tx, at time.Time, name string) error {
 // Run deletes what ended subjects have left, until ctx ends. Replicas may do
 // so at once.
 func (m *Mirror) Run(ctx context.Context) error {
-	tick := time.NewTicker(endEvery)
-	defer tick.Stop()
-	for {
-		if err := m.finish(ctx); err != nil && ctx.Err() == nil {
-			m.cfg.Logger.WarnContext(ctx, "the grants of those who are gone were not deleted; trying again", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
+	sweeper := sweep.Sweeper{
+		Store: m.cfg.Store, Journal: m.cfg.Journal, Logger: m.cfg.Logger, Clock: m.cfg.Clock, Every: endEvery,
+		Jobs: []sweep.Job{{Action: endAction, Due: m.endings, Do: m.finish}},
 	}
+	return sweeper.Run(ctx)
 }
 
-// finish deletes until nothing is left over.
-func (m *Mirror) finish(ctx context.Context) error {
-	for {
-		var names []string
-		err := m.cfg.Store.View(ctx, func(r kv.Reader) (err error) {
-			names, err = m.cfg.Grants.Endings(r, endBatch)
-			return err
-		})
-		if err != nil || len(names) == 0 {
-			return err
-		}
-		for _, name := range names {
-			err := change.DoSystem(ctx, m.cfg.Journal, endAction, func(tx *change.Tx) error {
-				tx.Unchanged() // holds unless something is recorded
-				ending, err := m.cfg.Grants.Ending(tx, name)
-				if err != nil || !ending {
-					return err // another replica was quicker: the name may be somebody else's
-				}
-				return m.endHeld(tx, tx.Time, name)
-			})
-			if err != nil {
-				return err
-			}
-		}
+func (m *Mirror) endings(r kv.Reader, _ time.Time, after []byte, limit int) ([]string, []byte, error) {
+	return m.cfg.Grants.Endings(r, after, limit)
+}
+
+// finish deletes a part of what a subject has left over.
+func (m *Mirror) finish(tx *change.Tx, name string) (more bool, err error) {
+	ending, err := m.cfg.Grants.Ending(tx, name)
+	if err != nil || !ending {
+		return false, err // another replica was quicker: the name may be somebody else's
 	}
+	if err := m.endHeld(tx, tx.Time, name); err != nil {
+		return false, err
+	}
+	return m.cfg.Grants.Ending(tx, name)
 }

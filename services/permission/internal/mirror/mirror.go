@@ -212,11 +212,8 @@ func (m *Mirror) seed(tx *change.Tx, at time.Time, organization, administrator s
 	if err != nil {
 		return err
 	}
-	for _, c := range made {
-		tx.Record(change.Change{
-			Resource: c.Grant.GetName(), Type: "guildhall.permission.grant.created.v1",
-			Data: grant.Event(c.Grant, c.Revision), ChangedFields: change.ChangedFields(nil, c.Grant),
-		})
+	for _, e := range made {
+		e.Record(tx)
 	}
 	return nil
 }

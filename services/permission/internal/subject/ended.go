@@ -5,8 +5,10 @@ import (
 	"strings"
 	"time"
 
+	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/kv"
 	storev1 "guildhall.dev/proto/gen/guildhall/permission/store/v1"
+	"guildhall.dev/services/permission/internal/sweep"
 )
 
 // mostEnded is how many ended sessions of an account are named. Who logs in and
@@ -144,18 +146,24 @@ func (f Facts) HasEnded(session string) bool {
 	return session <= f.EndedThrough || slices.Contains(f.Ended, session)
 }
 
-// ForgetEnded removes what can be forgotten, of at most limit accounts, and
-// returns of how many. It is no change of what checks say, so caches may keep
-// what they have.
-func (s *Subjects) ForgetEnded(tx kv.Tx, at time.Time, limit int) (int, error) {
-	due, err := s.ended.List(tx, kv.Query{Index: byForget, Until: kv.Key{kv.Time(at)}, Limit: limit})
-	if err != nil {
-		return 0, err
+// Job removes ended sessions whose tokens are dead. It is housekeeping alone: one
+// that is still there says no to tokens that are refused anyway. So it is no
+// change of what checks say, and caches may keep what they have.
+func (s *Subjects) Job() sweep.Job {
+	return sweep.Job{
+		Action: "permission.standing.forget", Due: sweep.Due(s.ended, byForget, (*storev1.EndedSessions).GetAccount), Together: 100,
+		Do: func(tx *change.Tx, account string) (bool, error) { return false, s.ForgetEnded(tx, tx.Time, account) },
 	}
-	for _, rec := range due.Records {
-		if _, err := s.ended.Delete(tx, kv.Key{kv.String(rec.Value.GetAccount())}, ""); err != nil {
-			return 0, err
-		}
+}
+
+// ForgetEnded removes the ended sessions of an account if all their tokens are
+// dead.
+func (s *Subjects) ForgetEnded(tx kv.Tx, at time.Time, account string) error {
+	key := kv.Key{kv.String(account)}
+	rec, found, err := s.ended.Find(tx, key)
+	if err != nil || !found || at.Before(forgetTime(rec.Value)) {
+		return err
 	}
-	return len(due.Records), nil
+	_, err = s.ended.Delete(tx, key, "")
+	return err
 }

@@ -39,6 +39,9 @@ func Everyone(organization string) string { return organization + everyone }
 // organisation are kept together. It is no subject of a grant.
 func AllHolders(organization string) string { return organization + allHolders }
 
+// Organization is the form of the names of organisations.
+const Organization = resource.Pattern("organizations/{organization}")
+
 // Class returns the subject that stands for all accounts of the account's kind
 // in its organisation; "" when there is none.
 func Class(account string) string {
@@ -67,7 +70,7 @@ func IsSegment(name string) bool { return segmentPattern.Matches(name) }
 func IsClass(name string) bool {
 	for _, class := range []string{allStaff, allCustomers, everyone} {
 		if organization, ok := strings.CutSuffix(name, class); ok {
-			return resource.Pattern("organizations/{organization}").Matches(organization)
+			return Organization.Matches(organization)
 		}
 	}
 	return false

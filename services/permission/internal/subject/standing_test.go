@@ -131,7 +131,7 @@ func TestEndSessions_endedStaysEnded(t *testing.T) {
 					}
 				}
 				update(t, s, func(tx kv.Tx) error { return subjects.EndSessions(tx, now, name, ends) })
-				update(t, s, func(tx kv.Tx) error { _, err := subjects.ForgetEnded(tx, now, 10); return err })
+				update(t, s, func(tx kv.Tx) error { return subjects.ForgetEnded(tx, now, name) })
 			}
 			facts := factsOf(t, s, subjects, name)
 			if len(facts.Ended) > 64 || !slices.IsSorted(facts.Ended) {
@@ -157,16 +157,13 @@ func TestForgetEnded_isNoChangeOfWhatChecksSay(t *testing.T) {
 	before := head(t, s)
 	update(t, s, func(tx kv.Tx) error { return subjects.EndSessions(tx, at, sue, end) })
 	for _, step := range []struct {
-		at   time.Time
-		want int
-	}{{at.Add(time.Minute), 0}, {at.Add(2 * time.Minute), 1}, {at.Add(2 * time.Minute), 0}} {
-		update(t, s, func(tx kv.Tx) error {
-			n, err := subjects.ForgetEnded(tx, step.at, 10)
-			if n != step.want {
-				t.Errorf("at %s %d accounts are forgotten, want %d", step.at, n, step.want)
-			}
-			return err
-		})
+		after time.Duration
+		left  bool
+	}{{time.Minute - 1, true}, {time.Minute + time.Second, false}, {2 * time.Minute, false}} {
+		update(t, s, func(tx kv.Tx) error { return subjects.ForgetEnded(tx, at.Add(step.after), sue) })
+		if left := factsOf(t, s, subjects, sue).HasEnded("s1"); left != step.left {
+			t.Errorf("after %s it is still known that the session ended: %t, want %t", step.after, left, step.left)
+		}
 	}
 	if head(t, s) != before {
 		t.Error("what is repeated or forgotten counts as a change")

@@ -7,6 +7,7 @@ import (
 	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
+	"guildhall.dev/pkg/journal"
 	"guildhall.dev/pkg/kv"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/people/appointment"
@@ -16,14 +17,14 @@ import (
 type appointments struct{ Config }
 
 func (s appointments) CreateAdminAppointment(ctx context.Context, req *permissionv1.CreateAdminAppointmentRequest) (*permissionv1.AdminAppointment, error) {
-	return do(ctx, s.Config, req, func(tx *change.Tx) (*permissionv1.AdminAppointment, error) {
-		return s.Appointments.Create(tx, req.GetParent(), req.GetAdminAppointmentId(), caller(ctx), req.GetAdminAppointment())
+	return change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.AdminAppointment, error) {
+		return s.Appointments.Create(tx, req.GetParent(), req.GetAdminAppointmentId(), authn.CallerOf(ctx).Name, req.GetAdminAppointment())
 	})
 }
 
 func (s appointments) GetAdminAppointment(ctx context.Context, req *permissionv1.GetAdminAppointmentRequest) (*permissionv1.AdminAppointment, error) {
 	now := s.Clock()
-	return read(ctx, s.Config, func(r kv.Reader) (*permissionv1.AdminAppointment, error) {
+	return journal.Read(ctx, s.Journal, func(r kv.Reader) (*permissionv1.AdminAppointment, error) {
 		return s.Appointments.Get(r, now, req.GetName())
 	})
 }
@@ -41,7 +42,7 @@ func (s appointments) ListAdminAppointments(ctx context.Context, req *permission
 		f.Resource = value
 	}
 	now := s.Clock()
-	found, next, err := list(ctx, s.Config, req, []string{"ListAdminAppointments", req.GetParent(), req.GetFilter()}, func(r kv.Reader, after []byte, limit int) ([]*permissionv1.AdminAppointment, []byte, error) {
+	found, next, err := journal.List(ctx, s.Journal, req, []string{"ListAdminAppointments", req.GetParent(), req.GetFilter()}, func(r kv.Reader, after []byte, limit int) ([]*permissionv1.AdminAppointment, []byte, error) {
 		return s.Appointments.List(r, now, req.GetParent(), f, after, limit)
 	})
 	if err != nil {
@@ -51,63 +52,63 @@ func (s appointments) ListAdminAppointments(ctx context.Context, req *permission
 }
 
 func (s appointments) UpdateAdminAppointment(ctx context.Context, req *permissionv1.UpdateAdminAppointmentRequest) (*permissionv1.AdminAppointment, error) {
-	return do(ctx, s.Config, req, func(tx *change.Tx) (*permissionv1.AdminAppointment, error) {
+	return change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.AdminAppointment, error) {
 		return s.Appointments.Update(tx, req.GetAdminAppointment(), req.GetUpdateMask())
 	})
 }
 
 func (s appointments) NotifyCustomers(ctx context.Context, req *permissionv1.NotifyCustomersRequest) (*permissionv1.AdminAppointment, error) {
-	return do(ctx, s.Config, req, func(tx *change.Tx) (*permissionv1.AdminAppointment, error) {
+	return change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.AdminAppointment, error) {
 		return s.Appointments.Notify(tx, req.GetName(), req.GetEtag(), req.GetCustomers())
 	})
 }
 
 // ActivateAdminAppointment grants by the rule of CreateGrant.
 func (s appointments) ActivateAdminAppointment(ctx context.Context, req *permissionv1.ActivateAdminAppointmentRequest) (*permissionv1.AdminAppointment, error) {
-	by, _ := authn.FromContext(ctx)
-	activated, err := do(ctx, s.Config, req, func(tx *change.Tx) (*permissionv1.AdminAppointment, error) {
+	by := authn.CallerOf(ctx)
+	activated, err := change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.AdminAppointment, error) {
 		return s.Appointments.Activate(tx, req.GetName(), req.GetEtag(), func(g *permissionv1.Grant) (*permissionv1.Grant, error) {
 			g.Creator = by.Name
-			return s.Give(tx, by, g)
+			return s.Edits.Give(tx, by, g)
 		})
 	})
-	s.KeepRefusal(ctx, req.GetName(), err)
+	s.Journal.KeepRefusal(ctx, req.GetName(), err)
 	return activated, err
 }
 
 func (s appointments) CancelAdminAppointment(ctx context.Context, req *permissionv1.CancelAdminAppointmentRequest) (*permissionv1.AdminAppointment, error) {
-	return do(ctx, s.Config, req, func(tx *change.Tx) (*permissionv1.AdminAppointment, error) {
+	return change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.AdminAppointment, error) {
 		return s.Appointments.Cancel(tx, req.GetName(), req.GetEtag())
 	})
 }
 
 func (s appointments) EndAdminAppointment(ctx context.Context, req *permissionv1.EndAdminAppointmentRequest) (*permissionv1.AdminAppointment, error) {
-	return do(ctx, s.Config, req, func(tx *change.Tx) (*permissionv1.AdminAppointment, error) {
+	return change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.AdminAppointment, error) {
 		return s.Appointments.End(tx, req.GetName(), req.GetEtag())
 	})
 }
 
 func (s appointments) SummarizeAdminAppointment(ctx context.Context, req *permissionv1.SummarizeAdminAppointmentRequest) (*permissionv1.SummarizeAdminAppointmentResponse, error) {
-	return read(ctx, s.Config, func(r kv.Reader) (*permissionv1.SummarizeAdminAppointmentResponse, error) {
+	return journal.Read(ctx, s.Journal, func(r kv.Reader) (*permissionv1.SummarizeAdminAppointmentResponse, error) {
 		return s.Appointments.Summarize(r, req.GetName())
 	})
 }
 
 func (s appointments) GetAppointmentPolicy(ctx context.Context, req *permissionv1.GetAppointmentPolicyRequest) (*permissionv1.AppointmentPolicy, error) {
-	return read(ctx, s.Config, func(r kv.Reader) (*permissionv1.AppointmentPolicy, error) {
+	return journal.Read(ctx, s.Journal, func(r kv.Reader) (*permissionv1.AppointmentPolicy, error) {
 		return s.Appointments.GetPolicy(r, req.GetName())
 	})
 }
 
 func (s appointments) UpdateAppointmentPolicy(ctx context.Context, req *permissionv1.UpdateAppointmentPolicyRequest) (*permissionv1.AppointmentPolicy, error) {
-	return do(ctx, s.Config, req, func(tx *change.Tx) (*permissionv1.AppointmentPolicy, error) {
+	return change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.AppointmentPolicy, error) {
 		return s.Appointments.UpdatePolicy(tx, req.GetAppointmentPolicy(), req.GetUpdateMask())
 	})
 }
 
 func (s appointments) RequireAppointment(ctx context.Context, req *permissionv1.RequireAppointmentRequest) (*permissionv1.RequireAppointmentResponse, error) {
 	now := s.Clock()
-	name, err := read(ctx, s.Config, func(r kv.Reader) (string, error) {
+	name, err := journal.Read(ctx, s.Journal, func(r kv.Reader) (string, error) {
 		return s.Appointments.Require(r, now, req.GetAccount(), req.GetGroup())
 	})
 	if err != nil {
@@ -120,7 +121,7 @@ func (s appointments) RequireAppointment(ctx context.Context, req *permissionv1.
 type notices struct{ Config }
 
 func (s notices) GetAppointmentNotice(ctx context.Context, req *permissionv1.GetAppointmentNoticeRequest) (*permissionv1.AppointmentNotice, error) {
-	return read(ctx, s.Config, func(r kv.Reader) (*permissionv1.AppointmentNotice, error) {
+	return journal.Read(ctx, s.Journal, func(r kv.Reader) (*permissionv1.AppointmentNotice, error) {
 		return s.Appointments.GetNotice(r, req.GetName())
 	})
 }
@@ -136,7 +137,7 @@ func (s notices) ListAppointmentNotices(ctx context.Context, req *permissionv1.L
 	if all != (of != "") || all && !strings.HasPrefix(of, home+"/") {
 		return nil, errs.InvalidField("filter", "FILTER_INVALID", "name an appointment of the organisation with the customer -, and none with a customer")
 	}
-	found, next, err := list(ctx, s.Config, req, []string{"ListAppointmentNotices", req.GetParent(), req.GetFilter()}, func(r kv.Reader, after []byte, limit int) ([]*permissionv1.AppointmentNotice, []byte, error) {
+	found, next, err := journal.List(ctx, s.Journal, req, []string{"ListAppointmentNotices", req.GetParent(), req.GetFilter()}, func(r kv.Reader, after []byte, limit int) ([]*permissionv1.AppointmentNotice, []byte, error) {
 		return s.Appointments.ListNotices(r, req.GetParent(), of, after, limit)
 	})
 	if err != nil {
@@ -146,30 +147,30 @@ func (s notices) ListAppointmentNotices(ctx context.Context, req *permissionv1.L
 }
 
 func (s notices) AcknowledgeAppointmentNotice(ctx context.Context, req *permissionv1.AcknowledgeAppointmentNoticeRequest) (*permissionv1.AppointmentNotice, error) {
-	return do(ctx, s.Config, req, func(tx *change.Tx) (*permissionv1.AppointmentNotice, error) {
+	return change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.AppointmentNotice, error) {
 		return s.Appointments.Acknowledge(tx, said(ctx, req, ""), req.GetRead())
 	})
 }
 
 func (s notices) ObjectToAppointment(ctx context.Context, req *permissionv1.ObjectToAppointmentRequest) (*permissionv1.AppointmentNotice, error) {
-	return do(ctx, s.Config, req, func(tx *change.Tx) (*permissionv1.AppointmentNotice, error) {
+	return change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.AppointmentNotice, error) {
 		return s.Appointments.Object(tx, said(ctx, req, req.GetText()))
 	})
 }
 
 func (s notices) WithdrawObjection(ctx context.Context, req *permissionv1.WithdrawObjectionRequest) (*permissionv1.AppointmentNotice, error) {
-	return do(ctx, s.Config, req, func(tx *change.Tx) (*permissionv1.AppointmentNotice, error) {
+	return change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.AppointmentNotice, error) {
 		return s.Appointments.Withdraw(tx, said(ctx, req, ""))
 	})
 }
 
 func (s notices) DecideObjection(ctx context.Context, req *permissionv1.DecideObjectionRequest) (*permissionv1.AppointmentNotice, error) {
-	return do(ctx, s.Config, req, func(tx *change.Tx) (*permissionv1.AppointmentNotice, error) {
+	return change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.AppointmentNotice, error) {
 		return s.Appointments.Decide(tx, said(ctx, req, req.GetDecision()), req.GetSustain())
 	})
 }
 
 // said returns the caller's word on a notice.
 func said(ctx context.Context, req named, text string) appointment.Said {
-	return appointment.Said{Name: req.GetName(), Etag: req.GetEtag(), By: caller(ctx), Text: text}
+	return appointment.Said{Name: req.GetName(), Etag: req.GetEtag(), By: authn.CallerOf(ctx).Name, Text: text}
 }

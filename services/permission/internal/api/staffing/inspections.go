@@ -6,12 +6,15 @@ import (
 	"time"
 
 	"guildhall.dev/pkg/audit"
+	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
+	"guildhall.dev/pkg/journal"
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/resource"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/people/inspection"
+	"guildhall.dev/services/permission/internal/subject"
 )
 
 // inspections implements permissionv1.InspectionServiceServer.
@@ -20,13 +23,13 @@ type inspections struct{ Config }
 func (s inspections) CreateInspection(ctx context.Context, req *permissionv1.CreateInspectionRequest) (*permissionv1.Inspection, error) {
 	seed := make([]byte, inspection.SeedSize)
 	rand.Read(seed) // never fails
-	return do(ctx, s.Config, req, func(tx *change.Tx) (*permissionv1.Inspection, error) {
-		return s.Inspections.Plan(tx, req.GetParent(), req.GetInspectionId(), caller(ctx), seed, req.GetInspection())
+	return change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.Inspection, error) {
+		return s.Inspections.Plan(tx, req.GetParent(), req.GetInspectionId(), authn.CallerOf(ctx).Name, seed, req.GetInspection())
 	})
 }
 
 func (s inspections) GetInspection(ctx context.Context, req *permissionv1.GetInspectionRequest) (*permissionv1.Inspection, error) {
-	return read(ctx, s.Config, func(r kv.Reader) (*permissionv1.Inspection, error) {
+	return journal.Read(ctx, s.Journal, func(r kv.Reader) (*permissionv1.Inspection, error) {
 		return s.Inspections.Get(r, req.GetName())
 	})
 }
@@ -36,7 +39,7 @@ func (s inspections) ListInspections(ctx context.Context, req *permissionv1.List
 	if err != nil {
 		return nil, err
 	}
-	found, next, err := list(ctx, s.Config, req, []string{"ListInspections", req.GetParent(), req.GetFilter()}, func(r kv.Reader, after []byte, limit int) ([]*permissionv1.Inspection, []byte, error) {
+	found, next, err := journal.List(ctx, s.Journal, req, []string{"ListInspections", req.GetParent(), req.GetFilter()}, func(r kv.Reader, after []byte, limit int) ([]*permissionv1.Inspection, []byte, error) {
 		return s.Inspections.List(r, req.GetParent(), inspected, after, limit)
 	})
 	if err != nil {
@@ -46,7 +49,7 @@ func (s inspections) ListInspections(ctx context.Context, req *permissionv1.List
 }
 
 func (s inspections) DeleteInspection(ctx context.Context, req *permissionv1.DeleteInspectionRequest) (*permissionv1.Inspection, error) {
-	return do(ctx, s.Config, req, func(tx *change.Tx) (*permissionv1.Inspection, error) {
+	return change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.Inspection, error) {
 		return s.Inspections.Delete(tx, req.GetName(), req.GetEtag())
 	})
 }
@@ -54,7 +57,7 @@ func (s inspections) DeleteInspection(ctx context.Context, req *permissionv1.Del
 // DrawInspection reads the population before the change: it may be large, and
 // a transaction that has read so much would lose against live traffic.
 func (s inspections) DrawInspection(ctx context.Context, req *permissionv1.DrawInspectionRequest) (*permissionv1.Inspection, error) {
-	v, err := read(ctx, s.Config, func(r kv.Reader) (*permissionv1.Inspection, error) {
+	v, err := journal.Read(ctx, s.Journal, func(r kv.Reader) (*permissionv1.Inspection, error) {
 		return s.Inspections.Get(r, req.GetName())
 	})
 	if err != nil {
@@ -64,7 +67,7 @@ func (s inspections) DrawInspection(ctx context.Context, req *permissionv1.DrawI
 	if err != nil {
 		return nil, err
 	}
-	return do(ctx, s.Config, req, func(tx *change.Tx) (*permissionv1.Inspection, error) {
+	return change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.Inspection, error) {
 		return s.Inspections.Draw(tx, req.GetName(), req.GetEtag(), population)
 	})
 }
@@ -82,7 +85,7 @@ func (s inspections) population(ctx context.Context, v *permissionv1.Inspection,
 	if v.GetPopulation() == permissionv1.Inspection_POPULATION_AUDIT_ENTRIES {
 		return s.entries(ctx, v, from, until)
 	}
-	return read(ctx, s.Config, func(r kv.Reader) (names []string, err error) {
+	return journal.Read(ctx, s.Journal, func(r kv.Reader) (names []string, err error) {
 		for rec, err := range s.Grants.ScanGiven(r, resource.Parent(v.GetName()), "", nil) {
 			if err != nil || len(names) > inspection.MaxPopulation {
 				return names, err
@@ -114,37 +117,37 @@ func (s inspections) entries(ctx context.Context, v *permissionv1.Inspection, fr
 }
 
 func (s inspections) RecordVerdict(ctx context.Context, req *permissionv1.RecordVerdictRequest) (*permissionv1.Inspection, error) {
-	return do(ctx, s.Config, req, func(tx *change.Tx) (*permissionv1.Inspection, error) {
+	return change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.Inspection, error) {
 		return s.Inspections.Record(tx, inspection.Verdict{
-			Name: req.GetName(), Etag: req.GetEtag(), By: caller(ctx), Item: req.GetItem(),
+			Name: req.GetName(), Etag: req.GetEtag(), By: authn.CallerOf(ctx).Name, Item: req.GetItem(),
 			Conforms: req.GetConforming(), Description: req.GetDescription(),
 		})
 	})
 }
 
 func (s inspections) CloseInspection(ctx context.Context, req *permissionv1.CloseInspectionRequest) (*permissionv1.Inspection, error) {
-	return do(ctx, s.Config, req, func(tx *change.Tx) (*permissionv1.Inspection, error) {
+	return change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.Inspection, error) {
 		return s.Inspections.Close(tx, req.GetName(), req.GetEtag())
 	})
 }
 
 func (s inspections) SummarizeInspections(ctx context.Context, req *permissionv1.SummarizeInspectionsRequest) (*permissionv1.SummarizeInspectionsResponse, error) {
-	if _, err := organization.Parse("parent", req.GetParent()); err != nil {
+	if err := subject.Organization.Check("parent", req.GetParent()); err != nil {
 		return nil, err
 	}
-	return read(ctx, s.Config, func(r kv.Reader) (*permissionv1.SummarizeInspectionsResponse, error) {
+	return journal.Read(ctx, s.Journal, func(r kv.Reader) (*permissionv1.SummarizeInspectionsResponse, error) {
 		return s.Inspections.Summarize(r, req.GetParent(), req.GetInspected())
 	})
 }
 
 func (s inspections) GetFinding(ctx context.Context, req *permissionv1.GetFindingRequest) (*permissionv1.Finding, error) {
-	return read(ctx, s.Config, func(r kv.Reader) (*permissionv1.Finding, error) {
+	return journal.Read(ctx, s.Journal, func(r kv.Reader) (*permissionv1.Finding, error) {
 		return s.Inspections.GetFinding(r, req.GetName())
 	})
 }
 
 func (s inspections) ListFindings(ctx context.Context, req *permissionv1.ListFindingsRequest) (*permissionv1.ListFindingsResponse, error) {
-	found, next, err := list(ctx, s.Config, req, []string{"ListFindings", req.GetParent()}, func(r kv.Reader, after []byte, limit int) ([]*permissionv1.Finding, []byte, error) {
+	found, next, err := journal.List(ctx, s.Journal, req, []string{"ListFindings", req.GetParent()}, func(r kv.Reader, after []byte, limit int) ([]*permissionv1.Finding, []byte, error) {
 		return s.Inspections.ListFindings(r, req.GetParent(), after, limit)
 	})
 	if err != nil {
@@ -154,14 +157,14 @@ func (s inspections) ListFindings(ctx context.Context, req *permissionv1.ListFin
 }
 
 func (s inspections) RemedyFinding(ctx context.Context, req *permissionv1.RemedyFindingRequest) (*permissionv1.Finding, error) {
-	return do(ctx, s.Config, req, func(tx *change.Tx) (*permissionv1.Finding, error) {
-		return s.Inspections.Remedy(tx, inspection.Said{Name: req.GetName(), Etag: req.GetEtag(), By: caller(ctx), Text: req.GetRemedy()})
+	return change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.Finding, error) {
+		return s.Inspections.Remedy(tx, inspection.Said{Name: req.GetName(), Etag: req.GetEtag(), By: authn.CallerOf(ctx).Name, Text: req.GetRemedy()})
 	})
 }
 
 func (s inspections) VerifyFinding(ctx context.Context, req *permissionv1.VerifyFindingRequest) (*permissionv1.Finding, error) {
-	return do(ctx, s.Config, req, func(tx *change.Tx) (*permissionv1.Finding, error) {
-		said := inspection.Said{Name: req.GetName(), Etag: req.GetEtag(), By: caller(ctx), Text: req.GetVerification()}
+	return change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.Finding, error) {
+		said := inspection.Said{Name: req.GetName(), Etag: req.GetEtag(), By: authn.CallerOf(ctx).Name, Text: req.GetVerification()}
 		return s.Inspections.Verify(tx, said, req.GetReopen())
 	})
 }

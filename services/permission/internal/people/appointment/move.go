@@ -14,8 +14,8 @@ import (
 	"guildhall.dev/pkg/resource"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/grant"
-	"guildhall.dev/services/permission/internal/people/sweep"
 	"guildhall.dev/services/permission/internal/subject"
+	"guildhall.dev/services/permission/internal/sweep"
 )
 
 // Create drafts an appointment. Reasons: ADMIN_APPOINTMENT_EXISTS and those of
@@ -191,39 +191,30 @@ func (s *Appointments) revoke(tx *change.Tx, name string) error {
 	if err != nil {
 		return err
 	}
-	tx.Record(change.Change{Resource: name, Type: "guildhall.permission.grant.deleted.v1", Data: grant.Event(gone, v)})
+	grant.Effect{Before: gone, Revision: v}.Record(tx)
 	return nil
 }
 
 // limit lets the role that a service gave end at a time; nil is never.
 func (s *Appointments) limit(tx *change.Tx, a *permissionv1.AdminAppointment, ends *timestamppb.Timestamp) error {
 	e, err := s.grants.LimitManaged(tx, tx.Time, a.GetAppointee(), a.GetResource(), a.GetRole(), ends)
-	if err != nil || e.After == nil {
-		return err
+	if err == nil {
+		e.Record(tx)
 	}
-	tx.Record(change.Change{
-		Resource: e.After.GetName(), Type: "guildhall.permission.grant.updated.v1", Data: grant.Event(e.After, e.Revision),
-		ChangedFields: []string{"expire_time"},
-	})
-	return nil
+	return err
 }
 
 // Job ends appointments whose time is over.
 func (s *Appointments) Job() sweep.Job {
 	return sweep.Job{
-		Action: "permission.adminAppointments.end",
-		Due:    func(r kv.Reader, by time.Time) (bool, error) { return s.appointments.Any(r, sweep.By(byDue, by)) },
-		Do: func(tx *change.Tx) error {
-			due, _, err := s.appointments.List(tx, sweep.By(byDue, tx.Time))
-			if err != nil {
-				return err
+		Action: "permission.adminAppointments.end", Due: s.appointments.Due(byDue),
+		Do: func(tx *change.Tx, name string) (bool, error) {
+			a, found, err := s.appointments.Find(tx, name)
+			if err != nil || !found || a.GetState() != active || standing(a, tx.Time).GetState() != ended {
+				return false, err
 			}
-			for _, a := range due {
-				if _, err := s.End(tx, a.GetName(), ""); err != nil {
-					return err
-				}
-			}
-			return nil
+			_, err = s.End(tx, name, "")
+			return false, err
 		},
 	}
 }

@@ -22,9 +22,8 @@ package duty
 import (
 	"slices"
 
-	"google.golang.org/protobuf/types/known/fieldmaskpb"
-
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
@@ -199,9 +198,7 @@ func (d *Duties) revoke(tx *change.Tx, name string) error {
 	if err != nil {
 		return err
 	}
-	tx.Record(change.Change{
-		Resource: name, Type: "guildhall.permission.grant.deleted.v1", Data: grant.Event(gone, v),
-	})
+	grant.Effect{Before: gone, Revision: v}.Record(tx)
 	return nil
 }
 

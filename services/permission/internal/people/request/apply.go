@@ -8,12 +8,6 @@ import (
 	"guildhall.dev/services/permission/internal/subject"
 )
 
-// Types of the events of grants, as GrantService has them.
-const (
-	grantCreated = "guildhall.permission.grant.created.v1"
-	grantDeleted = "guildhall.permission.grant.deleted.v1"
-)
-
 // Apply carries an approved request out. One that is carried out already comes
 // back as it is, but for an approval for a single use, which two may not both
 // believe to have used.
@@ -69,7 +63,7 @@ func (s *Requests) changeGrants(tx *change.Tx, mv *mover) (explanation, error) {
 			return explanation{}, err
 		}
 		mv.v.AppliedGrant = name
-		mv.after = append(mv.after, change.Change{Resource: name, Type: grantDeleted, Data: grant.Event(gone, v)})
+		mv.after = append(mv.after, grant.Effect{Before: gone, Revision: v})
 		return s.explainGrant(tx, mv, gone, true)
 	}
 	g := grantFor(mv.v, wanted(mv.v), tx.NewID())
@@ -80,10 +74,7 @@ func (s *Requests) changeGrants(tx *change.Tx, mv *mover) (explanation, error) {
 		return explanation{}, err
 	}
 	mv.v.AppliedGrant = stored.GetName()
-	mv.after = append(mv.after, change.Change{
-		Resource: stored.GetName(), Type: grantCreated, Data: grant.Event(stored, v),
-		ChangedFields: change.ChangedFields(nil, stored),
-	})
+	mv.after = append(mv.after, grant.Effect{After: stored, Revision: v})
 	return s.explainGrant(tx, mv, stored, false)
 }
 

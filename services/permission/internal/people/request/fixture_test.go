@@ -9,7 +9,7 @@ import (
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/testkit"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
-	"guildhall.dev/services/permission/internal/api"
+	"guildhall.dev/services/permission/internal/edit"
 	"guildhall.dev/services/permission/internal/people/notice"
 	"guildhall.dev/services/permission/internal/people/peopletest"
 	"guildhall.dev/services/permission/internal/people/policy"
@@ -54,7 +54,7 @@ func newDesk(t *testing.T, engine string) *desk {
 	d := &desk{t: t, house: h, policies: policy.New(h.Roles), notices: notice.New(), subjects: h.Subjects}
 	d.Requests = request.New(request.Config{
 		Roles: h.Roles, Grants: h.Grants, Subjects: h.Subjects, Policies: d.policies, Notices: d.notices,
-		MayGive: api.Config{Rules: h.Rules, Loader: h.Loader}.MayGive,
+		MayGive: (&edit.Editor{Rules: h.Rules, Loader: h.Loader}).MayGive,
 	})
 	h.Open(engine, kv.RawTables(d.policies, d.notices, d.Requests)[1:])
 	for _, name := range []string{admin, boss} {

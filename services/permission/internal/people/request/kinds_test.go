@@ -77,7 +77,7 @@ func (d *desk) sweep(want int) {
 	d.t.Helper()
 	var due []string
 	d.view(func(r kv.Reader) (err error) {
-		due, err = d.Due(r, d.house.Now, 10)
+		due, _, err = d.Job().Due(r, d.house.Now, nil, 10)
 		return err
 	})
 	if len(due) != want {

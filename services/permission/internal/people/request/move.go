@@ -13,6 +13,7 @@ import (
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
+	"guildhall.dev/services/permission/internal/grant"
 	"guildhall.dev/services/permission/internal/people/notice"
 	"guildhall.dev/services/permission/internal/revision"
 	"guildhall.dev/services/permission/internal/subject"
@@ -129,7 +130,7 @@ type mover struct {
 	policy *permissionv1.ApprovalPolicy
 	moves  []*permissionv1.ChangeRequestMove
 	// after are told once the move itself is recorded.
-	after []change.Change
+	after []grant.Effect
 }
 
 // to moves the request to a state.
@@ -221,8 +222,8 @@ func (s *Requests) save(m *mover) (*permissionv1.PermissionChangeRequest, error)
 		}
 	}
 	m.record(stateChanged, change.ChangedFields(m.old, m.v))
-	for _, c := range m.after {
-		m.tx.Record(c)
+	for _, e := range m.after {
+		e.Record(m.tx)
 	}
 	return shown(rec), nil
 }

@@ -2,15 +2,16 @@ package request
 
 import (
 	"strings"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 
+	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/resource"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/subject"
+	"guildhall.dev/services/permission/internal/sweep"
 )
 
 const collection = "/permissionChangeRequests/"
@@ -145,17 +146,12 @@ func (s *Requests) Inbox(r kv.Reader, organization, account string, after []byte
 	return out, page.Next, nil
 }
 
-// Due returns up to limit requests whose stage is over at the given time.
-func (s *Requests) Due(r kv.Reader, now time.Time, limit int) ([]string, error) {
-	page, err := s.table.List(r, kv.Query{Index: byDue, Until: kv.Key{kv.Time(now.Add(1))}, Limit: limit})
-	if err != nil {
-		return nil, err
+// Job expires requests whose stage is over.
+func (s *Requests) Job() sweep.Job {
+	return sweep.Job{
+		Action: "permission.permissionChangeRequests.expire", Due: sweep.Due(s.table, byDue, (*permissionv1.PermissionChangeRequest).GetName),
+		Do: func(tx *change.Tx, name string) (bool, error) { return false, s.Expire(tx, name) },
 	}
-	names := make([]string, len(page.Records))
-	for i, rec := range page.Records {
-		names[i] = rec.Value.GetName()
-	}
-	return names, nil
 }
 
 func shown(rec kv.Record[*permissionv1.PermissionChangeRequest]) *permissionv1.PermissionChangeRequest {

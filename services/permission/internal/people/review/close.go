@@ -105,6 +105,6 @@ func (s *Reviews) effect(tx *change.Tx, it *permissionv1.AccessReviewItem) error
 		return err
 	}
 	it.Outcome = revoked
-	tx.Record(change.Change{Resource: name, Type: grantDeleted, Data: grant.Event(gone, v)})
+	grant.Effect{Before: gone, Revision: v}.Record(tx)
 	return nil
 }

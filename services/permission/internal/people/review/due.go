@@ -1,28 +1,27 @@
 package review
 
 import (
+	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
 
+	"go.opentelemetry.io/otel/metric"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/kv"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
+	"guildhall.dev/services/permission/internal/sweep"
 )
 
-// Due returns up to limit reviews for which Advance has something to do.
-func (s *Reviews) Due(r kv.Reader, now time.Time, limit int) ([]string, error) {
-	page, err := s.reviews.List(r, kv.Query{Index: byDue, Until: kv.Key{kv.Time(now.Add(1))}, Limit: limit})
-	if err != nil {
-		return nil, err
+// Job takes reviews as far as they go by themselves.
+func (s *Reviews) Job() sweep.Job {
+	return sweep.Job{
+		Action: "permission.accessReviews.advance", Due: sweep.Due(s.reviews, byDue, (*permissionv1.AccessReview).GetName),
+		Do: s.Advance, Look: s.lookOverdue,
 	}
-	names := make([]string, len(page.Records))
-	for i, rec := range page.Records {
-		names[i] = rec.Value.GetName()
-	}
-	return names, nil
 }
 
 func reminderOf(v *permissionv1.AccessReview) time.Duration {
@@ -106,22 +105,41 @@ func count(out *permissionv1.SummarizeAccessReviewResponse, it *permissionv1.Acc
 	}
 }
 
-// Overdue counts the overdue items of all organisations' active reviews, for a
-// metric.
-func (s *Reviews) Overdue(r kv.Reader, now time.Time) (items int64, err error) {
+// lookOverdue counts the overdue items of all organisations' active reviews, for
+// the metric.
+func (s *Reviews) lookOverdue(r kv.Reader, now time.Time) error {
+	var items int64
 	for rec, err := range s.reviews.Scan(r, kv.Query{Index: byDue}) {
 		if err != nil {
-			return 0, err
+			return err
 		}
 		if !overdue(rec.Value, now) {
 			continue
 		}
 		for _, err := range s.items.Scan(r, kv.Query{Index: byDimension, Prefix: dimension(rec.Value.GetName(), undecided)}) {
 			if err != nil {
-				return 0, err
+				return err
 			}
 			items++
 		}
 	}
-	return items, nil
+	s.overdue.Store(items)
+	return nil
+}
+
+// Measure makes the metric of overdue items; meter may be nil.
+func (s *Reviews) Measure(meter metric.Meter) error {
+	if meter == nil {
+		return nil
+	}
+	_, err := meter.Int64ObservableGauge("guildhall.permission.reviews.overdue",
+		metric.WithDescription("Items of active access reviews that nobody decided about in time."),
+		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
+			o.Observe(s.overdue.Load())
+			return nil
+		}))
+	if err != nil {
+		return fmt.Errorf("metric of reviews: %w", err)
+	}
+	return nil
 }

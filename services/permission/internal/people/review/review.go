@@ -33,6 +33,7 @@ package review
 
 import (
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -85,6 +86,7 @@ type Reviews struct {
 	reviews   *kv.Table[*permissionv1.AccessReview]
 	items     *kv.Table[*permissionv1.AccessReviewItem]
 	snapshots *kv.Table[*storev1.ReviewSnapshot]
+	overdue   atomic.Int64 // items, as of the last sweep
 }
 
 // Create stores a review in DRAFT. Errors are Exists (ACCESS_REVIEW_EXISTS),

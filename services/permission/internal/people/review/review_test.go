@@ -277,7 +277,7 @@ func TestReview_closesByItselfAndReminds(t *testing.T) {
 		v := o.start(campaign())
 		due := func() int {
 			var names []string
-			o.View(func(r kv.Reader) (err error) { names, err = o.Due(r, o.Now, 10); return err })
+			o.View(func(r kv.Reader) (err error) { names, _, err = o.Job().Due(r, o.Now, nil, 10); return err })
 			return len(names)
 		}
 		o.Now = Start.Add(24*time.Hour - time.Second)

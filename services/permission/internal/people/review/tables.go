@@ -19,7 +19,6 @@ const (
 	reminderDue  = "guildhall.permission.access_review.reminder_due.v1"
 	itemDecided  = "guildhall.permission.access_review_item.decided.v1"
 	itemMoved    = "guildhall.permission.access_review_item.reassigned.v1"
-	grantDeleted = "guildhall.permission.grant.deleted.v1"
 )
 
 // Indexes.

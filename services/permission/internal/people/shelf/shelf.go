@@ -15,6 +15,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"time"
 
 	"google.golang.org/genproto/googleapis/api/annotations"
 	"google.golang.org/protobuf/proto"
@@ -26,6 +27,7 @@ import (
 	"guildhall.dev/pkg/fieldmask"
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/resource"
+	"guildhall.dev/services/permission/internal/sweep"
 )
 
 // Resource is what a Shelf keeps.
@@ -173,6 +175,11 @@ func (s *Shelf[T]) Scan(r kv.Reader, q kv.Query) iter.Seq2[kv.Record[T], error] 
 	return s.table.Scan(r, q)
 }
 
+// Due is Due of a sweep.Job by an index whose first part is a time.
+func (s *Shelf[T]) Due(index string) func(r kv.Reader, now time.Time, after []byte, limit int) ([]string, []byte, error) {
+	return sweep.Due(s.table, index, func(v T) string { return v.GetName() })
+}
+
 // Below is the query of all resources of one parent, by name.
 func Below(parent string) kv.Query { return kv.Query{Prefix: kv.Key{kv.String(parent)}} }
 
@@ -204,7 +211,7 @@ func (s *Shelf[T]) Update(tx *change.Tx, v T, mask *fieldmaskpb.FieldMask, check
 		return none, err
 	}
 	now := proto.CloneOf(rec.Value)
-	merge(now, v, paths)
+	fieldmask.Apply(now, v, paths)
 	if proto.Equal(now, rec.Value) {
 		tx.Unchanged()
 		return shown(rec), nil
@@ -329,19 +336,6 @@ func set(v proto.Message, name protoreflect.Name, value protoreflect.Value) {
 	m := v.ProtoReflect()
 	if fd := m.Descriptor().Fields().ByName(name); fd != nil {
 		m.Set(fd, value)
-	}
-}
-
-// merge takes the fields at the paths from another message of the type.
-func merge(into, from proto.Message, paths []string) {
-	a, b := into.ProtoReflect(), proto.Clone(from).ProtoReflect()
-	for _, path := range paths {
-		fd := a.Descriptor().Fields().ByName(protoreflect.Name(path))
-		if b.Has(fd) {
-			a.Set(fd, b.Get(fd))
-		} else {
-			a.Clear(fd)
-		}
 	}
 }
 
