@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -12,7 +13,9 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"guildhall.dev/gateway/internal/authzen"
+	tokens "guildhall.dev/gateway/internal/binding"
 	"guildhall.dev/gateway/internal/problem"
+	"guildhall.dev/gateway/internal/task"
 	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/resource"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
@@ -25,24 +28,33 @@ type decisionPoint struct {
 	edge      *edge
 	api       *authzen.API
 	base      string
-	endpoints map[string]authzen.Call // by path
+	endpoints map[string]authzen.Endpoint // by path
 }
 
-func newDecisionPoint(e *edge) *decisionPoint {
+func newDecisionPoint(e *edge) (*decisionPoint, error) {
+	key, err := e.kit.SharedKey(tokens.Purpose)
+	if err != nil {
+		return nil, fmt.Errorf("gateway: the key of binding tokens: %w", err)
+	}
 	conn := e.kit.Dial("permission")
 	d := &decisionPoint{
-		edge: e, base: strings.TrimSuffix(e.kit.Issuer, "/"), endpoints: map[string]authzen.Call{},
+		edge: e, base: strings.TrimSuffix(e.kit.Issuer, "/"), endpoints: map[string]authzen.Endpoint{},
 		api: authzen.New(authzen.Config{
-			Checks:       permissionv1.NewCheckServiceClient(conn),
-			Access:       permissionv1.NewAccessServiceClient(conn),
-			Types:        permissionv1.NewResourceTypeServiceClient(conn),
-			SubjectTypes: e.cfg.AuthZEN.SubjectTypes,
+			Checks:        permissionv1.NewCheckServiceClient(conn),
+			Access:        permissionv1.NewAccessServiceClient(conn),
+			Types:         permissionv1.NewResourceTypeServiceClient(conn),
+			Requests:      permissionv1.NewPermissionChangeRequestServiceClient(conn),
+			Tokens:        tokens.New(key),
+			RequestWithin: e.cfg.AuthZEN.RequestWithin,
+			TaskLifetime:  e.cfg.AuthZEN.TaskLifetime,
+			Clock:         e.kit.Clock,
+			SubjectTypes:  e.cfg.AuthZEN.SubjectTypes,
 		}),
 	}
 	for _, endpoint := range d.api.Endpoints() {
-		d.endpoints[endpoint.Path] = endpoint.Call
+		d.endpoints[endpoint.Path] = endpoint
 	}
-	return d
+	return d, nil
 }
 
 // find returns who serves a path, nil when it is none of the API's.
@@ -55,13 +67,40 @@ func (d *decisionPoint) find(path string) http.HandlerFunc {
 	if at < 0 || !isTenant(path[:at]) {
 		return nil
 	}
-	tenant, path := path[:at], path[at:]
-	call := d.endpoints[path]
-	if call == nil {
+	c := d.route(path[at:])
+	if c.answer == nil {
 		return nil
 	}
-	return only(d.edge, pattern(tenant)+path, []string{http.MethodPost},
-		func(w http.ResponseWriter, q *request) { d.serve(w, q, call, tenant) })
+	c.tenant = path[:at]
+	return only(d.edge, pattern(c.tenant)+c.path, c.methods, func(w http.ResponseWriter, q *request) { d.serve(w, q, c) })
+}
+
+// call is a call of the API and how it is made.
+type call struct {
+	// path is its own, as metrics name it; tenant and task are what stands in
+	// the path of the request.
+	path, tenant, task string
+	methods            []string
+	status             int // of its success
+	answer             authzen.Call
+}
+
+// route returns the call of a path below the base or a tenant; one without an
+// answer when it is none of the API's.
+func (d *decisionPoint) route(path string) call {
+	id, isTask := strings.CutPrefix(path, authzen.TaskPrefix)
+	if !isTask {
+		e := d.endpoints[path]
+		return call{path: path, methods: []string{http.MethodPost}, status: e.Status, answer: e.Call}
+	}
+	c := call{path: authzen.TaskPrefix + "{task}", methods: []string{http.MethodGet, http.MethodHead}, status: http.StatusOK, answer: d.api.TaskStatus}
+	if c.task, isTask = strings.CutSuffix(id, "/cancel"); isTask {
+		c.path, c.methods, c.answer = c.path+"/cancel", []string{http.MethodPost}, d.api.Cancel
+	}
+	if c.task == "" || strings.Contains(c.task, "/") {
+		return call{}
+	}
+	return c
 }
 
 // isTenant reports whether the text is what stands in a path for a tenant:
@@ -83,7 +122,7 @@ func pattern(tenant string) string {
 func only(e *edge, pattern string, methods []string, serve func(http.ResponseWriter, *request)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		q := requestOf(r.Context())
-		q.binding = &binding{pattern: pattern}
+		q.binding, q.verbatim = &binding{pattern: pattern}, true
 		allow := strings.Join(append(slices.Clip(methods), http.MethodOptions), ", ")
 		switch {
 		case slices.Contains(methods, r.Method):
@@ -106,29 +145,36 @@ func (d *decisionPoint) metadata(w http.ResponseWriter, q *request, tenant strin
 	h.Set("Access-Control-Allow-Origin", "*")
 	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
 	h.Set("Cache-Control", "public, max-age=300")
-	d.write(w, q, d.api.Metadata(d.base+tenant))
+	d.write(w, q, http.StatusOK, d.api.Metadata(d.base+tenant))
 }
 
 // serve answers a call. Who asks without a token learns nothing else of it.
-func (d *decisionPoint) serve(w http.ResponseWriter, q *request, call authzen.Call, tenant string) {
-	organization, err := q.tenant(tenant)
+func (d *decisionPoint) serve(w http.ResponseWriter, q *request, c call) {
+	answer, err := d.call(q, c)
 	if err != nil {
 		d.edge.fail(w, q, err)
 		return
 	}
-	body, err := q.readJSON()
-	if err != nil {
-		d.edge.fail(w, q, err)
-		return
+	d.write(w, q, c.status, answer)
+}
+
+func (d *decisionPoint) call(q *request, c call) (any, error) {
+	r := &authzen.Request{Task: c.task, Base: d.base + c.tenant}
+	var err error
+	if r.Caller, r.Organization, err = q.tenant(c.tenant); err != nil {
+		return nil, err
+	}
+	if c.status == http.StatusAccepted { // what makes something
+		if r.Key, err = q.readIdempotencyKey(); err != nil {
+			return nil, err
+		}
+	}
+	if r.Body, err = q.readJSON(); err != nil {
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(metadata.NewOutgoingContext(q.http.Context(), q.metadata()), q.timeout)
 	defer cancel()
-	answer, err := call(ctx, organization, body)
-	if err != nil {
-		d.edge.fail(w, q, err)
-		return
-	}
-	d.write(w, q, answer)
+	return c.answer(ctx, r)
 }
 
 // readJSON reads a whole body. A wrong content type is 400 here, as the
@@ -141,12 +187,16 @@ func (q *request) readJSON() ([]byte, error) {
 	return text, err
 }
 
-func (d *decisionPoint) write(w http.ResponseWriter, q *request, answer any) {
+func (d *decisionPoint) write(w http.ResponseWriter, q *request, status int, answer any) {
 	text, err := json.Marshal(answer)
 	if err != nil {
 		d.edge.fail(w, q, errors.Join(errors.New("encoding an answer"), err))
 		return
 	}
 	w.Header().Set("Content-Type", jsonType)
+	if handle, ok := answer.(*task.Handle); ok && status == http.StatusAccepted {
+		w.Header().Set("Location", handle.Task.StatusEndpoint)
+	}
+	w.WriteHeader(status)
 	_, _ = w.Write(text) // a client that is gone needs no answer
 }

@@ -8,8 +8,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
 	"guildhall.dev/gateway/internal/authzen"
@@ -26,12 +28,20 @@ type point struct {
 	parent  string
 	batches int
 	denied  bool // what lists resource types
+
+	// now is what the gateway's clock shows, denial what a no says, and desk
+	// answers calls about change requests.
+	now    time.Time
+	denial permissionv1.Denial
+	desk   func(args, reply proto.Message) error
 }
 
 func newPoint(t *testing.T) *point {
-	p := &point{t: t}
+	p := &point{t: t, now: time.Unix(1_800_000_000, 0), denial: permissionv1.Denial_DENIAL_NO_GRANT}
 	c := &calls{answer: p.answer}
-	h := newHandler(t, c)
+	kit := newKit(func(string) grpc.ClientConnInterface { return c })
+	kit.Clock = func() time.Time { return p.now }
+	h := handlerOf(t, kit)
 	p.handler = func(method, path, body string, headers ...string) *httptest.ResponseRecorder {
 		t.Helper()
 		p.asked, p.parent, p.batches = nil, "", 0
@@ -46,7 +56,7 @@ func (p *point) answer(_ string, args, reply proto.Message) error {
 		if q.GetSubject() == "organizations/acme/staff/lin" && q.GetPermission() == "groupchat.groups.get" && q.GetResource() == "organizations/acme/groups/g1" {
 			return &permissionv1.CheckResult{Allowed: true, Grant: "organizations/acme/grants/x"}
 		}
-		return &permissionv1.CheckResult{Denial: permissionv1.Denial_DENIAL_NO_GRANT}
+		return &permissionv1.CheckResult{Denial: p.denial}
 	}
 	switch req := args.(type) {
 	case *permissionv1.CheckRequest:
@@ -68,7 +78,10 @@ func (p *point) answer(_ string, args, reply proto.Message) error {
 			{Name: req.GetParent() + "/resourceTypes/record", Collection: "records"},
 		}})
 	}
-	return fmt.Errorf("unexpected call with %T", args)
+	if p.desk == nil {
+		return fmt.Errorf("unexpected call with %T", args)
+	}
+	return p.desk(args, reply)
 }
 
 // tokenOf is a token as far as the gateway reads one.
@@ -119,8 +132,8 @@ func TestAuthZEN_evaluationIsACheck(t *testing.T) {
 	w := p.post(evaluationPath, `{"subject":{"type":"user","id":"kim","properties":{"role":"admin"}},`+reading+`,`+g1+`}`)
 	wantStatus(t, w, 200)
 	want := `{"decision":false,"context":{"reason":"DENIAL_NO_GRANT","reason_user":{` +
-		`"en":"You do not have the permission that this needs.","zh-CN":"您没有执行此操作所需的权限。"}}}`
-	if w.Body.String() != want {
+		`"en":"You do not have the permission that this needs.","zh-CN":"您没有执行此操作所需的权限。"},"access_request":{`
+	if !strings.HasPrefix(w.Body.String(), want) {
 		t.Errorf("answered %s", w.Body)
 	}
 	if role := p.asked[0].GetAttributes().GetSubject().GetFields()["role"].GetStringValue(); role != "admin" {
@@ -265,7 +278,7 @@ func TestAuthZEN_metadataNamesTheEndpoints(t *testing.T) {
 				t.Errorf("%s of %q is %v, want %s", key, tenant, got[key], base+path)
 			}
 		}
-		if _, ok := got["capabilities"].([]any); !ok {
+		if want := []any{"urn:openid:authzen:capability:access-request"}; !cmp.Equal(got["capabilities"], any(want)) {
 			t.Errorf("capabilities of %q are %v", tenant, got["capabilities"])
 		}
 		for key, endpoint := range maps.All(got) {

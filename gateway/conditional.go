@@ -59,29 +59,41 @@ func (q *request) ifMatch(b *binding, m protoreflect.Message) error {
 	return nil
 }
 
-// idempotencyKey sets the request's request_id. The key may stand in quotes,
-// as the header's draft standard has it, or without.
+// idempotencyKey sets the request's request_id.
 func (q *request) idempotencyKey(b *binding, m protoreflect.Message) error {
-	values := q.http.Header.Values("Idempotency-Key")
-	if len(values) == 0 || b.verb == http.MethodGet {
+	if len(q.http.Header.Values("Idempotency-Key")) == 0 || b.verb == http.MethodGet {
 		return nil // reading twice is harmless
 	}
 	if b.requestID == nil {
 		// Passing over it would let the client believe that it may retry.
 		return errs.New(errs.Invalid, problem.IdempotencyUnsupported, "this operation takes no Idempotency-Key")
 	}
-	key := strings.TrimSpace(values[0])
-	if tags, ok := entityTags(key); ok && len(tags) == 1 && !tags[0].weak {
-		key = tags[0].value
-	}
-	if len(values) != 1 || key == "" || !isPrintable(key) || strings.ContainsAny(key, `"`) {
-		return invalidHeader("Idempotency-Key", "send one key of printable characters, as in a UUID")
+	key, err := q.readIdempotencyKey()
+	if err != nil {
+		return err
 	}
 	if sent := m.Get(b.requestID).String(); sent != "" && sent != key {
 		return errs.New(errs.Invalid, problem.IdempotencyAmbiguous, "Idempotency-Key and requestId differ; send one of them")
 	}
 	m.Set(b.requestID, protoreflect.ValueOfString(key))
 	return nil
+}
+
+// readIdempotencyKey returns the key; "" without the header. It may stand in
+// quotes, as the header's draft standard has it, or without.
+func (q *request) readIdempotencyKey() (string, error) {
+	values := q.http.Header.Values("Idempotency-Key")
+	if len(values) == 0 {
+		return "", nil
+	}
+	key := strings.TrimSpace(values[0])
+	if tags, ok := entityTags(key); ok && len(tags) == 1 && !tags[0].weak {
+		key = tags[0].value
+	}
+	if len(values) != 1 || key == "" || !isPrintable(key) || strings.ContainsAny(key, `"`) {
+		return "", invalidHeader("Idempotency-Key", "send one key of printable characters, as in a UUID")
+	}
+	return key, nil
 }
 
 // readMask puts a mask that the client wrote into the proto's spelling, for

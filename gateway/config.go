@@ -25,7 +25,9 @@ type Config struct {
 
 // AuthZEN is what enforcement points of others may call things.
 type AuthZEN struct {
-	SubjectTypes map[string]string `yaml:"subject_types" doc:"Further types of subjects, and the collection of accounts that each is in: staff, customers, serviceAccounts or teams. A user is staff unless it says otherwise."`
+	RequestWithin time.Duration     `yaml:"request_within" min:"1s" max:"24h" doc:"How long after a denial access can be asked for with it."`
+	TaskLifetime  time.Duration     `yaml:"task_lifetime" min:"1s" doc:"How long the handle of an access request is good. The change request behind it stays."`
+	SubjectTypes  map[string]string `yaml:"subject_types" doc:"Further types of subjects, and the collection of accounts that each is in: staff, customers, serviceAccounts or teams. A user is staff unless it says otherwise."`
 }
 
 // CORS is who may call from a browser.
@@ -49,6 +51,8 @@ func (cfg *Config) setDefaults() {
 	setDefault(&cfg.MaxTimeout, time.Minute)
 	setDefault(&cfg.Heartbeat, 15*time.Second)
 	setDefault(&cfg.CORS.MaxAge, 10*time.Minute)
+	setDefault(&cfg.AuthZEN.RequestWithin, 15*time.Minute)
+	setDefault(&cfg.AuthZEN.TaskLifetime, 30*24*time.Hour)
 }
 
 func setDefault[T comparable](field *T, value T) {

@@ -55,7 +55,9 @@ func newEdge(cfg Config, kit *serve.Kit) (http.Handler, error) {
 	if e.docs, err = docs.New(permissions); err != nil {
 		return nil, err
 	}
-	e.point = newDecisionPoint(e)
+	if e.point, err = newDecisionPoint(e); err != nil {
+		return nil, err
+	}
 	// zstd and gzip, where the client takes them and it is worth it. Tokens
 	// are in no danger from BREACH: they are answered alone, never beside what
 	// somebody else chose, and travel in headers otherwise.

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	tracenoop "go.opentelemetry.io/otel/trace/noop"
@@ -19,6 +20,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"guildhall.dev/gateway/internal/problem"
+	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/serve"
 )
@@ -62,7 +64,7 @@ func (c *calls) last() (string, proto.Message) {
 func newKit(dial func(string) grpc.ClientConnInterface) *serve.Kit {
 	return &serve.Kit{
 		Name: Name, Logger: slog.New(slog.DiscardHandler), Meter: metricnoop.Meter{}, Tracer: tracenoop.Tracer{},
-		Issuer: "https://api.example", Dial: dial,
+		Issuer: "https://api.example", Dial: dial, Clock: time.Now, SharedKey: authn.NewClusterKey().Derive,
 	}
 }
 

@@ -43,10 +43,10 @@ func Builder() serve.Builder {
 }
 
 // New makes the gateway: a serve.Edge. It calls nobody yet. Of the kit it uses
-// Logger, Meter, Tracer, Issuer and Dial. Errors are defects of the program.
+// Logger, Meter, Tracer, Clock, Issuer, SharedKey and Dial. Errors are defects of the program.
 func New(_ context.Context, cfg Config, kit *serve.Kit) (serve.Service, error) {
-	if kit.Dial == nil || kit.Logger == nil || kit.Meter == nil || kit.Tracer == nil {
-		return nil, errors.New("the gateway needs a logger, a meter, a tracer and connections")
+	if kit.Dial == nil || kit.Logger == nil || kit.Meter == nil || kit.Tracer == nil || kit.Clock == nil || kit.SharedKey == nil {
+		return nil, errors.New("the gateway needs a logger, a meter, a tracer, a clock, a shared key and connections")
 	}
 	cfg.setDefaults()
 	handler, err := newEdge(cfg, kit)

@@ -35,6 +35,8 @@ type request struct {
 
 	// binding is the route, once it is known.
 	binding *binding
+	// verbatim says that the route's API is not ours; see problem.Context.
+	verbatim bool
 }
 
 type requestKey struct{}
@@ -62,6 +64,7 @@ func (q *request) problem() problem.Context {
 	return problem.Context{
 		RequestID: q.id, AcceptLanguage: q.http.Header.Get("Accept-Language"),
 		IfMatch: q.http.Header.Get("If-Match") != "", Authorization: q.http.Header.Get("Authorization") != "",
+		Verbatim: q.verbatim,
 	}
 }
 

@@ -10,28 +10,29 @@ import (
 	"guildhall.dev/pkg/errs"
 )
 
-// tenant returns the organisation that a request is about: the one that its
-// path names, as "/acme", else that of the account its token speaks for.
+// tenant returns whom the request's token speaks for, and the organisation that
+// it is about: the one that its path names, as "/acme", else that account's.
 //
 // The token is not verified here, and need not be: the service that is asked
 // verifies it, and keeps callers to their own organisation. Who writes another
 // organisation into a token only chooses which question is refused.
-func (q *request) tenant(path string) (string, error) {
+func (q *request) tenant(path string) (caller, organization string, err error) {
 	token, err := authn.BearerToken(q.http.Header.Values("Authorization"))
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
+	caller = claimedSubject(token)
 	if id, ok := strings.CutPrefix(path, "/"); ok {
-		return "organizations/" + id, nil
+		return caller, "organizations/" + id, nil
 	}
-	_, organization, ok := authn.ParseName(claimedSubject(token))
+	_, organization, ok := authn.ParseName(caller)
 	switch {
 	case !ok:
-		return "", errs.New(errs.Unauthenticated, "TOKEN_INVALID", "the token is not valid here")
+		return "", "", errs.New(errs.Unauthenticated, "TOKEN_INVALID", "the token is not valid here")
 	case organization == "":
-		return "", errs.New(errs.Invalid, problem.TenantMissing, "ask below the path of an organisation, as in /acme/access/v1/evaluation")
+		return "", "", errs.New(errs.Invalid, problem.TenantMissing, "ask below the path of an organisation, as in /acme/access/v1/evaluation")
 	}
-	return organization, nil
+	return caller, organization, nil
 }
 
 // claimedSubject returns whom a token says it speaks for: "sub" of an access

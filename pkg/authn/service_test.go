@@ -89,6 +89,32 @@ func TestOpenClusterKey_isMadeOnceAndPrivate(t *testing.T) {
 	}
 }
 
+func TestClusterKey_derivesAKeyForEachPurpose(t *testing.T) {
+	key := NewClusterKey()
+	derive := func(k *ClusterKey, purpose string) string {
+		b, err := k.Derive(purpose)
+		if err != nil || len(b) != 32 {
+			t.Fatalf("derived %d bytes, %v", len(b), err)
+		}
+		return string(b)
+	}
+	service, err := key.derive("services/groupchat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := derive(key, "services/groupchat")
+	if first != derive(&ClusterKey{secret: bytes.Clone(key.secret)}, "services/groupchat") {
+		t.Error("two processes disagree on a key")
+	}
+	for name, other := range map[string]string{
+		"another purpose": derive(key, "x"), "another installation": derive(NewClusterKey(), "services/groupchat"), "a service": string(service),
+	} {
+		if other == first {
+			t.Errorf("%s has the same key", name)
+		}
+	}
+}
+
 func TestOpenClusterKey_refuses(t *testing.T) {
 	good := "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\n"
 	for name, c := range map[string]struct {

@@ -124,6 +124,13 @@ type Kit struct {
 	// Service.Close.
 	OpenStore func(ctx context.Context, tables []string, migrations []kv.Migration) (kv.Store, error)
 
+	// SharedKey returns the installation's secret key for a purpose, 32 bytes:
+	// the same in every process, from process.auth.cluster_key_file. It is for
+	// what one replica of a service that keeps nothing signs and another
+	// verifies; what is stored is for Ring. The error is a defect of the
+	// program.
+	SharedKey func(purpose string) ([]byte, error)
+
 	// Dial returns the connection to a sister service: in memory when it runs
 	// in this process, else over the network, with this service's own token
 	// attached either way. It neither blocks nor fails; calls fail with

@@ -43,8 +43,8 @@ func (u *unit) build(ctx context.Context, p *Process) error {
 		Meter: p.telemetry.Meter(u.Name), Tracer: p.telemetry.Tracer(u.Name),
 		Ring: ring, Redis: cache, Console: p.console, Clock: time.Now,
 		Issuer: p.cfg.Auth.Issuer,
-		Folder: filepath.Join(p.cfg.Data, u.Name),
-		Dial:   func(target string) grpc.ClientConnInterface { return p.dialer.dial(u.Builder, target) },
+		Folder: filepath.Join(p.cfg.Data, u.Name), SharedKey: p.dialer.cluster.Derive,
+		Dial: func(target string) grpc.ClientConnInterface { return p.dialer.dial(u.Builder, target) },
 	}
 	kit.OpenStore = func(ctx context.Context, tables []string, migrations []kv.Migration) (kv.Store, error) {
 		return u.openStore(ctx, p.cfg, kit, tables, migrations)

@@ -3,6 +3,7 @@ package authzen
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/types/known/structpb"
@@ -55,9 +56,10 @@ func (o object) object(name string) (object, error) {
 	return readObject(name, o[name])
 }
 
-// text returns a member that has to be there, a string and not empty.
+// text returns a member that has to be there, a string and not empty; in is
+// the place of the object in the request, "" for the request itself.
 func (o object) text(in, name string) (string, error) {
-	field := in + "." + name
+	field := strings.TrimPrefix(in+"."+name, ".")
 	if !o.has(name) {
 		return "", missing(field)
 	}

@@ -6,28 +6,29 @@ import (
 
 	"google.golang.org/protobuf/types/known/structpb"
 
+	"guildhall.dev/gateway/internal/task"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 )
 
 // Evaluation answers whether a subject may do one thing (section 6).
-func (a *API) Evaluation(ctx context.Context, organization string, body []byte) (any, error) {
-	o, err := readBody(body)
+func (a *API) Evaluation(ctx context.Context, r *Request) (any, error) {
+	o, err := readBody(r.Body)
 	if err != nil {
 		return nil, err
 	}
-	return a.evaluate(ctx, organization, o)
+	return a.evaluate(ctx, r, o)
 }
 
-func (a *API) evaluate(ctx context.Context, organization string, o object) (*decision, error) {
-	query, err := a.query(ctx, organization, o.part)
+func (a *API) evaluate(ctx context.Context, r *Request, o object) (*decision, error) {
+	q, err := a.question(ctx, r.Organization, o.part)
 	if err != nil {
 		return nil, err
 	}
-	answer, err := a.cfg.Checks.Check(ctx, &permissionv1.CheckRequest{Parent: organization, Query: query})
+	answer, err := a.cfg.Checks.Check(ctx, &permissionv1.CheckRequest{Parent: r.Organization, Query: q.query})
 	if err != nil {
 		return nil, err
 	}
-	return decided(answer.GetResult()), nil
+	return a.judge(r).decide(ctx, q, answer.GetResult())
 }
 
 // reader returns one part of a question, by the name of its member.
@@ -43,8 +44,19 @@ func (o object) part(name string) (entity, error) {
 	return o.entity(name, false)
 }
 
-// query reads a complete question.
-func (a *API) query(ctx context.Context, organization string, read reader) (*permissionv1.CheckQuery, error) {
+// question is a question as it was asked, and as the permission service is
+// asked it.
+type question struct {
+	who, what, on entity
+	context       *structpb.Struct
+	query         *permissionv1.CheckQuery
+	// approval is the id of the approval that it was asked with.
+	approval    string
+	hasApproval bool
+}
+
+// question reads a complete question.
+func (a *API) question(ctx context.Context, organization string, read reader) (*question, error) {
 	var parts [len(questionParts)]entity
 	for i, name := range questionParts {
 		var err error
@@ -52,17 +64,21 @@ func (a *API) query(ctx context.Context, organization string, read reader) (*per
 			return nil, err
 		}
 	}
-	who, what, on := parts[0], parts[1], parts[2]
-	k, err := a.kindOf(ctx, organization, on)
+	q := &question{who: parts[0], what: parts[1], on: parts[2], context: parts[3].properties}
+	k, err := a.kindOf(ctx, organization, q.on)
 	if err != nil {
 		return nil, err
 	}
-	return &permissionv1.CheckQuery{
-		Subject:    a.names.subject(organization, who),
-		Permission: k.permission(what),
-		Resource:   k.resource(organization, on),
-		Attributes: attributes(who, what, on, parts[3].properties),
-	}, nil
+	q.query = &permissionv1.CheckQuery{
+		Subject:    a.names.subject(organization, q.who),
+		Permission: k.permission(q.what),
+		Resource:   k.resource(organization, q.on),
+		Attributes: attributes(q.who, q.what, q.on, q.context),
+	}
+	if q.approval, q.hasApproval = approvalOf(q.context); q.hasApproval {
+		q.query.Approval, _ = task.Name(organization, q.approval)
+	}
+	return q, nil
 }
 
 // kindOf returns the kind of a resource, nil when its type is unknown: one of

@@ -35,8 +35,8 @@ var semantics = map[string]func(*decision) bool{
 // Evaluations answers many questions in one call (section 7). What stands
 // beside the list is the default of each element, and an element replaces a
 // default as a whole. Without a list, or with an empty one, it is Evaluation.
-func (a *API) Evaluations(ctx context.Context, organization string, body []byte) (any, error) {
-	o, err := readBody(body)
+func (a *API) Evaluations(ctx context.Context, r *Request) (any, error) {
+	o, err := readBody(r.Body)
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +45,7 @@ func (a *API) Evaluations(ctx context.Context, organization string, body []byte)
 		return nil, err
 	}
 	if len(elements) == 0 {
-		return a.evaluate(ctx, organization, o)
+		return a.evaluate(ctx, r, o)
 	}
 	stops, err := o.semantic()
 	if err != nil {
@@ -54,11 +54,11 @@ func (a *API) Evaluations(ctx context.Context, organization string, body []byte)
 	if err := o.checkDefaults(); err != nil {
 		return nil, err
 	}
-	decisions, queries, err := a.read(ctx, organization, o.once(), elements)
+	decisions, questions, err := a.read(ctx, r.Organization, o.once(), elements)
 	if err != nil {
 		return nil, err
 	}
-	if err := a.answer(ctx, organization, decisions, queries); err != nil {
+	if err := a.answer(ctx, r, decisions, questions); err != nil {
 		return nil, err
 	}
 	for i, d := range decisions {
@@ -122,11 +122,11 @@ func (o object) checkDefaults() error {
 
 // read makes a question of each element. In place of one that cannot be asked
 // stands its decision, which is no.
-func (a *API) read(ctx context.Context, organization string, defaults reader, elements []json.RawMessage) ([]*decision, []*permissionv1.CheckQuery, error) {
-	decisions, queries := make([]*decision, len(elements)), make([]*permissionv1.CheckQuery, len(elements))
+func (a *API) read(ctx context.Context, organization string, defaults reader, elements []json.RawMessage) ([]*decision, []*question, error) {
+	decisions, questions := make([]*decision, len(elements)), make([]*question, len(elements))
 	size := 0
 	for i, text := range elements {
-		query, err := a.element(ctx, organization, defaults, i, text)
+		q, err := a.element(ctx, organization, defaults, i, text)
 		if errs.Is(err, errs.Invalid) {
 			decisions[i] = failed(http.StatusBadRequest, errs.From(err).Message)
 			continue
@@ -134,22 +134,22 @@ func (a *API) read(ctx context.Context, organization string, defaults reader, el
 		if err != nil {
 			return nil, nil, err
 		}
-		queries[i] = query
-		if size += proto.Size(query); size > maxQuestions {
+		questions[i] = q
+		if size += proto.Size(q.query); size > maxQuestions {
 			return nil, nil, errs.New(errs.Invalid, problem.BodyTooLarge,
 				"the questions, each with its defaults, are larger than one call takes; ask in several")
 		}
 	}
-	return decisions, queries, nil
+	return decisions, questions, nil
 }
 
 // element reads the question of an element.
-func (a *API) element(ctx context.Context, organization string, defaults reader, i int, text json.RawMessage) (*permissionv1.CheckQuery, error) {
+func (a *API) element(ctx context.Context, organization string, defaults reader, i int, text json.RawMessage) (*question, error) {
 	own, err := readObject(fmt.Sprintf("evaluations[%d]", i), text)
 	if err != nil {
 		return nil, err
 	}
-	return a.query(ctx, organization, func(name string) (entity, error) {
+	return a.question(ctx, organization, func(name string) (entity, error) {
 		if own.has(name) {
 			return own.part(name)
 		}
@@ -177,11 +177,12 @@ func (o object) once() reader {
 
 // answer fills in the decisions that are open. The questions of a batch are
 // answered on one snapshot.
-func (a *API) answer(ctx context.Context, organization string, decisions []*decision, queries []*permissionv1.CheckQuery) error {
-	for _, batch := range batches(queries) {
-		req := &permissionv1.BatchCheckRequest{Parent: organization}
+func (a *API) answer(ctx context.Context, r *Request, decisions []*decision, questions []*question) error {
+	judge := a.judge(r)
+	for _, batch := range batches(questions) {
+		req := &permissionv1.BatchCheckRequest{Parent: r.Organization}
 		for _, i := range batch {
-			req.Queries = append(req.Queries, queries[i])
+			req.Queries = append(req.Queries, questions[i].query)
 		}
 		if len(batch) == 0 {
 			req.Queries = []*permissionv1.CheckQuery{{Subject: nobody, Permission: nobody, Resource: nobody}}
@@ -191,7 +192,9 @@ func (a *API) answer(ctx context.Context, organization string, decisions []*deci
 			return err
 		}
 		for n, i := range batch {
-			decisions[i] = decided(answer.GetResults()[n])
+			if decisions[i], err = judge.decide(ctx, questions[i], answer.GetResults()[n]); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -200,15 +203,15 @@ func (a *API) answer(ctx context.Context, organization string, decisions []*deci
 // batches divides the places of what can be asked by size. There is one batch
 // at least, an empty one where nothing can be asked: it is the permission
 // service that says who may ask at all.
-func batches(queries []*permissionv1.CheckQuery) [][]int {
+func batches(questions []*question) [][]int {
 	out, size := [][]int{nil}, 0
-	for i, query := range queries {
-		if query == nil {
+	for i, q := range questions {
+		if q == nil {
 			continue
 		}
 		last := len(out) - 1
-		if size += proto.Size(query); size > maxBatch && len(out[last]) > 0 {
-			out, size = append(out, nil), proto.Size(query)
+		if size += proto.Size(q.query); size > maxBatch && len(out[last]) > 0 {
+			out, size = append(out, nil), proto.Size(q.query)
 			last++
 		}
 		out[last] = append(out[last], i)

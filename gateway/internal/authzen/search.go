@@ -45,15 +45,15 @@ type fetch func(s *search) (found []result, next string, err error)
 
 // SubjectSearch answers who of a type may do something (section 8.4). Whole
 // classes, as all staff, have no id and are not listed.
-func (a *API) SubjectSearch(ctx context.Context, organization string, body []byte) (any, error) {
-	return a.search(ctx, organization, body, subject, func(s *search) ([]result, string, error) {
+func (a *API) SubjectSearch(ctx context.Context, r *Request) (any, error) {
+	return a.search(ctx, r.Organization, r.Body, subject, func(s *search) ([]result, string, error) {
 		answer, err := a.cfg.Access.ListSubjects(ctx, &permissionv1.ListSubjectsRequest{
-			Parent: organization, Permission: s.permission, Resource: s.resource,
+			Parent: s.organization, Permission: s.permission, Resource: s.resource,
 			Attributes: s.attributes, PageSize: s.limit, PageToken: s.token,
 		})
 		var found []result
 		for _, each := range answer.GetSubjects() {
-			id, ok := strings.CutPrefix(each.GetName(), organization+"/"+a.names.subjects[s.who.kind]+"/")
+			id, ok := strings.CutPrefix(each.GetName(), s.organization+"/"+a.names.subjects[s.who.kind]+"/")
 			if ok && id != "-" {
 				found = append(found, result{Type: s.who.kind, ID: id})
 			}
@@ -65,18 +65,18 @@ func (a *API) SubjectSearch(ctx context.Context, organization string, body []byt
 // ResourceSearch answers on which resources of a type a subject may do
 // something (section 8.5): those that grants or stored properties name. What
 // lies below a name that is granted as a whole, only its application knows.
-func (a *API) ResourceSearch(ctx context.Context, organization string, body []byte) (any, error) {
-	return a.search(ctx, organization, body, resource, func(s *search) ([]result, string, error) {
+func (a *API) ResourceSearch(ctx context.Context, r *Request) (any, error) {
+	return a.search(ctx, r.Organization, r.Body, resource, func(s *search) ([]result, string, error) {
 		if s.kind == nil || s.kind.collection == "" {
 			return nil, "", nil
 		}
 		answer, err := a.cfg.Access.ListResources(ctx, &permissionv1.ListResourcesRequest{
-			Parent: organization, Subject: s.subject, Permission: s.permission, Collection: organization + "/" + s.kind.collection,
+			Parent: s.organization, Subject: s.subject, Permission: s.permission, Collection: s.organization + "/" + s.kind.collection,
 			Attributes: s.attributes, PageSize: s.limit, PageToken: s.token,
 		})
 		var found []result
 		for _, each := range answer.GetResources() {
-			if id, ok := s.kind.idOf(organization, each.GetName()); ok {
+			if id, ok := s.kind.idOf(s.organization, each.GetName()); ok {
 				found = append(found, result{Type: s.on.kind, ID: id})
 			}
 		}
@@ -86,10 +86,10 @@ func (a *API) ResourceSearch(ctx context.Context, organization string, body []by
 
 // ActionSearch answers what a subject may do with a resource (section 8.6), in
 // the verbs of the resource's type.
-func (a *API) ActionSearch(ctx context.Context, organization string, body []byte) (any, error) {
-	return a.search(ctx, organization, body, action, func(s *search) ([]result, string, error) {
+func (a *API) ActionSearch(ctx context.Context, r *Request) (any, error) {
+	return a.search(ctx, r.Organization, r.Body, action, func(s *search) ([]result, string, error) {
 		answer, err := a.cfg.Access.ListEffectivePermissions(ctx, &permissionv1.ListEffectivePermissionsRequest{
-			Parent: organization, Subject: s.subject, Resource: s.resource,
+			Parent: s.organization, Subject: s.subject, Resource: s.resource,
 			Attributes: s.attributes, PageSize: s.limit, PageToken: s.token,
 		})
 		var found []result

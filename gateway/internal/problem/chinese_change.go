@@ -12,6 +12,7 @@ var chineseChange = map[string]text{
 	"NOT_AN_APPROVER":              {"不是审批人", "审批规则指定了其他审批人。"},
 	"GRANT_REQUIRED":               {"需要指定授权", "该申请只说明了所需的访问，请指定要给予的授权。"},
 	"GRANT_INSUFFICIENT":           {"授权不足", "该授权不包含所申请的操作或资源。"},
+	"GRANT_OUTLASTS_REQUEST":       {"授权超出申请期限", "授权的结束时间不得晚于申请中的期限。"},
 	"PROPOSAL_DIFFERS":             {"与申请不一致", "所填授权与申请中的不同；如需更改，请驳回后重新申请。"},
 	"APPROVAL_LAPSED":              {"审批已失效", "有审批人已不再具备相应权限，或审批规则已变更，请重新申请。"},
 	"REQUESTER_ONLY":               {"仅限申请人", "只有申请人可以撤回申请。"},

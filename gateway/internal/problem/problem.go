@@ -54,6 +54,23 @@ const (
 	IdempotencyAmbiguous   = "IDEMPOTENCY_KEY_AMBIGUOUS"
 	IdempotencyUnsupported = "IDEMPOTENCY_KEY_UNSUPPORTED"
 	TenantMissing          = "TENANT_MISSING"
+	MemberUnsupported      = "MEMBER_UNSUPPORTED"
+)
+
+// Reasons of refusals that the AuthZEN Access Request and Approval Profile has
+// types of its own for. A program of that API compares the type, which is the
+// reason's end below profileBase.
+const (
+	NotRequestable   = profileReason + "NOT_REQUESTABLE"
+	ExpiredDenial    = profileReason + "EXPIRED_DENIAL"
+	InvalidBinding   = profileReason + "INVALID_DENIAL_BINDING"
+	DuplicateRequest = profileReason + "DUPLICATE_REQUEST"
+	UnknownTask      = profileReason + "UNKNOWN_TASK"
+	TaskExpired      = profileReason + "TASK_EXPIRED"
+	InvalidTaskState = profileReason + "INVALID_TASK_STATE"
+
+	profileReason = "ACCESS_REQUEST_"
+	profileBase   = "urn:openid:authzen:access-request:error:"
 )
 
 // kindStatus is the HTTP status of each kind.
@@ -84,6 +101,8 @@ var reasonStatus = map[string]int{
 	BodyTooLarge:         http.StatusRequestEntityTooLarge,
 	BodyTimeout:          http.StatusRequestTimeout,
 	MediaTypeUnsupported: http.StatusUnsupportedMediaType,
+	ExpiredDenial:        http.StatusGone,
+	TaskExpired:          http.StatusGone,
 }
 
 // Context is what an answer depends on beside the error.
@@ -96,6 +115,9 @@ type Context struct {
 	IfMatch bool
 	// Authorization says that the request came with the header.
 	Authorization bool
+	// Verbatim says that fields are spelled as they stand in the request, and
+	// not in the spelling of protos: those of an API that is not ours.
+	Verbatim bool
 }
 
 // Problem is an error as it is answered.
@@ -134,7 +156,7 @@ func New(err error, c Context) *Problem {
 	language := choose(c.AcceptLanguage)
 	title, detail := texts(e, language)
 	p := &Problem{
-		Type: typeBase + kebab(e.Reason), Title: title, Status: Status(e, c.IfMatch), Detail: detail,
+		Type: typeOf(e.Reason), Title: title, Status: Status(e, c.IfMatch), Detail: detail,
 		Reason: e.Reason, Kind: strings.ToUpper(strings.ReplaceAll(e.Kind.String(), " ", "_")),
 		Metadata: e.Metadata, RequestID: c.RequestID, RetryAfter: retryAfter(e), language: language,
 	}
@@ -142,8 +164,12 @@ func New(err error, c Context) *Problem {
 		p.Instance = instanceBase + c.RequestID
 	}
 	for _, v := range e.Violations {
+		field := v.Field
+		if !c.Verbatim {
+			field = fieldPath(v)
+		}
 		p.Violations = append(p.Violations, Violation{
-			Field: fieldPath(v), Reason: v.Reason, Description: describe(v, language),
+			Field: field, Reason: v.Reason, Description: describe(v, language),
 		})
 	}
 	return p
@@ -217,6 +243,14 @@ func (p *Problem) JSON() []byte {
 		return []byte(`{"type":"` + typeBase + `internal","title":"Internal error","status":500}`)
 	}
 	return text
+}
+
+// typeOf returns the URI of a reason.
+func typeOf(reason string) string {
+	if name, ok := strings.CutPrefix(reason, profileReason); ok {
+		return profileBase + strings.ToLower(name)
+	}
+	return typeBase + kebab(reason)
 }
 
 func kebab(reason string) string {

@@ -14,6 +14,7 @@ var chineseReasons = merge(
 	chinesePolicies,
 	chineseBulk,
 	chineseLeases,
+	chineseRequests,
 )
 
 // merge returns the texts of all parts. A reason is in one of them.

@@ -64,12 +64,16 @@ type pdp struct {
 
 func (p *pdp) post(t *testing.T, path, body string, headers ...string) (*http.Response, map[string]any) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), "POST", p.base+"/access/v1/"+path, strings.NewReader(body))
+	return p.call(t, http.MethodPost, path, body, append([]string{"Content-Type", "application/json"}, headers...)...)
+}
+
+func (p *pdp) call(t *testing.T, method, path, body string, headers ...string) (*http.Response, map[string]any) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, p.base+"/access/v1/"+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.Header.Set("Authorization", "Bearer "+p.token)
-	r.Header.Set("Content-Type", "application/json")
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}

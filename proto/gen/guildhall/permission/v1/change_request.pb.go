@@ -540,7 +540,10 @@ type WantedAccess struct {
 	// "groupchat.messages.create".
 	Permission string `protobuf:"bytes,1,opt,name=permission,proto3" json:"permission,omitempty"`
 	// On what.
-	Resource      string `protobuf:"bytes,2,opt,name=resource,proto3" json:"resource,omitempty"`
+	Resource string `protobuf:"bytes,2,opt,name=resource,proto3" json:"resource,omitempty"`
+	// Until when it is wanted: the grant that answers ends by then, and the
+	// request expires when it has not come before. Empty: for good.
+	Until         *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=until,proto3" json:"until,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -589,6 +592,13 @@ func (x *WantedAccess) GetResource() string {
 	return ""
 }
 
+func (x *WantedAccess) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
 // Something that takes a second person's approval.
 type WantedApproval struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -596,10 +606,14 @@ type WantedApproval struct {
 	Permission string `protobuf:"bytes,1,opt,name=permission,proto3" json:"permission,omitempty"`
 	// On exactly this.
 	Resource string `protobuf:"bytes,2,opt,name=resource,proto3" json:"resource,omitempty"`
-	// How long it counts from when it is approved; an hour when not set.
+	// How long it counts from when it is approved; when not set an hour, or up
+	// to until.
 	Duration *durationpb.Duration `protobuf:"bytes,3,opt,name=duration,proto3" json:"duration,omitempty"`
 	// It is used up when the request is applied.
-	SingleUse     bool `protobuf:"varint,4,opt,name=single_use,json=singleUse,proto3" json:"single_use,omitempty"`
+	SingleUse bool `protobuf:"varint,4,opt,name=single_use,json=singleUse,proto3" json:"single_use,omitempty"`
+	// Until when it is wanted: it counts no longer, nor longer than 30 days, and
+	// the request expires when nobody has approved it before.
+	Until         *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=until,proto3" json:"until,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -660,6 +674,13 @@ func (x *WantedApproval) GetSingleUse() bool {
 		return x.SingleUse
 	}
 	return false
+}
+
+func (x *WantedApproval) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
 }
 
 // How a requester's identity was confirmed.
@@ -1904,13 +1925,14 @@ const file_guildhall_permission_v1_change_request_proto_rawDesc = "" +
 	"\xbaH\ar\x05\x10\x01\x18\x90\x03R\bresource\x12;\n" +
 	"\vexpire_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12@\n" +
-	"\tcondition\x18\x04 \x01(\v2\".guildhall.permission.v1.ConditionR\tcondition\"a\n" +
+	"\tcondition\x18\x04 \x01(\v2\".guildhall.permission.v1.ConditionR\tcondition\"\x93\x01\n" +
 	"\fWantedAccess\x12)\n" +
 	"\n" +
 	"permission\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\n" +
 	"permission\x12&\n" +
 	"\bresource\x18\x02 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x90\x03R\bresource\"\xcc\x01\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x90\x03R\bresource\x120\n" +
+	"\x05until\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"\xfe\x01\n" +
 	"\x0eWantedApproval\x12)\n" +
 	"\n" +
 	"permission\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\n" +
@@ -1919,7 +1941,8 @@ const file_guildhall_permission_v1_change_request_proto_rawDesc = "" +
 	"\xbaH\ar\x05\x10\x01\x18\x90\x03R\bresource\x12H\n" +
 	"\bduration\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x05\b\x80\x9a\x9e\x012\x02\b<R\bduration\x12\x1d\n" +
 	"\n" +
-	"single_use\x18\x04 \x01(\bR\tsingleUse\"\xdb\x02\n" +
+	"single_use\x18\x04 \x01(\bR\tsingleUse\x120\n" +
+	"\x05until\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"\xdb\x02\n" +
 	"\rIdentityProof\x12\x1a\n" +
 	"\bverifier\x18\x01 \x01(\tR\bverifier\x12E\n" +
 	"\x06method\x18\x02 \x01(\x0e2-.guildhall.permission.v1.IdentityProof.MethodR\x06method\x12\x18\n" +
@@ -2096,51 +2119,53 @@ var file_guildhall_permission_v1_change_request_proto_depIdxs = []int32{
 	23, // 11: guildhall.permission.v1.PermissionChangeRequest.update_time:type_name -> google.protobuf.Timestamp
 	23, // 12: guildhall.permission.v1.WantedGrant.expire_time:type_name -> google.protobuf.Timestamp
 	24, // 13: guildhall.permission.v1.WantedGrant.condition:type_name -> guildhall.permission.v1.Condition
-	25, // 14: guildhall.permission.v1.WantedApproval.duration:type_name -> google.protobuf.Duration
-	1,  // 15: guildhall.permission.v1.IdentityProof.method:type_name -> guildhall.permission.v1.IdentityProof.Method
-	23, // 16: guildhall.permission.v1.IdentityProof.time:type_name -> google.protobuf.Timestamp
-	23, // 17: guildhall.permission.v1.ChangeApproval.time:type_name -> google.protobuf.Timestamp
-	23, // 18: guildhall.permission.v1.ChangeRequestMove.time:type_name -> google.protobuf.Timestamp
-	0,  // 19: guildhall.permission.v1.ChangeRequestMove.from:type_name -> guildhall.permission.v1.PermissionChangeRequest.State
-	0,  // 20: guildhall.permission.v1.ChangeRequestMove.to:type_name -> guildhall.permission.v1.PermissionChangeRequest.State
-	2,  // 21: guildhall.permission.v1.CreatePermissionChangeRequestRequest.permission_change_request:type_name -> guildhall.permission.v1.PermissionChangeRequest
-	2,  // 22: guildhall.permission.v1.ListPermissionChangeRequestsResponse.permission_change_requests:type_name -> guildhall.permission.v1.PermissionChangeRequest
-	1,  // 23: guildhall.permission.v1.VerifyPermissionChangeRequestIdentityRequest.method:type_name -> guildhall.permission.v1.IdentityProof.Method
-	3,  // 24: guildhall.permission.v1.ApprovePermissionChangeRequestRequest.grant:type_name -> guildhall.permission.v1.WantedGrant
-	23, // 25: guildhall.permission.v1.SummarizePermissionChangeRequestsRequest.start_time:type_name -> google.protobuf.Timestamp
-	23, // 26: guildhall.permission.v1.SummarizePermissionChangeRequestsRequest.end_time:type_name -> google.protobuf.Timestamp
-	21, // 27: guildhall.permission.v1.SummarizePermissionChangeRequestsResponse.states:type_name -> guildhall.permission.v1.SummarizePermissionChangeRequestsResponse.StateCount
-	22, // 28: guildhall.permission.v1.SummarizePermissionChangeRequestsResponse.stages:type_name -> guildhall.permission.v1.SummarizePermissionChangeRequestsResponse.StageTime
-	0,  // 29: guildhall.permission.v1.SummarizePermissionChangeRequestsResponse.StateCount.state:type_name -> guildhall.permission.v1.PermissionChangeRequest.State
-	0,  // 30: guildhall.permission.v1.SummarizePermissionChangeRequestsResponse.StageTime.stage:type_name -> guildhall.permission.v1.PermissionChangeRequest.State
-	25, // 31: guildhall.permission.v1.SummarizePermissionChangeRequestsResponse.StageTime.median:type_name -> google.protobuf.Duration
-	25, // 32: guildhall.permission.v1.SummarizePermissionChangeRequestsResponse.StageTime.p90:type_name -> google.protobuf.Duration
-	25, // 33: guildhall.permission.v1.SummarizePermissionChangeRequestsResponse.StageTime.mean:type_name -> google.protobuf.Duration
-	9,  // 34: guildhall.permission.v1.PermissionChangeRequestService.CreatePermissionChangeRequest:input_type -> guildhall.permission.v1.CreatePermissionChangeRequestRequest
-	10, // 35: guildhall.permission.v1.PermissionChangeRequestService.GetPermissionChangeRequest:input_type -> guildhall.permission.v1.GetPermissionChangeRequestRequest
-	11, // 36: guildhall.permission.v1.PermissionChangeRequestService.ListPermissionChangeRequests:input_type -> guildhall.permission.v1.ListPermissionChangeRequestsRequest
-	13, // 37: guildhall.permission.v1.PermissionChangeRequestService.VerifyPermissionChangeRequestIdentity:input_type -> guildhall.permission.v1.VerifyPermissionChangeRequestIdentityRequest
-	14, // 38: guildhall.permission.v1.PermissionChangeRequestService.ApprovePermissionChangeRequest:input_type -> guildhall.permission.v1.ApprovePermissionChangeRequestRequest
-	15, // 39: guildhall.permission.v1.PermissionChangeRequestService.RejectPermissionChangeRequest:input_type -> guildhall.permission.v1.RejectPermissionChangeRequestRequest
-	16, // 40: guildhall.permission.v1.PermissionChangeRequestService.ApplyPermissionChangeRequest:input_type -> guildhall.permission.v1.ApplyPermissionChangeRequestRequest
-	17, // 41: guildhall.permission.v1.PermissionChangeRequestService.WithdrawPermissionChangeRequest:input_type -> guildhall.permission.v1.WithdrawPermissionChangeRequestRequest
-	18, // 42: guildhall.permission.v1.PermissionChangeRequestService.CancelPermissionChangeRequest:input_type -> guildhall.permission.v1.CancelPermissionChangeRequestRequest
-	19, // 43: guildhall.permission.v1.PermissionChangeRequestService.SummarizePermissionChangeRequests:input_type -> guildhall.permission.v1.SummarizePermissionChangeRequestsRequest
-	2,  // 44: guildhall.permission.v1.PermissionChangeRequestService.CreatePermissionChangeRequest:output_type -> guildhall.permission.v1.PermissionChangeRequest
-	2,  // 45: guildhall.permission.v1.PermissionChangeRequestService.GetPermissionChangeRequest:output_type -> guildhall.permission.v1.PermissionChangeRequest
-	12, // 46: guildhall.permission.v1.PermissionChangeRequestService.ListPermissionChangeRequests:output_type -> guildhall.permission.v1.ListPermissionChangeRequestsResponse
-	2,  // 47: guildhall.permission.v1.PermissionChangeRequestService.VerifyPermissionChangeRequestIdentity:output_type -> guildhall.permission.v1.PermissionChangeRequest
-	2,  // 48: guildhall.permission.v1.PermissionChangeRequestService.ApprovePermissionChangeRequest:output_type -> guildhall.permission.v1.PermissionChangeRequest
-	2,  // 49: guildhall.permission.v1.PermissionChangeRequestService.RejectPermissionChangeRequest:output_type -> guildhall.permission.v1.PermissionChangeRequest
-	2,  // 50: guildhall.permission.v1.PermissionChangeRequestService.ApplyPermissionChangeRequest:output_type -> guildhall.permission.v1.PermissionChangeRequest
-	2,  // 51: guildhall.permission.v1.PermissionChangeRequestService.WithdrawPermissionChangeRequest:output_type -> guildhall.permission.v1.PermissionChangeRequest
-	2,  // 52: guildhall.permission.v1.PermissionChangeRequestService.CancelPermissionChangeRequest:output_type -> guildhall.permission.v1.PermissionChangeRequest
-	20, // 53: guildhall.permission.v1.PermissionChangeRequestService.SummarizePermissionChangeRequests:output_type -> guildhall.permission.v1.SummarizePermissionChangeRequestsResponse
-	44, // [44:54] is the sub-list for method output_type
-	34, // [34:44] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	23, // 14: guildhall.permission.v1.WantedAccess.until:type_name -> google.protobuf.Timestamp
+	25, // 15: guildhall.permission.v1.WantedApproval.duration:type_name -> google.protobuf.Duration
+	23, // 16: guildhall.permission.v1.WantedApproval.until:type_name -> google.protobuf.Timestamp
+	1,  // 17: guildhall.permission.v1.IdentityProof.method:type_name -> guildhall.permission.v1.IdentityProof.Method
+	23, // 18: guildhall.permission.v1.IdentityProof.time:type_name -> google.protobuf.Timestamp
+	23, // 19: guildhall.permission.v1.ChangeApproval.time:type_name -> google.protobuf.Timestamp
+	23, // 20: guildhall.permission.v1.ChangeRequestMove.time:type_name -> google.protobuf.Timestamp
+	0,  // 21: guildhall.permission.v1.ChangeRequestMove.from:type_name -> guildhall.permission.v1.PermissionChangeRequest.State
+	0,  // 22: guildhall.permission.v1.ChangeRequestMove.to:type_name -> guildhall.permission.v1.PermissionChangeRequest.State
+	2,  // 23: guildhall.permission.v1.CreatePermissionChangeRequestRequest.permission_change_request:type_name -> guildhall.permission.v1.PermissionChangeRequest
+	2,  // 24: guildhall.permission.v1.ListPermissionChangeRequestsResponse.permission_change_requests:type_name -> guildhall.permission.v1.PermissionChangeRequest
+	1,  // 25: guildhall.permission.v1.VerifyPermissionChangeRequestIdentityRequest.method:type_name -> guildhall.permission.v1.IdentityProof.Method
+	3,  // 26: guildhall.permission.v1.ApprovePermissionChangeRequestRequest.grant:type_name -> guildhall.permission.v1.WantedGrant
+	23, // 27: guildhall.permission.v1.SummarizePermissionChangeRequestsRequest.start_time:type_name -> google.protobuf.Timestamp
+	23, // 28: guildhall.permission.v1.SummarizePermissionChangeRequestsRequest.end_time:type_name -> google.protobuf.Timestamp
+	21, // 29: guildhall.permission.v1.SummarizePermissionChangeRequestsResponse.states:type_name -> guildhall.permission.v1.SummarizePermissionChangeRequestsResponse.StateCount
+	22, // 30: guildhall.permission.v1.SummarizePermissionChangeRequestsResponse.stages:type_name -> guildhall.permission.v1.SummarizePermissionChangeRequestsResponse.StageTime
+	0,  // 31: guildhall.permission.v1.SummarizePermissionChangeRequestsResponse.StateCount.state:type_name -> guildhall.permission.v1.PermissionChangeRequest.State
+	0,  // 32: guildhall.permission.v1.SummarizePermissionChangeRequestsResponse.StageTime.stage:type_name -> guildhall.permission.v1.PermissionChangeRequest.State
+	25, // 33: guildhall.permission.v1.SummarizePermissionChangeRequestsResponse.StageTime.median:type_name -> google.protobuf.Duration
+	25, // 34: guildhall.permission.v1.SummarizePermissionChangeRequestsResponse.StageTime.p90:type_name -> google.protobuf.Duration
+	25, // 35: guildhall.permission.v1.SummarizePermissionChangeRequestsResponse.StageTime.mean:type_name -> google.protobuf.Duration
+	9,  // 36: guildhall.permission.v1.PermissionChangeRequestService.CreatePermissionChangeRequest:input_type -> guildhall.permission.v1.CreatePermissionChangeRequestRequest
+	10, // 37: guildhall.permission.v1.PermissionChangeRequestService.GetPermissionChangeRequest:input_type -> guildhall.permission.v1.GetPermissionChangeRequestRequest
+	11, // 38: guildhall.permission.v1.PermissionChangeRequestService.ListPermissionChangeRequests:input_type -> guildhall.permission.v1.ListPermissionChangeRequestsRequest
+	13, // 39: guildhall.permission.v1.PermissionChangeRequestService.VerifyPermissionChangeRequestIdentity:input_type -> guildhall.permission.v1.VerifyPermissionChangeRequestIdentityRequest
+	14, // 40: guildhall.permission.v1.PermissionChangeRequestService.ApprovePermissionChangeRequest:input_type -> guildhall.permission.v1.ApprovePermissionChangeRequestRequest
+	15, // 41: guildhall.permission.v1.PermissionChangeRequestService.RejectPermissionChangeRequest:input_type -> guildhall.permission.v1.RejectPermissionChangeRequestRequest
+	16, // 42: guildhall.permission.v1.PermissionChangeRequestService.ApplyPermissionChangeRequest:input_type -> guildhall.permission.v1.ApplyPermissionChangeRequestRequest
+	17, // 43: guildhall.permission.v1.PermissionChangeRequestService.WithdrawPermissionChangeRequest:input_type -> guildhall.permission.v1.WithdrawPermissionChangeRequestRequest
+	18, // 44: guildhall.permission.v1.PermissionChangeRequestService.CancelPermissionChangeRequest:input_type -> guildhall.permission.v1.CancelPermissionChangeRequestRequest
+	19, // 45: guildhall.permission.v1.PermissionChangeRequestService.SummarizePermissionChangeRequests:input_type -> guildhall.permission.v1.SummarizePermissionChangeRequestsRequest
+	2,  // 46: guildhall.permission.v1.PermissionChangeRequestService.CreatePermissionChangeRequest:output_type -> guildhall.permission.v1.PermissionChangeRequest
+	2,  // 47: guildhall.permission.v1.PermissionChangeRequestService.GetPermissionChangeRequest:output_type -> guildhall.permission.v1.PermissionChangeRequest
+	12, // 48: guildhall.permission.v1.PermissionChangeRequestService.ListPermissionChangeRequests:output_type -> guildhall.permission.v1.ListPermissionChangeRequestsResponse
+	2,  // 49: guildhall.permission.v1.PermissionChangeRequestService.VerifyPermissionChangeRequestIdentity:output_type -> guildhall.permission.v1.PermissionChangeRequest
+	2,  // 50: guildhall.permission.v1.PermissionChangeRequestService.ApprovePermissionChangeRequest:output_type -> guildhall.permission.v1.PermissionChangeRequest
+	2,  // 51: guildhall.permission.v1.PermissionChangeRequestService.RejectPermissionChangeRequest:output_type -> guildhall.permission.v1.PermissionChangeRequest
+	2,  // 52: guildhall.permission.v1.PermissionChangeRequestService.ApplyPermissionChangeRequest:output_type -> guildhall.permission.v1.PermissionChangeRequest
+	2,  // 53: guildhall.permission.v1.PermissionChangeRequestService.WithdrawPermissionChangeRequest:output_type -> guildhall.permission.v1.PermissionChangeRequest
+	2,  // 54: guildhall.permission.v1.PermissionChangeRequestService.CancelPermissionChangeRequest:output_type -> guildhall.permission.v1.PermissionChangeRequest
+	20, // 55: guildhall.permission.v1.PermissionChangeRequestService.SummarizePermissionChangeRequests:output_type -> guildhall.permission.v1.SummarizePermissionChangeRequestsResponse
+	46, // [46:56] is the sub-list for method output_type
+	36, // [36:46] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_guildhall_permission_v1_change_request_proto_init() }

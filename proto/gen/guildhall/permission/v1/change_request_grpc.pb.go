@@ -75,8 +75,9 @@ type PermissionChangeRequestServiceClient interface {
 	// Reasons: CHANGE_REQUEST_NOT_FOUND, ETAG_MISMATCH, ILLEGAL_STATE,
 	// SELF_APPROVAL, ALREADY_APPROVED, NOT_AN_APPROVER, GRANT_EXCEEDS_CALLER,
 	// GRANT_REQUIRED (an open question needs a grant that answers it),
-	// GRANT_INSUFFICIENT (it does not), PROPOSAL_DIFFERS (from what the approver
-	// before gave), ROLE_NOT_FOUND, EXPIRE_TIME_PAST, SEPARATION_VIOLATION.
+	// GRANT_INSUFFICIENT (it does not), GRANT_OUTLASTS_REQUEST (it ends later than
+	// it is wanted), PROPOSAL_DIFFERS (from what the approver before gave),
+	// ROLE_NOT_FOUND, EXPIRE_TIME_PAST, SEPARATION_VIOLATION.
 	ApprovePermissionChangeRequest(ctx context.Context, in *ApprovePermissionChangeRequestRequest, opts ...grpc.CallOption) (*PermissionChangeRequest, error)
 	// Turns the request down (SUBMITTED, IDENTITY_VERIFIED -> REJECTED) and tells
 	// the requester why.
@@ -261,8 +262,9 @@ type PermissionChangeRequestServiceServer interface {
 	// Reasons: CHANGE_REQUEST_NOT_FOUND, ETAG_MISMATCH, ILLEGAL_STATE,
 	// SELF_APPROVAL, ALREADY_APPROVED, NOT_AN_APPROVER, GRANT_EXCEEDS_CALLER,
 	// GRANT_REQUIRED (an open question needs a grant that answers it),
-	// GRANT_INSUFFICIENT (it does not), PROPOSAL_DIFFERS (from what the approver
-	// before gave), ROLE_NOT_FOUND, EXPIRE_TIME_PAST, SEPARATION_VIOLATION.
+	// GRANT_INSUFFICIENT (it does not), GRANT_OUTLASTS_REQUEST (it ends later than
+	// it is wanted), PROPOSAL_DIFFERS (from what the approver before gave),
+	// ROLE_NOT_FOUND, EXPIRE_TIME_PAST, SEPARATION_VIOLATION.
 	ApprovePermissionChangeRequest(context.Context, *ApprovePermissionChangeRequestRequest) (*PermissionChangeRequest, error)
 	// Turns the request down (SUBMITTED, IDENTITY_VERIFIED -> REJECTED) and tells
 	// the requester why.

@@ -3,7 +3,6 @@ package request
 import (
 	"slices"
 	"strings"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -16,16 +15,14 @@ import (
 	"guildhall.dev/services/permission/internal/subject"
 )
 
-// approvalTime is how long an approval counts that does not say.
-const approvalTime = time.Hour
-
 // Approve gives one approval; give is the grant that answers a request for
 // access, or nil. The last approval that the policy wants moves the request to
 // APPROVED, and on if the policy applies at once.
 //
 // Errors besides those of all moves are Denied (SELF_APPROVAL, NOT_AN_APPROVER,
 // GRANT_EXCEEDS_CALLER), Precondition (ALREADY_APPROVED), Invalid
-// (GRANT_REQUIRED, GRANT_INSUFFICIENT, PROPOSAL_DIFFERS), those of grant.Check
+// (GRANT_REQUIRED, GRANT_INSUFFICIENT, GRANT_OUTLASTS_REQUEST,
+// PROPOSAL_DIFFERS), those of grant.Check
 // and, when it is applied at once, those of Apply.
 func (s *Requests) Approve(tx *change.Tx, m Move, give *permissionv1.WantedGrant) (*permissionv1.PermissionChangeRequest, error) {
 	return s.move(tx, m, "approve", states{verified}, func(mv *mover) error {
@@ -61,13 +58,8 @@ func (s *Requests) Approve(tx *change.Tx, m Move, give *permissionv1.WantedGrant
 
 // approved does what follows from the last approval.
 func (s *Requests) approved(tx *change.Tx, mv *mover) error {
-	if a := mv.v.GetApproval(); a != nil {
-		until := tx.Time.Add(approvalTime)
-		if a.GetDuration() != nil {
-			until = tx.Time.Add(a.GetDuration().AsDuration())
-		}
-		// What a check compares is what a reader sees: whole seconds.
-		mv.v.ApprovedUntil = &timestamppb.Timestamp{Seconds: until.Unix()}
+	if mv.v.GetApproval() != nil {
+		mv.v.ApprovedUntil = approvedUntil(mv.v, tx.Time)
 		mv.v.StageDeadline = mv.v.GetApprovedUntil()
 		return s.tell(mv, mv.v.GetSubject(), explainApproval(mv.v, mv.policy))
 	}
@@ -99,6 +91,9 @@ func (s *Requests) propose(tx *change.Tx, mv *mover, give *permissionv1.WantedGr
 	asked, _ := s.Roles.Catalogue().Lookup(access.GetPermission())
 	if !set.Has(asked) || !covers(give.GetResource(), access.GetResource()) {
 		return errs.InvalidField("grant", "GRANT_INSUFFICIENT", "the grant does not give what is asked for; name a role that has the permission, on the resource or above it")
+	}
+	if outlasts(give, access.GetUntil()) {
+		return errs.InvalidField("grant.expire_time", "GRANT_OUTLASTS_REQUEST", "the request says until when it wants this; let the grant end by then")
 	}
 	mv.v.Proposal = give
 	mv.policy, err = s.policyOf(tx, mv.v) // now that it has a role

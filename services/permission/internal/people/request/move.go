@@ -143,7 +143,8 @@ func (m *mover) to(actor string, state permissionv1.PermissionChangeRequest_Stat
 	m.moves = append(m.moves, step)
 	m.v.StageDeadline = nil
 	if within := stageOf(m.policy, state); within != nil {
-		m.v.StageDeadline = timestamppb.New(m.tx.Time.Add(within.AsDuration()))
+		// What is wanted no longer needs no answer.
+		m.v.StageDeadline = timestamppb.New(earlier(m.tx.Time.Add(within.AsDuration()), untilOf(m.v)))
 	}
 }
 

@@ -93,7 +93,7 @@ type Requests struct {
 
 // Create files a request of the account parent. Errors are Exists
 // (CHANGE_REQUEST_EXISTS), Invalid (CHANGE_REQUIRED, PERMISSION_UNKNOWN,
-// RESOURCE_NAME_INVALID and those of grant.Check), NotFound (ROLE_NOT_FOUND,
+// EXPIRE_TIME_PAST, RESOURCE_NAME_INVALID and those of grant.Check), NotFound (ROLE_NOT_FOUND,
 // GRANT_NOT_FOUND) and Precondition (GRANT_MANAGED).
 func (s *Requests) Create(tx *change.Tx, by authn.Caller, parent, id string, in *permissionv1.PermissionChangeRequest) (*permissionv1.PermissionChangeRequest, error) {
 	if !subject.IsAccount(parent) {
@@ -145,10 +145,16 @@ func (s *Requests) complete(r kv.Reader, requester string, v *permissionv1.Permi
 	case *permissionv1.PermissionChangeRequest_Grant:
 		return s.Grants.Check(r, at, grantFor(v, change.Grant, ""))
 	case *permissionv1.PermissionChangeRequest_Access:
+		if err := checkUntil(v, "access.until"); err != nil {
+			return err
+		}
 		return s.checkQuestion(r, v, "access", change.Access.GetPermission(), change.Access.GetResource())
 	case *permissionv1.PermissionChangeRequest_Approval:
 		if !subject.IsAccount(v.GetSubject()) {
 			return errs.InvalidField("grant.subject", "SUBJECT_INVALID", "an approval is for one account")
+		}
+		if err := checkUntil(v, "approval.until"); err != nil {
+			return err
 		}
 		return s.checkQuestion(r, v, "approval", change.Approval.GetPermission(), change.Approval.GetResource())
 	default:
