@@ -84,7 +84,9 @@ func start(t testing.TB, with setting) *world {
 		with.StoreURL = testkit.StoreURL(t, with.Engine)
 		with.Ring = must(seal.New())(t)
 	}
-	with.May = with.permission.may
+	if with.May == nil {
+		with.May = with.permission.may
+	}
 	if with.Sisters == nil {
 		with.Sisters = map[string]grpc.ClientConnInterface{}
 	}

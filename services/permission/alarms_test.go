@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"guildhall.dev/pkg/errs"
+	"guildhall.dev/pkg/testkit"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 )
 
@@ -46,4 +47,39 @@ func TestAlarms_bulkReadingIsNoticed(t *testing.T) {
 	in.await(func() bool { return r.counter("guildhall.permission.alarms", "") == 1 })
 	_, err := permissionv1.NewAlarmServiceClient(r.connect(sue)).ListAlarms(t.Context(), &permissionv1.ListAlarmsRequest{Parent: "organizations/zeta"})
 	wantError(t, err, errs.NotFound, "RESOURCE_NOT_FOUND")
+}
+
+// TestAlarms_areOfWhatAllReplicasAnswer: neither replica sees as much as the
+// rule finds too much, and both together raise one alarm.
+func TestAlarms_areOfWhatAllReplicasAnswer(t *testing.T) {
+	in := install(t, "postgres")
+	in.redisURL = testkit.Redis(t).URL
+	first := in.start()
+	in.seed(first)
+	first.as(admin).grant(t, sue, "roles/viewer", acme)
+	first.rules(t, admin).create(&permissionv1.SeparationRule{
+		DisplayName: "a hundred customers an hour", Resource: acme,
+		Rule: &permissionv1.SeparationRule_BulkRead{BulkRead: &permissionv1.BulkRead{Threshold: 100, Window: durationpb.New(time.Hour)}},
+	})
+	first.stop()
+	replicas := []*replica{in.start(), in.start()} // which begin with the rule
+	alarms := permissionv1.NewAlarmServiceClient(replicas[0].connect(admin))
+	gateways := []*client{replicas[0].asService("gateway"), replicas[1].asService("gateway")}
+	var found []*permissionv1.Alarm
+	in.await(func() bool {
+		for i := range replicas { // again is not more
+			for n := range 75 {
+				gateways[i].may(t, sue, "identity.customers.get", fmt.Sprintf("%s/customers/c%d-%d", acme, i, n))
+			}
+		}
+		resp, err := alarms.ListAlarms(t.Context(), &permissionv1.ListAlarmsRequest{Parent: acme})
+		if err != nil {
+			t.Fatal(err)
+		}
+		found = resp.GetAlarms()
+		return len(found) > 0
+	})
+	if len(found) != 1 || found[0].GetSubject() != sue || found[0].GetResources() <= 100 {
+		t.Errorf("after 75 reads through each of two: %v", found)
+	}
 }

@@ -49,6 +49,7 @@ func (s *Service) newHandlers(c *centres, kit *serve.Kit) handlers {
 			Journal: s.journal, Grants: c.grants, Edits: c.edits, Clock: kit.Clock,
 			Duties: c.people.duties, Qualifications: c.people.qualifications, Appointments: c.people.appointments,
 			Inspections: c.people.inspections, Appraisals: c.people.appraisals,
+			Decisions: s.decisions,
 		},
 	}
 }

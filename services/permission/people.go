@@ -71,7 +71,10 @@ func (p people) forget() []mirror.Forget {
 
 // open gives them what the service has once its store is open.
 func (p people) open(s *Service, kit *serve.Kit) error {
-	return errors.Join(p.reviews.Measure(kit.Meter), p.readings.Open(s.journal.Store, s.journal.Changes, kit.Logger, kit.Meter))
+	return errors.Join(p.reviews.Measure(kit.Meter), p.readings.Open(reading.Config{
+		Store: s.journal.Store, Journal: s.journal.Changes, Key: kit.Ring.Derive(reading.Purpose),
+		Clock: kit.Clock, Logger: kit.Logger, Meter: kit.Meter,
+	}))
 }
 
 // newSweeper returns what does what falls due.

@@ -120,7 +120,7 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error)
 		Store: store, Loader: c.loader, MemoryBytes: uint64(cfg.CacheSize),
 		Redis: kit.Redis, Ring: kit.Ring, RedisTTL: cfg.RedisTTL, Meter: kit.Meter, Logger: kit.Logger,
 		Lease: &lease.Config{Length: cfg.LeaseLength, Renewal: cfg.LeaseRenewal},
-		Aside: slices.Concat(feed.Tables(), audit.Tables(), c.uses.Tables(), c.decisions.Tables()),
+		Aside: slices.Concat(feed.Tables(), audit.Tables(), c.uses.Tables(), c.decisions.Tables(), c.people.readings.Tables()),
 	}); err != nil {
 		return nil, err
 	}

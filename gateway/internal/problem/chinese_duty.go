@@ -44,7 +44,7 @@ var chineseDuty = map[string]text{
 	"INSPECTOR_IS_INSPECTED":    {"不能检查自己", "检查人与被检查人不能是同一人。"},
 	"INSPECTOR_ONLY":            {"仅限检查人", "只有检查人可以记录检查结果。"},
 	"POPULATION_EMPTY":          {"没有可抽取的内容", "该期间内没有可供抽样的内容。"},
-	"POPULATION_LIMIT":          {"总体过大", "最多从 10000 项中抽样，请缩短期间。"},
+	"POPULATION_LIMIT":          {"总体过大", "最多从 100000 项中抽样，请缩短期间或收窄筛选条件。"},
 	"POPULATION_GIVEN":          {"不应提交总体", "该检查的总体取自系统记录，请勿提交。"},
 	"ITEM_NOT_SAMPLED":          {"不在样本中", "该项不在抽取的样本中。"},
 	"ITEM_CHECKED":              {"已检查", "该项已记录检查结果。"},

@@ -1,6 +1,7 @@
 package promise_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/url"
@@ -35,6 +36,7 @@ type cluster struct {
 	t        *testing.T
 	ctx      context.Context
 	binary   string
+	binaries [3]string // of replicas that run by another name
 	folder   string
 	identity *stage.StandIn
 	redis    *testkit.RedisServer
@@ -51,6 +53,7 @@ type cluster struct {
 type replica struct {
 	name     string
 	cluster  *cluster
+	binary   string
 	args     []string
 	env      []string
 	database *proxy
@@ -86,6 +89,7 @@ func startCluster(t *testing.T, binary string, options ...func(*cluster)) *clust
 	database := testkit.Postgres(t)
 	for i := range c.replicas {
 		c.replicas[i] = c.replica(fmt.Sprintf("permission-%d", i+1), database)
+		c.replicas[i].binary = cmp.Or(c.binaries[i], c.binary)
 	}
 	for _, r := range c.replicas {
 		r.start()
@@ -124,7 +128,7 @@ func (r *replica) start() {
 		c.t.Fatal(err)
 	}
 	defer log.Close()
-	p, err := stage.Spawn(c.ctx, stage.Program{Binary: c.binary, Name: r.name, Folder: c.folder, Args: r.args, Env: r.env, Notes: log})
+	p, err := stage.Spawn(c.ctx, stage.Program{Binary: r.binary, Name: r.name, Folder: c.folder, Args: r.args, Env: r.env, Notes: log})
 	if err != nil {
 		c.t.Errorf("%v; its log ends with:\n%s", err, tail(filepath.Join(c.folder, r.name+".log")))
 		c.t.FailNow()

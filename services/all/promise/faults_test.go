@@ -40,16 +40,10 @@ func faults() []fault {
 			r.redis.refuse(false)
 		}},
 		{"a replica is stopped past its lease and goes on", func(ctx context.Context, c *cluster) {
-			r := c.any()
-			r.signal(c.t, syscall.SIGSTOP)
-			pause(ctx, leaseLength*5/2)
-			r.signal(c.t, syscall.SIGCONT)
+			c.any().freeze(ctx, leaseLength*5/2)
 		}},
 		{"a replica is stopped for part of its lease", func(ctx context.Context, c *cluster) {
-			r := c.any()
-			r.signal(c.t, syscall.SIGSTOP)
-			pause(ctx, leaseLength*3/4)
-			r.signal(c.t, syscall.SIGCONT)
+			c.any().freeze(ctx, leaseLength*3/4)
 		}},
 		{"the connections to PostgreSQL are cut", func(ctx context.Context, c *cluster) {
 			for range 5 {
@@ -58,11 +52,7 @@ func faults() []fault {
 			}
 		}},
 		{"a replica loses PostgreSQL past its lease", func(ctx context.Context, c *cluster) {
-			r := c.any()
-			r.database.hang(true)
-			pause(ctx, leaseLength*5/2)
-			r.database.cut()
-			r.database.hang(false)
+			c.any().loseDatabase(ctx, leaseLength*5/2)
 		}},
 		{"PostgreSQL is slow for one replica", func(ctx context.Context, c *cluster) {
 			r := c.any()
@@ -71,17 +61,36 @@ func faults() []fault {
 			r.database.slow(0)
 		}},
 		{"a replica is killed and started again", func(ctx context.Context, c *cluster) {
-			r := c.any()
-			r.process.Kill()
-			pause(ctx, leaseLength/2)
-			if ctx.Err() == nil {
-				r.start()
-			}
+			c.any().restart(ctx, leaseLength/2)
 		}},
 	}
 }
 
 func (c *cluster) any() *replica { return c.replicas[rand.IntN(len(c.replicas))] }
+
+// freeze stops the process for a while.
+func (r *replica) freeze(ctx context.Context, d time.Duration) {
+	r.signal(r.cluster.t, syscall.SIGSTOP)
+	pause(ctx, d)
+	r.signal(r.cluster.t, syscall.SIGCONT)
+}
+
+// loseDatabase cuts the replica off from PostgreSQL for a while.
+func (r *replica) loseDatabase(ctx context.Context, d time.Duration) {
+	r.database.hang(true)
+	pause(ctx, d)
+	r.database.cut()
+	r.database.hang(false)
+}
+
+// restart kills the process, and starts it again after a while.
+func (r *replica) restart(ctx context.Context, after time.Duration) {
+	r.process.Kill()
+	pause(ctx, after)
+	if ctx.Err() == nil {
+		r.start()
+	}
+}
 
 func (r *replica) signal(t *testing.T, s syscall.Signal) {
 	if err := r.process.Signal(s); err != nil {

@@ -57,10 +57,7 @@ func loseDatabase(ctx context.Context, c *cluster) {
 	// and hide the lack.
 	c.unwritten.Store(r)
 	pause(ctx, leaseLength)
-	r.database.hang(true)
-	pause(ctx, 3*leaseLength)
-	r.database.cut()
-	r.database.hang(false)
+	r.loseDatabase(ctx, 3*leaseLength)
 	pause(ctx, leaseLength/2)
 }
 
@@ -123,31 +120,48 @@ func (m mutant) run(t *testing.T, binary string) ([]promise.Violation, string) {
 	return w.report()
 }
 
-// overlay writes the mutated file and returns the path of what tells go build
-// of it (go help build, -overlay).
+// overlay returns the path of what tells go build of the mutated file.
 func (m mutant) overlay(t *testing.T) string {
 	t.Helper()
-	path, err := filepath.Abs(filepath.Join("..", "..", "permission", m.file))
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := source(t, "permission", m.file)
 	text, err := m.mutate(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	folder := t.TempDir()
-	mutated, overlay := filepath.Join(folder, filepath.Base(path)), filepath.Join(folder, "overlay.json")
-	if err := os.WriteFile(mutated, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	table, err := json.Marshal(map[string]map[string]string{"Replace": {path: mutated}})
+	return overlay(t, map[string][]byte{path: text})
+}
+
+// source returns the path of a source file below the folder that has the
+// services.
+func source(t *testing.T, elements ...string) string {
+	t.Helper()
+	path, err := filepath.Abs(filepath.Join(append([]string{"..", ".."}, elements...)...))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(overlay, table, 0o600); err != nil {
+	return path
+}
+
+// overlay writes what stands for files, by path, and returns the path of what
+// tells go build of it (go help build, -overlay). A file need not exist.
+func overlay(t *testing.T, files map[string][]byte) string {
+	t.Helper()
+	folder, replace := t.TempDir(), make(map[string]string)
+	for path, text := range files {
+		replace[path] = filepath.Join(folder, fmt.Sprintf("%d.go", len(replace)))
+		if err := os.WriteFile(replace[path], text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	table, err := json.Marshal(map[string]map[string]string{"Replace": replace})
+	if err != nil {
 		t.Fatal(err)
 	}
-	return overlay
+	path := filepath.Join(folder, "overlay.json")
+	if err := os.WriteFile(path, table, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // mutate returns the file with another body of the function.

@@ -29,11 +29,18 @@ func build(t *testing.T, flags ...string) string {
 // after the other goes wrong; no answer of any replica breaks the promise.
 func TestPromise_isKeptWhateverFails(t *testing.T) {
 	c := startCluster(t, build(t))
+	c.keepsPromise(*runFor, faults())
+}
+
+// keepsPromise drives the cluster for a while, one fault after the other.
+func (c *cluster) keepsPromise(d time.Duration, faults []fault) {
+	t := c.t
+	t.Helper()
 	w := newWorkload(c, 5)
 	if err := w.prepare(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), *runFor)
+	ctx, cancel := context.WithTimeout(t.Context(), d)
 	defer cancel()
 	done := make(chan struct{})
 	go func() {
@@ -41,7 +48,7 @@ func TestPromise_isKeptWhateverFails(t *testing.T) {
 		w.run(ctx, 12)
 	}()
 	for i := 0; ctx.Err() == nil; i++ {
-		f := faults()[i%len(faults())]
+		f := faults[i%len(faults)]
 		before := w.history.Now()
 		f.strike(ctx, c)
 		t.Logf("%s to %s: %s", before.Round(time.Millisecond), w.history.Now().Round(time.Millisecond), f.name)

@@ -103,6 +103,40 @@ func TestLog_listsNewestFirstAndForgetsInTime(t *testing.T) {
 	}
 }
 
+func TestList_keepsWhatTheFilterNames(t *testing.T) {
+	for _, engine := range testkit.Engines() {
+		t.Run(engine, func(t *testing.T) {
+			l, store := open(t, engine, decision.Full)
+			for i, resource := range []string{"/groups/g1", "/groups/g1/messages/1", "/groups/g11", ""} {
+				for j, permission := range []string{"groupchat.groups.get", "groupchat.messages.get"} {
+					q := decide.Question{Subject: acme + "/staff/sue", Permission: permission, Resource: acme + resource}
+					l.Record(noon.Add(time.Duration(2*i+j)), acme, 1, q, decide.Answer{})
+				}
+			}
+			finish(t, l)
+			for filter, want := range map[string]int{
+				"":                                    8,
+				`permission = "groupchat.groups.get"`: 4,
+				`resource = "organizations/acme/groups/g1"`:                                  2,
+				`scope = "organizations/acme/groups/g1"`:                                     4,
+				`scope = "organizations/acme"`:                                               8,
+				`scope = "organizations/acme" AND resource = "organizations/acme"`:           2,
+				`permission = "groupchat.messages.get" AND scope = "organizations/x"`:        0,
+				`subject = "organizations/acme/staff/sue" AND permission = "a.b.c"`:          0,
+				`subject = "organizations/acme/staff/sue" AND time = "2027-01-15T12:00:00Z"`: 1,
+			} {
+				f, err := decision.ParseFilter(filter)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if n := len(list(t, l, store, f)); n != want {
+					t.Errorf("%s: %d, want %d", filter, n, want)
+				}
+			}
+		})
+	}
+}
+
 func TestRecord_dropsWhatComesTooFast(t *testing.T) {
 	l, store := open(t, "bolt", decision.Full)
 	for i := range 10_000 {

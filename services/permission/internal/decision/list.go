@@ -1,6 +1,8 @@
 package decision
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"guildhall.dev/pkg/filter"
@@ -14,7 +16,10 @@ const maxScanned = 2000
 
 // Filter selects entries of one organisation. The zero Filter is all.
 type Filter struct {
-	Subject string
+	Subject, Permission, Resource string
+	// Scope, when not empty, keeps what was asked of that resource and of all
+	// below it.
+	Scope string
 	// Allowed, when not nil, keeps the answers that are like it.
 	Allowed *bool
 	// From and Until keep the entries of From <= time < Until; zero is no
@@ -22,13 +27,28 @@ type Filter struct {
 	From, Until time.Time
 }
 
+// about are the fields that say what was asked, and how it was answered.
+var about = []filter.Field{
+	{Name: "permission", Type: filter.String},
+	{Name: "resource", Type: filter.String},
+	{Name: "scope", Type: filter.String},
+	{Name: "allowed", Type: filter.Bool},
+}
+
 // ParseFilter reads the filter of ListDecisions. The error is Invalid
 // (FILTER_INVALID).
 func ParseFilter(text string) (Filter, error) {
-	terms, err := filter.Parse(text,
+	return parse(text, append(slices.Clone(about),
 		filter.Field{Name: "subject", Type: filter.String},
-		filter.Field{Name: "allowed", Type: filter.Bool},
-		filter.Field{Name: "time", Type: filter.Time})
+		filter.Field{Name: "time", Type: filter.Time}))
+}
+
+// ParseAbout reads a filter that says neither of whom nor when. The error is
+// Invalid (FILTER_INVALID).
+func ParseAbout(text string) (Filter, error) { return parse(text, about) }
+
+func parse(text string, fields []filter.Field) (Filter, error) {
+	terms, err := filter.Parse(text, fields...)
 	if err != nil {
 		return Filter{}, err
 	}
@@ -37,12 +57,26 @@ func ParseFilter(text string) (Filter, error) {
 		switch t.Field {
 		case "subject":
 			f.Subject = t.Text
+		case "permission":
+			f.Permission = t.Text
+		case "resource":
+			f.Resource = t.Text
+		case "scope":
+			f.Scope = t.Text
 		case "allowed":
 			f.Allowed = &t.Bool
 		}
 	}
 	f.From, f.Until = terms.TimeRange("time")
 	return f, nil
+}
+
+// matches reports whether the filter keeps an entry that its plan has found.
+func (f Filter) matches(d *permissionv1.Decision) bool {
+	is := func(want, got string) bool { return want == "" || want == got }
+	return (f.Allowed == nil || *f.Allowed == d.GetAllowed()) &&
+		is(f.Permission, d.GetPermission()) && is(f.Resource, d.GetResource()) &&
+		(is(f.Scope, d.GetResource()) || strings.HasPrefix(d.GetResource(), f.Scope+"/"))
 }
 
 // List returns one page of the organisation's entries, newest first. next is
@@ -54,7 +88,7 @@ func (l *Log) List(r kv.Reader, organization string, f Filter, after []byte, lim
 		if err != nil {
 			return nil, nil, err
 		}
-		matches := f.Allowed == nil || rec.Value.GetAllowed() == *f.Allowed
+		matches := f.matches(rec.Value)
 		if matches && len(found) == limit || scanned == maxScanned {
 			return found, last, nil
 		}

@@ -164,7 +164,8 @@ type ListDecisionsRequest struct {
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// From the page before.
 	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	// Any of `subject = "…"`, `allowed = false`, and a time range
+	// Any of `subject = "…"`, `permission = "…"`, `resource = "…"`, `scope = "…"`
+	// (a resource and all below it), `allowed = false`, and a time range
 	// `time >= "…" AND time < "…"` (RFC 3339), joined by AND.
 	Filter        string `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
 	unknownFields protoimpl.UnknownFields

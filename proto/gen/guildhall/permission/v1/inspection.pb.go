@@ -97,6 +97,10 @@ const (
 	// The entries of this service's audit log about what the inspected did in
 	// the period.
 	Inspection_POPULATION_AUDIT_ENTRIES Inspection_Population = 3
+	// What the decision log keeps of the period (DecisionService), as filter
+	// narrows it: who acted on what. The operator says which part of all answers
+	// the log keeps and for how long: the sample is one of that.
+	Inspection_POPULATION_DECISIONS Inspection_Population = 4
 )
 
 // Enum value maps for Inspection_Population.
@@ -106,12 +110,14 @@ var (
 		1: "POPULATION_SUBMITTED",
 		2: "POPULATION_GRANTS",
 		3: "POPULATION_AUDIT_ENTRIES",
+		4: "POPULATION_DECISIONS",
 	}
 	Inspection_Population_value = map[string]int32{
 		"POPULATION_UNSPECIFIED":   0,
 		"POPULATION_SUBMITTED":     1,
 		"POPULATION_GRANTS":        2,
 		"POPULATION_AUDIT_ENTRIES": 3,
+		"POPULATION_DECISIONS":     4,
 	}
 )
 
@@ -265,7 +271,8 @@ type Inspection struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// What people call it.
 	DisplayName string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
-	// Whose work is checked: an account.
+	// Whose work is checked: an account. Empty, which is for POPULATION_DECISIONS
+	// alone, is everybody's but the inspector's.
 	Inspected string `protobuf:"bytes,3,opt,name=inspected,proto3" json:"inspected,omitempty"`
 	// Who checks: another account.
 	Inspector string `protobuf:"bytes,4,opt,name=inspector,proto3" json:"inspector,omitempty"`
@@ -301,7 +308,11 @@ type Inspection struct {
 	// When it last changed.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,19,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// Changes with each change (AIP-154).
-	Etag          string `protobuf:"bytes,20,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,20,opt,name=etag,proto3" json:"etag,omitempty"`
+	// With POPULATION_DECISIONS, which of them: any of `permission = "…"`,
+	// `resource = "…"`, `scope = "…"` (a resource and all below it) and
+	// `allowed = true`, joined by AND.
+	Filter        string `protobuf:"bytes,21,opt,name=filter,proto3" json:"filter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -476,15 +487,26 @@ func (x *Inspection) GetEtag() string {
 	return ""
 }
 
+func (x *Inspection) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
 // One item of a sample.
 type SampledItem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The item: what was submitted, or the name of a grant or an audit entry.
+	// The item: what was submitted, or the name of a grant, an audit entry or a
+	// decision.
 	Item string `protobuf:"bytes,1,opt,name=item,proto3" json:"item,omitempty"`
 	// See Verdict.
 	Verdict SampledItem_Verdict `protobuf:"varint,2,opt,name=verdict,proto3,enum=guildhall.permission.v1.SampledItem_Verdict" json:"verdict,omitempty"`
 	// The finding that came of it.
-	Finding       string `protobuf:"bytes,3,opt,name=finding,proto3" json:"finding,omitempty"`
+	Finding string `protobuf:"bytes,3,opt,name=finding,proto3" json:"finding,omitempty"`
+	// With POPULATION_DECISIONS, the decision: the log forgets it in time. Who may
+	// get the inspection sees it, also without permission.decisions.list.
+	Decision      *Decision `protobuf:"bytes,4,opt,name=decision,proto3" json:"decision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -538,6 +560,13 @@ func (x *SampledItem) GetFinding() string {
 		return x.Finding
 	}
 	return ""
+}
+
+func (x *SampledItem) GetDecision() *Decision {
+	if x != nil {
+		return x.Decision
+	}
+	return nil
 }
 
 // Something that did not conform.
@@ -1721,14 +1750,14 @@ var File_guildhall_permission_v1_inspection_proto protoreflect.FileDescriptor
 
 const file_guildhall_permission_v1_inspection_proto_rawDesc = "" +
 	"\n" +
-	"(guildhall/permission/v1/inspection.proto\x12\x17guildhall.permission.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\"\xd9\t\n" +
+	"(guildhall/permission/v1/inspection.proto\x12\x17guildhall.permission.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\x1a&guildhall/permission/v1/decision.proto\"\x94\n" +
+	"\n" +
 	"\n" +
 	"Inspection\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12-\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\vdisplayName\x12(\n" +
-	"\tinspected\x18\x03 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\tinspected\x12(\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\vdisplayName\x12&\n" +
+	"\tinspected\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\tinspected\x12(\n" +
 	"\tinspector\x18\x04 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x02R\tinspector\x12Z\n" +
 	"\n" +
@@ -1755,22 +1784,25 @@ const file_guildhall_permission_v1_inspection_proto_rawDesc = "" +
 	"createTime\x12@\n" +
 	"\vupdate_time\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"updateTime\x12\x12\n" +
-	"\x04etag\x18\x14 \x01(\tR\x04etag\"T\n" +
+	"\x04etag\x18\x14 \x01(\tR\x04etag\x12 \n" +
+	"\x06filter\x18\x15 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\x06filter\"T\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSTATE_PLANNED\x10\x01\x12\x0f\n" +
 	"\vSTATE_DRAWN\x10\x02\x12\x10\n" +
-	"\fSTATE_CLOSED\x10\x03\"w\n" +
+	"\fSTATE_CLOSED\x10\x03\"\x91\x01\n" +
 	"\n" +
 	"Population\x12\x1a\n" +
 	"\x16POPULATION_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14POPULATION_SUBMITTED\x10\x01\x12\x15\n" +
 	"\x11POPULATION_GRANTS\x10\x02\x12\x1c\n" +
-	"\x18POPULATION_AUDIT_ENTRIES\x10\x03\"\xda\x01\n" +
+	"\x18POPULATION_AUDIT_ENTRIES\x10\x03\x12\x18\n" +
+	"\x14POPULATION_DECISIONS\x10\x04\"\x99\x02\n" +
 	"\vSampledItem\x12\x12\n" +
 	"\x04item\x18\x01 \x01(\tR\x04item\x12F\n" +
 	"\averdict\x18\x02 \x01(\x0e2,.guildhall.permission.v1.SampledItem.VerdictR\averdict\x12\x18\n" +
-	"\afinding\x18\x03 \x01(\tR\afinding\"U\n" +
+	"\afinding\x18\x03 \x01(\tR\afinding\x12=\n" +
+	"\bdecision\x18\x04 \x01(\v2!.guildhall.permission.v1.DecisionR\bdecision\"U\n" +
 	"\aVerdict\x12\x17\n" +
 	"\x13VERDICT_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12VERDICT_CONFORMING\x10\x01\x12\x19\n" +
@@ -1951,6 +1983,7 @@ var file_guildhall_permission_v1_inspection_proto_goTypes = []any{
 	(*RemedyFindingRequest)(nil),         // 20: guildhall.permission.v1.RemedyFindingRequest
 	(*VerifyFindingRequest)(nil),         // 21: guildhall.permission.v1.VerifyFindingRequest
 	(*timestamppb.Timestamp)(nil),        // 22: google.protobuf.Timestamp
+	(*Decision)(nil),                     // 23: guildhall.permission.v1.Decision
 }
 var file_guildhall_permission_v1_inspection_proto_depIdxs = []int32{
 	1,  // 0: guildhall.permission.v1.Inspection.population:type_name -> guildhall.permission.v1.Inspection.Population
@@ -1962,41 +1995,42 @@ var file_guildhall_permission_v1_inspection_proto_depIdxs = []int32{
 	22, // 6: guildhall.permission.v1.Inspection.create_time:type_name -> google.protobuf.Timestamp
 	22, // 7: guildhall.permission.v1.Inspection.update_time:type_name -> google.protobuf.Timestamp
 	2,  // 8: guildhall.permission.v1.SampledItem.verdict:type_name -> guildhall.permission.v1.SampledItem.Verdict
-	3,  // 9: guildhall.permission.v1.Finding.state:type_name -> guildhall.permission.v1.Finding.State
-	22, // 10: guildhall.permission.v1.Finding.create_time:type_name -> google.protobuf.Timestamp
-	22, // 11: guildhall.permission.v1.Finding.update_time:type_name -> google.protobuf.Timestamp
-	4,  // 12: guildhall.permission.v1.CreateInspectionRequest.inspection:type_name -> guildhall.permission.v1.Inspection
-	4,  // 13: guildhall.permission.v1.ListInspectionsResponse.inspections:type_name -> guildhall.permission.v1.Inspection
-	6,  // 14: guildhall.permission.v1.ListFindingsResponse.findings:type_name -> guildhall.permission.v1.Finding
-	7,  // 15: guildhall.permission.v1.InspectionService.CreateInspection:input_type -> guildhall.permission.v1.CreateInspectionRequest
-	8,  // 16: guildhall.permission.v1.InspectionService.GetInspection:input_type -> guildhall.permission.v1.GetInspectionRequest
-	9,  // 17: guildhall.permission.v1.InspectionService.ListInspections:input_type -> guildhall.permission.v1.ListInspectionsRequest
-	11, // 18: guildhall.permission.v1.InspectionService.DeleteInspection:input_type -> guildhall.permission.v1.DeleteInspectionRequest
-	12, // 19: guildhall.permission.v1.InspectionService.DrawInspection:input_type -> guildhall.permission.v1.DrawInspectionRequest
-	13, // 20: guildhall.permission.v1.InspectionService.RecordVerdict:input_type -> guildhall.permission.v1.RecordVerdictRequest
-	14, // 21: guildhall.permission.v1.InspectionService.CloseInspection:input_type -> guildhall.permission.v1.CloseInspectionRequest
-	15, // 22: guildhall.permission.v1.InspectionService.SummarizeInspections:input_type -> guildhall.permission.v1.SummarizeInspectionsRequest
-	17, // 23: guildhall.permission.v1.InspectionService.GetFinding:input_type -> guildhall.permission.v1.GetFindingRequest
-	18, // 24: guildhall.permission.v1.InspectionService.ListFindings:input_type -> guildhall.permission.v1.ListFindingsRequest
-	20, // 25: guildhall.permission.v1.InspectionService.RemedyFinding:input_type -> guildhall.permission.v1.RemedyFindingRequest
-	21, // 26: guildhall.permission.v1.InspectionService.VerifyFinding:input_type -> guildhall.permission.v1.VerifyFindingRequest
-	4,  // 27: guildhall.permission.v1.InspectionService.CreateInspection:output_type -> guildhall.permission.v1.Inspection
-	4,  // 28: guildhall.permission.v1.InspectionService.GetInspection:output_type -> guildhall.permission.v1.Inspection
-	10, // 29: guildhall.permission.v1.InspectionService.ListInspections:output_type -> guildhall.permission.v1.ListInspectionsResponse
-	4,  // 30: guildhall.permission.v1.InspectionService.DeleteInspection:output_type -> guildhall.permission.v1.Inspection
-	4,  // 31: guildhall.permission.v1.InspectionService.DrawInspection:output_type -> guildhall.permission.v1.Inspection
-	4,  // 32: guildhall.permission.v1.InspectionService.RecordVerdict:output_type -> guildhall.permission.v1.Inspection
-	4,  // 33: guildhall.permission.v1.InspectionService.CloseInspection:output_type -> guildhall.permission.v1.Inspection
-	16, // 34: guildhall.permission.v1.InspectionService.SummarizeInspections:output_type -> guildhall.permission.v1.SummarizeInspectionsResponse
-	6,  // 35: guildhall.permission.v1.InspectionService.GetFinding:output_type -> guildhall.permission.v1.Finding
-	19, // 36: guildhall.permission.v1.InspectionService.ListFindings:output_type -> guildhall.permission.v1.ListFindingsResponse
-	6,  // 37: guildhall.permission.v1.InspectionService.RemedyFinding:output_type -> guildhall.permission.v1.Finding
-	6,  // 38: guildhall.permission.v1.InspectionService.VerifyFinding:output_type -> guildhall.permission.v1.Finding
-	27, // [27:39] is the sub-list for method output_type
-	15, // [15:27] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	23, // 9: guildhall.permission.v1.SampledItem.decision:type_name -> guildhall.permission.v1.Decision
+	3,  // 10: guildhall.permission.v1.Finding.state:type_name -> guildhall.permission.v1.Finding.State
+	22, // 11: guildhall.permission.v1.Finding.create_time:type_name -> google.protobuf.Timestamp
+	22, // 12: guildhall.permission.v1.Finding.update_time:type_name -> google.protobuf.Timestamp
+	4,  // 13: guildhall.permission.v1.CreateInspectionRequest.inspection:type_name -> guildhall.permission.v1.Inspection
+	4,  // 14: guildhall.permission.v1.ListInspectionsResponse.inspections:type_name -> guildhall.permission.v1.Inspection
+	6,  // 15: guildhall.permission.v1.ListFindingsResponse.findings:type_name -> guildhall.permission.v1.Finding
+	7,  // 16: guildhall.permission.v1.InspectionService.CreateInspection:input_type -> guildhall.permission.v1.CreateInspectionRequest
+	8,  // 17: guildhall.permission.v1.InspectionService.GetInspection:input_type -> guildhall.permission.v1.GetInspectionRequest
+	9,  // 18: guildhall.permission.v1.InspectionService.ListInspections:input_type -> guildhall.permission.v1.ListInspectionsRequest
+	11, // 19: guildhall.permission.v1.InspectionService.DeleteInspection:input_type -> guildhall.permission.v1.DeleteInspectionRequest
+	12, // 20: guildhall.permission.v1.InspectionService.DrawInspection:input_type -> guildhall.permission.v1.DrawInspectionRequest
+	13, // 21: guildhall.permission.v1.InspectionService.RecordVerdict:input_type -> guildhall.permission.v1.RecordVerdictRequest
+	14, // 22: guildhall.permission.v1.InspectionService.CloseInspection:input_type -> guildhall.permission.v1.CloseInspectionRequest
+	15, // 23: guildhall.permission.v1.InspectionService.SummarizeInspections:input_type -> guildhall.permission.v1.SummarizeInspectionsRequest
+	17, // 24: guildhall.permission.v1.InspectionService.GetFinding:input_type -> guildhall.permission.v1.GetFindingRequest
+	18, // 25: guildhall.permission.v1.InspectionService.ListFindings:input_type -> guildhall.permission.v1.ListFindingsRequest
+	20, // 26: guildhall.permission.v1.InspectionService.RemedyFinding:input_type -> guildhall.permission.v1.RemedyFindingRequest
+	21, // 27: guildhall.permission.v1.InspectionService.VerifyFinding:input_type -> guildhall.permission.v1.VerifyFindingRequest
+	4,  // 28: guildhall.permission.v1.InspectionService.CreateInspection:output_type -> guildhall.permission.v1.Inspection
+	4,  // 29: guildhall.permission.v1.InspectionService.GetInspection:output_type -> guildhall.permission.v1.Inspection
+	10, // 30: guildhall.permission.v1.InspectionService.ListInspections:output_type -> guildhall.permission.v1.ListInspectionsResponse
+	4,  // 31: guildhall.permission.v1.InspectionService.DeleteInspection:output_type -> guildhall.permission.v1.Inspection
+	4,  // 32: guildhall.permission.v1.InspectionService.DrawInspection:output_type -> guildhall.permission.v1.Inspection
+	4,  // 33: guildhall.permission.v1.InspectionService.RecordVerdict:output_type -> guildhall.permission.v1.Inspection
+	4,  // 34: guildhall.permission.v1.InspectionService.CloseInspection:output_type -> guildhall.permission.v1.Inspection
+	16, // 35: guildhall.permission.v1.InspectionService.SummarizeInspections:output_type -> guildhall.permission.v1.SummarizeInspectionsResponse
+	6,  // 36: guildhall.permission.v1.InspectionService.GetFinding:output_type -> guildhall.permission.v1.Finding
+	19, // 37: guildhall.permission.v1.InspectionService.ListFindings:output_type -> guildhall.permission.v1.ListFindingsResponse
+	6,  // 38: guildhall.permission.v1.InspectionService.RemedyFinding:output_type -> guildhall.permission.v1.Finding
+	6,  // 39: guildhall.permission.v1.InspectionService.VerifyFinding:output_type -> guildhall.permission.v1.Finding
+	28, // [28:40] is the sub-list for method output_type
+	16, // [16:28] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_guildhall_permission_v1_inspection_proto_init() }
@@ -2004,6 +2038,7 @@ func file_guildhall_permission_v1_inspection_proto_init() {
 	if File_guildhall_permission_v1_inspection_proto != nil {
 		return
 	}
+	file_guildhall_permission_v1_decision_proto_init()
 	file_guildhall_permission_v1_inspection_proto_msgTypes[12].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -45,7 +45,7 @@ type InspectionServiceClient interface {
 	// Plans an inspection. The seed of the draw is chosen now and its hash
 	// published, so that nobody can choose it to suit the population. Reasons:
 	// INSPECTION_EXISTS, SUBJECT_INVALID, INSPECTOR_IS_INSPECTED,
-	// INSPECTION_PERIOD_INVALID.
+	// INSPECTION_PERIOD_INVALID, FILTER_INVALID.
 	CreateInspection(ctx context.Context, in *CreateInspectionRequest, opts ...grpc.CallOption) (*Inspection, error)
 	// Returns an inspection. Reasons: INSPECTION_NOT_FOUND.
 	GetInspection(ctx context.Context, in *GetInspectionRequest, opts ...grpc.CallOption) (*Inspection, error)
@@ -221,7 +221,7 @@ type InspectionServiceServer interface {
 	// Plans an inspection. The seed of the draw is chosen now and its hash
 	// published, so that nobody can choose it to suit the population. Reasons:
 	// INSPECTION_EXISTS, SUBJECT_INVALID, INSPECTOR_IS_INSPECTED,
-	// INSPECTION_PERIOD_INVALID.
+	// INSPECTION_PERIOD_INVALID, FILTER_INVALID.
 	CreateInspection(context.Context, *CreateInspectionRequest) (*Inspection, error)
 	// Returns an inspection. Reasons: INSPECTION_NOT_FOUND.
 	GetInspection(context.Context, *GetInspectionRequest) (*Inspection, error)

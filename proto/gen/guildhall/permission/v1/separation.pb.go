@@ -360,10 +360,12 @@ func (x *TwoPerson) GetPermissions() []string {
 }
 
 // An account whose allowed checks of reading, on distinct resources, exceed the
-// threshold within the window raises an alarm; nothing is denied. Each replica
-// counts what it answers, off the path of checks, with a standard error of at
-// most 5 % of the threshold, and reports what a burst over two windows has from
-// half a window on. What it has no room to count is a metric.
+// threshold within the window raises an alarm, one a window; nothing is denied.
+// Each replica counts what it answers, off the path of checks, and they put it
+// together every two seconds: an alarm comes that late at most, and at once where
+// one replica has seen enough. The standard error is at most 5 % of the
+// threshold. It reports what a burst over two windows has from half a window on.
+// What there is no room to count is a metric.
 type BulkRead struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Which permissions; empty is every one that changes nothing.

@@ -3,7 +3,6 @@ package staffing
 import (
 	"context"
 	"crypto/rand"
-	"time"
 
 	"guildhall.dev/pkg/audit"
 	"guildhall.dev/pkg/authn"
@@ -57,35 +56,49 @@ func (s inspections) DeleteInspection(ctx context.Context, req *permissionv1.Del
 // DrawInspection reads the population before the change: it may be large, and
 // a transaction that has read so much would lose against live traffic.
 func (s inspections) DrawInspection(ctx context.Context, req *permissionv1.DrawInspectionRequest) (*permissionv1.Inspection, error) {
-	v, err := journal.Read(ctx, s.Journal, func(r kv.Reader) (*permissionv1.Inspection, error) {
-		return s.Inspections.Get(r, req.GetName())
+	var v *permissionv1.Inspection
+	lot, err := journal.Read(ctx, s.Journal, func(r kv.Reader) (lot *inspection.Lot, err error) {
+		v, lot, err = s.Inspections.Begin(r, req.GetName())
+		return lot, err
 	})
 	if err != nil {
 		return nil, err
 	}
-	population, err := s.population(ctx, v, req.GetItems())
-	if err != nil {
-		return nil, err
+	if lot != nil {
+		if err := s.fill(ctx, lot, v, req.GetItems()); err != nil {
+			return nil, err
+		}
 	}
 	return change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.Inspection, error) {
-		return s.Inspections.Draw(tx, req.GetName(), req.GetEtag(), population)
+		return s.Inspections.Draw(tx, req.GetName(), req.GetEtag(), lot)
 	})
 }
 
-// population returns what an inspection is drawn from; one more than the most
-// when there is too much.
-func (s inspections) population(ctx context.Context, v *permissionv1.Inspection, submitted []string) ([]string, error) {
+// fill tells the lot of the population; of no more than shows that there is too
+// much.
+func (s inspections) fill(ctx context.Context, lot *inspection.Lot, v *permissionv1.Inspection, submitted []string) error {
 	if v.GetPopulation() == permissionv1.Inspection_POPULATION_SUBMITTED {
-		return submitted, nil
+		for _, item := range submitted {
+			lot.Add(item)
+		}
+		return nil
 	}
 	if len(submitted) > 0 {
-		return nil, errs.InvalidField("items", "POPULATION_GIVEN", "the population of this inspection is read from the records; send no items")
+		return errs.InvalidField("items", "POPULATION_GIVEN", "the population of this inspection is read from the records; send no items")
 	}
+	switch v.GetPopulation() {
+	case permissionv1.Inspection_POPULATION_AUDIT_ENTRIES:
+		return s.entries(ctx, lot, v)
+	case permissionv1.Inspection_POPULATION_DECISIONS:
+		return s.decisions(ctx, lot, v)
+	default:
+		return s.grants(ctx, lot, v)
+	}
+}
+
+func (s inspections) grants(ctx context.Context, lot *inspection.Lot, v *permissionv1.Inspection) error {
 	from, until := v.GetPeriodStartTime().AsTime(), v.GetPeriodEndTime().AsTime()
-	if v.GetPopulation() == permissionv1.Inspection_POPULATION_AUDIT_ENTRIES {
-		return s.entries(ctx, v, from, until)
-	}
-	return journal.Read(ctx, s.Journal, func(r kv.Reader) (names []string, err error) {
+	given, err := journal.Read(ctx, s.Journal, func(r kv.Reader) (names []string, err error) {
 		for rec, err := range s.Grants.ScanGiven(r, resource.Parent(v.GetName()), "", nil) {
 			if err != nil || len(names) > inspection.MaxPopulation {
 				return names, err
@@ -97,23 +110,59 @@ func (s inspections) population(ctx context.Context, v *permissionv1.Inspection,
 		}
 		return names, nil
 	})
+	for _, name := range given {
+		lot.Add(name)
+	}
+	return err
 }
 
-func (s inspections) entries(ctx context.Context, v *permissionv1.Inspection, from, until time.Time) (names []string, err error) {
-	q := audit.Query{Parent: resource.Parent(v.GetName()), Actor: v.GetInspected(), From: from, Until: until, Limit: 1000}
-	for len(names) <= inspection.MaxPopulation {
-		page, err := s.Journal.Audit.List(ctx, q)
+// page is how many records are read at once.
+const page = 1000
+
+func (s inspections) entries(ctx context.Context, lot *inspection.Lot, v *permissionv1.Inspection) error {
+	q := audit.Query{
+		Parent: resource.Parent(v.GetName()), Actor: v.GetInspected(), Limit: page,
+		From: v.GetPeriodStartTime().AsTime(), Until: v.GetPeriodEndTime().AsTime(),
+	}
+	for {
+		found, err := s.Journal.Audit.List(ctx, q)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		for _, e := range page.Entries {
-			names = append(names, e.GetName())
+		for _, e := range found.Entries {
+			lot.Add(e.GetName())
 		}
-		if q.After = page.Next; q.After == nil {
-			break
+		if q.After = found.Next; q.After == nil || lot.Full() {
+			return nil
 		}
 	}
-	return names, nil
+}
+
+// decisions reads the log page by page, each in a read of its own. What is
+// logged meanwhile is newer than where it is, and not looked for.
+func (s inspections) decisions(ctx context.Context, lot *inspection.Lot, v *permissionv1.Inspection) error {
+	f, err := inspection.Selects(v)
+	if err != nil {
+		return err
+	}
+	for after := []byte(nil); ; {
+		var next []byte
+		found, err := journal.Read(ctx, s.Journal, func(r kv.Reader) (found []*permissionv1.Decision, err error) {
+			found, next, err = s.Decisions.List(r, resource.Parent(v.GetName()), f, after, page)
+			return found, err
+		})
+		if err != nil {
+			return err
+		}
+		for _, d := range found {
+			if inspection.Counts(v, d) {
+				lot.AddDecision(d)
+			}
+		}
+		if after = next; after == nil || lot.Full() {
+			return nil
+		}
+	}
 }
 
 func (s inspections) RecordVerdict(ctx context.Context, req *permissionv1.RecordVerdictRequest) (*permissionv1.Inspection, error) {

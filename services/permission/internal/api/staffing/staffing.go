@@ -13,6 +13,7 @@ import (
 	"guildhall.dev/pkg/filter"
 	"guildhall.dev/pkg/journal"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
+	"guildhall.dev/services/permission/internal/decision"
 	"guildhall.dev/services/permission/internal/edit"
 	"guildhall.dev/services/permission/internal/grant"
 	"guildhall.dev/services/permission/internal/people/appointment"
@@ -34,6 +35,8 @@ type Config struct {
 	Appointments   *appointment.Appointments
 	Inspections    *inspection.Inspections
 	Appraisals     *appraisal.Appraisals
+	// Decisions are what inspections may be drawn from.
+	Decisions *decision.Log
 }
 
 // Register registers all services of the package.

@@ -67,12 +67,22 @@ func (s *Inspections) Verify(tx *change.Tx, in Said, reopen bool) (*permissionv1
 		if err != nil {
 			return err
 		}
-		if in.By == of.GetInspected() || in.By == f.GetRemedier() {
+		if in.By == workOf(of, f.GetItem()) || in.By == f.GetRemedier() {
 			return errs.New(errs.Denied, "VERIFIER_INVOLVED", "neither whose work it is, nor who remedied it, verifies the remedy")
 		}
 		f.State, f.Verifier, f.Verification = to, in.By, in.Text
 		return nil
 	})
+}
+
+// workOf returns whose work an item of the sample is.
+func workOf(v *permissionv1.Inspection, item string) string {
+	for _, s := range v.GetSample() {
+		if s.GetItem() == item && s.GetDecision() != nil {
+			return s.GetDecision().GetSubject()
+		}
+	}
+	return v.GetInspected()
 }
 
 // Summarize sums up the inspections of an organisation, or of one account.

@@ -16,7 +16,10 @@
 //
 // Nobody can choose what is looked at: the seed is made when the inspection is
 // planned, and its hash shown at once; the population is fixed when the sample
-// is drawn, and then the seed shown too. See Draw.
+// is drawn, and then the seed shown too. See Lot.
+//
+// The decision log forgets what it holds, and a verdict should not hang in the
+// air: so a sampled decision is kept with the sample.
 package inspection
 
 import (
@@ -32,6 +35,7 @@ import (
 	"guildhall.dev/pkg/resource"
 	storev1 "guildhall.dev/proto/gen/guildhall/permission/store/v1"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
+	"guildhall.dev/services/permission/internal/decision"
 	"guildhall.dev/services/permission/internal/people/shelf"
 	"guildhall.dev/services/permission/internal/subject"
 )
@@ -115,24 +119,53 @@ func (s *Inspections) Tables() []string {
 
 // Plan stores a new inspection with the seed of its draw, which is random and
 // known to nobody. Reasons: INSPECTION_EXISTS, SUBJECT_INVALID,
-// INSPECTOR_IS_INSPECTED, INSPECTION_PERIOD_INVALID.
+// INSPECTOR_IS_INSPECTED, INSPECTION_PERIOD_INVALID, FILTER_INVALID.
 func (s *Inspections) Plan(tx *change.Tx, parent, id, creator string, seed []byte, in *permissionv1.Inspection) (*permissionv1.Inspection, error) {
 	return s.inspections.Create(tx, parent, id, in, func(v *permissionv1.Inspection) error {
-		for _, f := range [][2]string{{"inspection.inspected", v.GetInspected()}, {"inspection.inspector", v.GetInspector()}} {
-			if !subject.IsAccount(f[1]) || subject.OrganizationOf(f[1]) != parent {
-				return errs.InvalidField(f[0], "SUBJECT_INVALID", "name an account of this organisation")
-			}
+		if err := checkPlan(parent, v); err != nil {
+			return err
 		}
-		if v.GetInspector() == v.GetInspected() {
-			return errs.InvalidField("inspection.inspector", "INSPECTOR_IS_INSPECTED", "nobody inspects their own work; name somebody else")
-		}
-		if !v.GetPeriodStartTime().AsTime().Before(v.GetPeriodEndTime().AsTime()) {
-			return errs.InvalidField("inspection.period_end_time", "INSPECTION_PERIOD_INVALID", "send an end behind the start")
-		}
-		v.State, v.Creator, v.SeedHash = planned, creator, hash(seed)
+		v.State, v.Creator, v.SeedHash = planned, creator, hashOf(seed)
 		_, err := s.seeds.Put(tx, &storev1.InspectionSeed{Inspection: v.GetName(), Seed: seed}, "")
 		return err
 	})
+}
+
+func checkPlan(parent string, v *permissionv1.Inspection) error {
+	decisions := v.GetPopulation() == permissionv1.Inspection_POPULATION_DECISIONS
+	for _, f := range [][2]string{{"inspection.inspected", v.GetInspected()}, {"inspection.inspector", v.GetInspector()}} {
+		if everybody := f[1] == "" && f[0] == "inspection.inspected" && decisions; everybody {
+			continue
+		}
+		if !subject.IsAccount(f[1]) || subject.OrganizationOf(f[1]) != parent {
+			return errs.InvalidField(f[0], "SUBJECT_INVALID", "name an account of this organisation")
+		}
+	}
+	if v.GetInspector() == v.GetInspected() {
+		return errs.InvalidField("inspection.inspector", "INSPECTOR_IS_INSPECTED", "nobody inspects their own work; name somebody else")
+	}
+	if !v.GetPeriodStartTime().AsTime().Before(v.GetPeriodEndTime().AsTime()) {
+		return errs.InvalidField("inspection.period_end_time", "INSPECTION_PERIOD_INVALID", "send an end behind the start")
+	}
+	if !decisions && v.GetFilter() != "" {
+		return errs.InvalidField("inspection.filter", "FILTER_INVALID", "only a population of decisions can be narrowed by a filter")
+	}
+	_, err := decision.ParseAbout(v.GetFilter())
+	return err
+}
+
+// Selects returns what the population of an inspection of decisions is in the
+// log, for all but the rule that nobody's own work is drawn from; see Counts.
+func Selects(v *permissionv1.Inspection) (decision.Filter, error) {
+	f, err := decision.ParseAbout(v.GetFilter())
+	f.Subject, f.From, f.Until = v.GetInspected(), v.GetPeriodStartTime().AsTime(), v.GetPeriodEndTime().AsTime()
+	return f, err
+}
+
+// Counts reports whether a decision belongs to the population: nobody inspects
+// their own work.
+func Counts(v *permissionv1.Inspection, d *permissionv1.Decision) bool {
+	return d.GetSubject() != v.GetInspector()
 }
 
 // Get returns an inspection. Reasons: INSPECTION_NOT_FOUND.
@@ -221,30 +254,47 @@ func (s *Inspections) Close(tx *change.Tx, name, etag string) (*permissionv1.Ins
 	})
 }
 
-// Draw draws the sample of an inspection from the population, which need not be
-// in order. Reasons: INSPECTION_NOT_FOUND, ETAG_MISMATCH, ILLEGAL_STATE,
+// Begin returns an inspection and, while nothing is drawn, a lot that is to be
+// told of the population; nil when it is too late. Reasons:
+// INSPECTION_NOT_FOUND.
+func (s *Inspections) Begin(r kv.Reader, name string) (*permissionv1.Inspection, *Lot, error) {
+	v, err := s.inspections.Get(r, name)
+	if err != nil || v.GetState() != planned {
+		return v, nil, err
+	}
+	seed, found, err := s.seeds.Find(r, kv.Key{kv.String(name)})
+	if err != nil || !found {
+		return v, nil, err
+	}
+	l := newLot(seed.Value.GetSeed(), int(v.GetSampleSize()))
+	l.of = v
+	return v, l, nil
+}
+
+// Draw keeps the sample that the lot has drawn; nil is what Begin returns.
+// Reasons: INSPECTION_NOT_FOUND, ETAG_MISMATCH, ILLEGAL_STATE,
 // POPULATION_EMPTY, POPULATION_LIMIT.
-func (s *Inspections) Draw(tx *change.Tx, name, etag string, population []string) (*permissionv1.Inspection, error) {
+func (s *Inspections) Draw(tx *change.Tx, name, etag string, lot *Lot) (*permissionv1.Inspection, error) {
+	if etag == "" && lot != nil {
+		etag = lot.of.GetEtag() // another of the same name has another seed
+	}
 	return s.inspections.Move(tx, name, etag, "drawn", func(v *permissionv1.Inspection) error {
-		if v.GetState() != planned {
+		if v.GetState() != planned || lot == nil {
 			return illegal("an inspection", v.GetState().String())
 		}
-		items := slices.Compact(slices.Sorted(slices.Values(population)))
+		size, hash := lot.population()
 		switch {
-		case len(items) == 0:
+		case size == 0:
 			return errs.New(errs.Precondition, "POPULATION_EMPTY", "there is nothing to draw from in the period")
-		case len(items) > MaxPopulation:
-			return errs.New(errs.Exhausted, "POPULATION_LIMIT", "a sample is drawn from at most 10,000 items; take a shorter period")
+		case lot.Full():
+			return errs.New(errs.Exhausted, "POPULATION_LIMIT", "a sample is drawn from at most 100,000 items; take a shorter period, or a filter that leaves less")
 		}
 		seed, err := s.seeds.Delete(tx, kv.Key{kv.String(name)}, "")
 		if err != nil {
 			return err
 		}
-		v.State, v.DrawTime = drawn, timestamppb.New(tx.Time)
-		v.Seed, v.PopulationSize, v.PopulationHash = hex(seed.Value.GetSeed()), int32(len(items)), hashOf(items)
-		for _, item := range Sample(seed.Value.GetSeed(), items, int(v.GetSampleSize())) {
-			v.Sample = append(v.Sample, &permissionv1.SampledItem{Item: item})
-		}
+		v.State, v.DrawTime, v.Seed = drawn, timestamppb.New(tx.Time), hex(seed.Value.GetSeed())
+		v.PopulationSize, v.PopulationHash, v.Sample = int32(size), hash, lot.drawn()
 		return nil
 	})
 }

@@ -5,51 +5,98 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	encoding "encoding/hex"
+	"hash"
 	"math"
 	"slices"
+
+	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 )
 
 // MaxPopulation is the most items that a sample is drawn from.
-const MaxPopulation = 10_000
+const MaxPopulation = 100_000
 
 // SeedSize is the length of a seed in bytes.
 const SeedSize = 32
 
-// Sample draws size of the items without replacement, all of them when there
-// are no more: those of the lowest ranks, in the order of the ranks. An item's
+// Lot draws a sample without replacement while it is told of the population,
+// item by item in any order, and keeps nothing of it but the names: those of the
+// lowest ranks, in the order of the ranks; all when there are no more. An item's
 // rank is HMAC-SHA-256(seed, item), which is as good as a random number for who
 // does not know the seed, and the same for everybody who does (Ohlsson 1995,
-// permanent random numbers). The items are distinct; their order plays no part.
-func Sample(seed []byte, items []string, size int) []string {
-	type ranked struct {
-		item string
-		rank []byte
-	}
-	all := make([]ranked, len(items))
-	for i, item := range items {
-		mac := hmac.New(sha256.New, seed)
-		mac.Write([]byte(item))
-		all[i] = ranked{item, mac.Sum(nil)}
-	}
-	slices.SortFunc(all, func(a, b ranked) int { return bytes.Compare(a.rank, b.rank) })
-	out := make([]string, min(size, len(all)))
-	for i := range out {
-		out[i] = all[i].item
-	}
-	return out
+// permanent random numbers).
+type Lot struct {
+	of    *permissionv1.Inspection // as it was before the draw
+	size  int
+	ranks hash.Hash
+	items []string
+	low   []ticket // by rank
 }
 
-// hashOf returns the hash of a population that is in order.
-func hashOf(items []string) string {
+// ticket is an item that is drawn unless enough others have lower ranks.
+type ticket struct {
+	rank []byte
+	item *permissionv1.SampledItem
+}
+
+func newLot(seed []byte, size int) *Lot { return &Lot{size: size, ranks: hmac.New(sha256.New, seed)} }
+
+// Add tells of an item. Told again it counts once.
+func (l *Lot) Add(item string) { l.add(&permissionv1.SampledItem{Item: item}) }
+
+// AddDecision tells of an item that is an entry of the decision log.
+func (l *Lot) AddDecision(d *permissionv1.Decision) {
+	l.add(&permissionv1.SampledItem{Item: d.GetName(), Decision: d})
+}
+
+func (l *Lot) add(item *permissionv1.SampledItem) {
+	l.items = append(l.items, item.GetItem())
+	l.ranks.Reset()
+	l.ranks.Write([]byte(item.GetItem()))
+	rank := l.ranks.Sum(nil)
+	at, known := slices.BinarySearchFunc(l.low, rank, func(t ticket, rank []byte) int { return bytes.Compare(t.rank, rank) })
+	if known || at == l.size {
+		return
+	}
+	l.low = slices.Insert(l.low[:min(len(l.low), l.size-1)], at, ticket{rank, item})
+}
+
+// Full reports whether the population is too large already.
+func (l *Lot) Full() bool { return len(l.items) > MaxPopulation }
+
+// population returns how many items there are and their hash.
+func (l *Lot) population() (size int, hash string) {
+	items := slices.Compact(slices.Sorted(slices.Values(l.items)))
 	h := sha256.New()
 	for _, item := range items {
 		h.Write([]byte(item))
 		h.Write([]byte{'\n'})
 	}
-	return hex(h.Sum(nil))
+	return len(items), hex(h.Sum(nil))
 }
 
-func hash(seed []byte) string {
+// drawn returns the sample.
+func (l *Lot) drawn() []*permissionv1.SampledItem {
+	out := make([]*permissionv1.SampledItem, len(l.low))
+	for i, t := range l.low {
+		out[i] = t.item
+	}
+	return out
+}
+
+// Sample returns what a lot draws of the items, as anybody can who has the seed.
+func Sample(seed []byte, items []string, size int) []string {
+	l := newLot(seed, size)
+	for _, item := range items {
+		l.Add(item)
+	}
+	out := make([]string, len(l.low))
+	for i, t := range l.low {
+		out[i] = t.item.GetItem()
+	}
+	return out
+}
+
+func hashOf(seed []byte) string {
 	sum := sha256.Sum256(seed)
 	return hex(sum[:])
 }

@@ -9,62 +9,89 @@
 // Vander-Zanden, Taylor, ACM TODS 1990). With four bits for each resource of the
 // threshold the standard error is 0.74/√(4·threshold): 3.7 % at 100, 1.2 % at
 // 1000. Memory is bounded; what finds no room is a metric, and so is what found
-// no place in the queue. Nothing is kept over a restart.
+// no place in the queue.
+//
+// # Replicas
+//
+// Each replica counts what it answers itself, and every two seconds puts the new
+// bits of whom it has counted to those that the store has, and takes over what
+// others have put there: a bit that is set twice counts once, so a resource read
+// through two replicas is one. Whoever's merge brings the sum over the threshold
+// raises the alarm, in a transaction that also notes until when there is no
+// other: one a window, whoever counts. So an alarm comes two seconds late at
+// most, and at once where one replica has seen enough; a replica that dies takes
+// two seconds of counting with it.
+//
+// The store has what the bits of a hash under the installation's key tell, and
+// no resource. Time goes by the clock that is ahead: with clocks apart by more
+// than half a window too much is counted, never too little.
 package reading
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"log/slog"
-	"math"
-	"math/bits"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"guildhall.dev/pkg/authz"
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/resource"
+	storev1 "guildhall.dev/proto/gen/guildhall/permission/store/v1"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 )
 
-const (
-	raised = "guildhall.permission.alarm.raised.v1"
-	action = "permission.alarms.raise"
+// Purpose is that of the key of Config, for seal.Ring.Derive.
+const Purpose = "permission readings"
 
+const (
 	// queued bounds what waits to be counted.
 	queued = 8192
 	// room bounds the memory of all bitmaps, in bytes.
 	room = 32 << 20
 	// refresh is how long a new rule waits at most to be counted by.
 	refresh = 10 * time.Second
-	// bitsEach is how many bits a bitmap has for each resource of the threshold.
-	bitsEach = 4
 )
+
+// Config says what a Counter works on. Only Meter may be nil.
+type Config struct {
+	Store   kv.Store
+	Journal *change.Journal
+	// Key is what resources are hashed with, the same for all replicas. Who
+	// does not know it cannot choose resources that count as few.
+	Key    []byte
+	Clock  func() time.Time
+	Logger *slog.Logger
+	Meter  metric.Meter
+}
 
 // Counter counts. It is safe for concurrent use; Open it before Run.
 type Counter struct {
+	cfg      Config
 	reads    map[string]bool // permissions that change nothing
 	load     func(r kv.Reader) ([]*permissionv1.SeparationRule, error)
-	table    *kv.Table[*permissionv1.Alarm]
-	store    kv.Store
-	journal  *change.Journal
-	logger   *slog.Logger
+	alarms   *kv.Table[*permissionv1.Alarm]
+	readings *kv.Table[*storev1.Reading]
 	rules    atomic.Pointer[map[string][]*permissionv1.SeparationRule] // by organisation
 	queue    chan note
 	dropped  atomic.Int64
-	alarms   atomic.Int64
-	seed     maphash.Seed
-	trackers map[key]*tracker // of the worker
-	used     int              // bytes of bitmaps
-	latest   time.Time        // of the reads counted
+	raised   atomic.Int64
+
+	// These belong to the worker.
+	trackers map[key]*tracker
+	dirty    map[key]bool // have something for the store
+	away     bool         // the last merge failed
+	used     int          // bytes of bitmaps
+	latest   time.Time    // of the reads counted
+	hashing  []byte       // the key, and room for a name behind it
 }
 
 type note struct {
@@ -78,13 +105,8 @@ type key struct{ rule, subject string }
 // load returns.
 func New(catalogue []authz.Permission, load func(r kv.Reader) ([]*permissionv1.SeparationRule, error)) *Counter {
 	c := &Counter{
-		reads: make(map[string]bool), load: load, queue: make(chan note, queued), seed: maphash.MakeSeed(),
-		trackers: make(map[key]*tracker),
-		table: kv.NewTable(kv.TableConfig[*permissionv1.Alarm]{
-			Name: "alarms", Key: func(a *permissionv1.Alarm) kv.Key {
-				return kv.Key{kv.String(resource.Parent(a.GetName())), kv.Time(a.GetCreateTime().AsTime()), kv.String(a.GetName())}
-			},
-		}),
+		reads: make(map[string]bool), load: load, queue: make(chan note, queued),
+		trackers: make(map[key]*tracker), dirty: make(map[key]bool), alarms: newAlarms(), readings: newReadings(),
 	}
 	for _, p := range catalogue {
 		if !p.Mutates {
@@ -95,13 +117,14 @@ func New(catalogue []authz.Permission, load func(r kv.Reader) ([]*permissionv1.S
 	return c
 }
 
-// Tables returns the raw tables of this package, for kv.Options.
-func (c *Counter) Tables() []string { return c.table.Tables() }
+// Tables returns the raw tables of this package, for kv.Options. No answer to a
+// check depends on them.
+func (c *Counter) Tables() []string { return slices.Concat(c.alarms.Tables(), c.readings.Tables()) }
 
-// Open gives the counter its store and metrics; meter may be nil.
-func (c *Counter) Open(store kv.Store, journal *change.Journal, logger *slog.Logger, meter metric.Meter) error {
-	c.store, c.journal, c.logger = store, journal, logger
-	if meter == nil {
+// Open gives the counter what it works on.
+func (c *Counter) Open(cfg Config) error {
+	c.cfg, c.hashing = cfg, slices.Clone(cfg.Key)
+	if cfg.Meter == nil {
 		return nil
 	}
 	var err error
@@ -109,10 +132,10 @@ func (c *Counter) Open(store kv.Store, journal *change.Journal, logger *slog.Log
 		text  string
 		value *atomic.Int64
 	}{
-		"guildhall.permission.alarms":           {"Alarms raised because of bulk reading.", &c.alarms},
+		"guildhall.permission.alarms":           {"Alarms raised because of bulk reading.", &c.raised},
 		"guildhall.permission.readings.dropped": {"Reads that were not counted because too many waited, or for want of memory.", &c.dropped},
 	} {
-		_, failed := meter.Int64ObservableCounter(name, metric.WithDescription(m.text),
+		_, failed := cfg.Meter.Int64ObservableCounter(name, metric.WithDescription(m.text),
 			metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error { o.Observe(m.value.Load()); return nil }))
 		err = errors.Join(err, failed)
 	}
@@ -135,17 +158,23 @@ func (c *Counter) Note(organization, subject, permission, resource string, at ti
 	}
 }
 
-// Run counts until ctx ends.
+// Run counts until ctx ends; what was counted by then is still merged.
 func (c *Counter) Run(ctx context.Context) {
-	tick := time.NewTicker(refresh)
-	defer tick.Stop()
+	refreshing, merging := time.NewTicker(refresh), time.NewTicker(mergeEvery)
+	defer refreshing.Stop()
+	defer merging.Stop()
 	c.refresh(ctx)
 	for {
 		select {
 		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), mergeTimeout)
+			defer cancel()
+			c.merge(last)
 			return
-		case <-tick.C:
+		case <-refreshing.C:
 			c.refresh(ctx)
+		case <-merging.C:
+			c.merge(ctx)
 		case n := <-c.queue:
 			c.count(ctx, n)
 		}
@@ -156,13 +185,13 @@ func (c *Counter) Run(ctx context.Context) {
 // has long read nothing.
 func (c *Counter) refresh(ctx context.Context) {
 	var all []*permissionv1.SeparationRule
-	err := c.store.View(ctx, func(r kv.Reader) (err error) {
+	err := c.cfg.Store.View(ctx, func(r kv.Reader) (err error) {
 		all, err = c.load(r)
 		return err
 	})
-	if err != nil {
+	if err = errors.Join(err, c.sweep(ctx)); err != nil {
 		if ctx.Err() == nil {
-			c.logger.WarnContext(ctx, "rules against bulk reading cannot be read; counting by those known", "error", err)
+			c.cfg.Logger.WarnContext(ctx, "rules against bulk reading cannot be read; counting by those known", "error", err)
 		}
 		return
 	}
@@ -184,25 +213,36 @@ func (c *Counter) refresh(ctx context.Context) {
 
 func (c *Counter) count(ctx context.Context, n note) {
 	c.latest = n.at
+	hash, hashed := uint64(0), false
 	for _, r := range (*c.rules.Load())[n.organization] {
 		if !c.concerns(r, n) {
 			continue
 		}
-		t := c.tracker(key{r.GetName(), n.subject}, r.GetBulkRead())
+		k := key{r.GetName(), n.subject}
+		t := c.tracker(k, r)
 		if t == nil {
 			c.dropped.Add(1)
 			continue
 		}
-		estimate := t.add(maphash.String(c.seed, n.resource), n.at)
-		if estimate <= float64(r.GetBulkRead().GetThreshold()) || n.at.Before(t.quiet) {
-			continue
+		if !hashed {
+			hash, hashed = c.hash(n.resource), true
 		}
-		t.quiet = n.at.Add(r.GetBulkRead().GetWindow().AsDuration())
-		if err := c.raise(ctx, r, n, int32(math.Ceil(estimate)), t.from()); err != nil && ctx.Err() == nil {
-			t.quiet = time.Time{} // the next read tries again
-			c.logger.WarnContext(ctx, "an alarm could not be raised; trying again", "error", err)
+		t.add(hash, n.at)
+		if len(t.fresh) > 0 {
+			c.touch(k)
+		}
+		if t.exceeds() && !c.away {
+			c.merge(ctx) // the sum is no less: why wait
 		}
 	}
+}
+
+// hash returns the keyed hash of a resource that bits are of. It is that of
+// SHA-256, whose length extension helps nobody who does not see it.
+func (c *Counter) hash(resource string) uint64 {
+	c.hashing = append(c.hashing[:len(c.cfg.Key)], resource...)
+	sum := sha256.Sum256(c.hashing)
+	return binary.LittleEndian.Uint64(sum[:])
 }
 
 // concerns reports whether a rule counts the read.
@@ -221,100 +261,22 @@ func (c *Counter) concerns(r *permissionv1.SeparationRule, n note) bool {
 	return c.reads[n.permission]
 }
 
-func (c *Counter) raise(ctx context.Context, r *permissionv1.SeparationRule, n note, estimate int32, from time.Time) error {
-	err := change.DoSystem(ctx, c.journal, action, func(tx *change.Tx) error {
-		a := &permissionv1.Alarm{
-			Name: n.organization + "/alarms/" + tx.NewID(), Rule: r.GetName(), Subject: n.subject, Resources: estimate,
-			StartTime: timestamppb.New(from), CreateTime: timestamppb.New(tx.Time),
-		}
-		if _, err := c.table.Create(tx, a); err != nil {
-			return err
-		}
-		tx.Record(change.Change{Resource: a.GetName(), Type: raised, Data: &permissionv1.AlarmRaised{
-			Rule: a.GetRule(), Subject: a.GetSubject(), Resources: estimate,
-		}})
-		return nil
-	})
-	if err == nil {
-		c.alarms.Add(1)
-	}
-	return err
-}
-
-// List returns a page of an organisation's alarms, newest first, and where the
-// next one starts, nil at the end.
-func (c *Counter) List(r kv.Reader, organization string, after []byte, limit int) ([]*permissionv1.Alarm, []byte, error) {
-	page, err := c.table.List(r, kv.Query{Prefix: kv.Key{kv.String(organization)}, Reverse: true, After: after, Limit: limit})
-	if err != nil {
-		return nil, nil, err
-	}
-	out := make([]*permissionv1.Alarm, len(page.Records))
-	for i, rec := range page.Records {
-		out[i] = rec.Value
-	}
-	return out, page.Next, nil
-}
-
 // tracker returns the tracker of a key; nil when there is no room for it.
-func (c *Counter) tracker(k key, b *permissionv1.BulkRead) *tracker {
-	words := (int(b.GetThreshold())*bitsEach + 63) / 64
-	half := b.GetWindow().AsDuration() / 2
+func (c *Counter) tracker(k key, r *permissionv1.SeparationRule) *tracker {
 	t := c.trackers[k]
-	if t != nil && (len(t.now) != words || t.half != half) { // the rule has changed
+	if t != nil && !t.fits(r) { // the rule has changed
 		c.used -= t.size()
 		delete(c.trackers, k)
 		t = nil
 	}
 	if t == nil {
-		t = &tracker{half: half, now: make([]uint64, words), before: make([]uint64, words)}
+		t = newTracker(r)
 		if c.used+t.size() > room {
 			return nil
 		}
 		c.used += t.size()
 		c.trackers[k] = t
 	}
+	t.rule = r
 	return t
-}
-
-// tracker has what one account read, by one rule.
-type tracker struct {
-	half        time.Duration
-	start       time.Time // of now
-	now, before []uint64
-	ones        int       // bits that either has
-	last        time.Time // when something was noted
-	quiet       time.Time // until when no other alarm is raised
-}
-
-func (t *tracker) size() int { return 16 * len(t.now) }
-
-func (t *tracker) from() time.Time { return t.start.Add(-t.half) }
-
-// add notes a resource and returns about how many there were in this half of a
-// window and the one before.
-func (t *tracker) add(hash uint64, at time.Time) float64 {
-	t.last = at
-	switch age := at.Sub(t.start); {
-	case age < t.half:
-	case age < 2*t.half:
-		t.before, t.now = t.now, t.before
-		clear(t.now)
-		t.start, t.ones = t.start.Add(t.half), 0
-		for _, w := range t.before {
-			t.ones += bits.OnesCount64(w)
-		}
-	default:
-		clear(t.before)
-		clear(t.now)
-		t.start, t.ones = at, 0
-	}
-	size := uint64(len(t.now) * 64)
-	word, mask := hash%size/64, uint64(1)<<(hash%size%64)
-	if (t.now[word]|t.before[word])&mask == 0 {
-		t.ones++
-	}
-	t.now[word] |= mask
-	// A full bitmap has seen far more than the threshold.
-	zero := max(float64(size)-float64(t.ones), 0.5)
-	return -float64(size) * math.Log(zero/float64(size))
 }
