@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 
 	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/authz"
@@ -163,6 +164,10 @@ func (c *quietChat) Ready(context.Context) error              { return nil }
 func (c *quietChat) Close() error                             { return nil }
 func (c *quietChat) Checker() authz.Checker                   { return members{} }
 func (c *quietChat) Keys(context.Context) (authn.JWKS, error) { return c.signer.JWKS(), nil }
+
+func (c *quietChat) Values(ctx context.Context, rule *authz.Rule, request proto.Message) (authz.Values, error) {
+	return generalOnly(ctx, rule, request)
+}
 
 func (c *quietChat) Run(ctx context.Context) error {
 	<-ctx.Done()

@@ -22,6 +22,8 @@ const (
 	afterField    = "after_sequence"
 	messageField  = "message"
 	sequenceField = "sequence"
+	withheldField = "withheld"
+	lastField     = "last_sequence"
 )
 
 // resumptionOf reads it off the names of the fields: a cursor in request and
@@ -41,7 +43,8 @@ func resumptionOf(m protoreflect.MethodDescriptor) resumption {
 
 // of returns the id of an answer and the name of its event: that of the member
 // of its oneof, "" when it has none. Only a new message has a sequence number
-// for id: that of a recalled one would take the client back.
+// for id, and new ones that are withheld the last of theirs: that of a recalled
+// one would take the client back.
 func (r resumption) of(m protoreflect.Message) (id, event string) {
 	fields := m.Descriptor().Fields()
 	if oneofs := m.Descriptor().Oneofs(); oneofs.Len() > 0 {
@@ -54,12 +57,18 @@ func (r resumption) of(m protoreflect.Message) (id, event string) {
 	case !r.sequenced:
 		id = m.Get(fields.ByName(cursorField)).String()
 	case event == messageField:
-		message := m.Get(fields.ByName(messageField)).Message()
-		number := message.Get(message.Descriptor().Fields().ByName(sequenceField)).Int()
-		id = strconv.FormatInt(number, 10)
+		id = number(m, messageField, sequenceField)
+	case event == withheldField:
+		id = number(m, withheldField, lastField)
 	}
 	if strings.ContainsAny(id, "\r\n\x00") {
 		return "", event // would end the field
 	}
 	return id, event
+}
+
+// number returns a number in a message within an answer.
+func number(m protoreflect.Message, member, field protoreflect.Name) string {
+	within := m.Get(m.Descriptor().Fields().ByName(member)).Message()
+	return strconv.FormatInt(within.Get(within.Descriptor().Fields().ByName(field)).Int(), 10)
 }

@@ -76,6 +76,7 @@ func registerGroupChat(ctx context.Context, mux *runtime.ServeMux, conn grpc.Cli
 	return errors.Join(
 		groupchatv1.RegisterGroupServiceHandlerClient(ctx, mux, groupchatv1.NewGroupServiceClient(conn)),
 		groupchatv1.RegisterMessageServiceHandlerClient(ctx, mux, groupchatv1.NewMessageServiceClient(conn)),
+		groupchatv1.RegisterMessageTypeServiceHandlerClient(ctx, mux, groupchatv1.NewMessageTypeServiceClient(conn)),
 		groupchatv1.RegisterGroupChatEventServiceHandlerClient(ctx, mux, groupchatv1.NewGroupChatEventServiceClient(conn)),
 		groupchatv1.RegisterGroupChatAuditServiceHandlerClient(ctx, mux, groupchatv1.NewGroupChatAuditServiceClient(conn)),
 	)

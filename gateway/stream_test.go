@@ -60,7 +60,9 @@ func TestStream_eventsHaveIdsNamesAndEnd(t *testing.T) {
 	alive := &groupchatv1.StreamMessagesResponse{Event: &groupchatv1.StreamMessagesResponse_Heartbeat_{
 		Heartbeat: &groupchatv1.StreamMessagesResponse_Heartbeat{LastSequence: 2}}}
 	denied := errs.New(errs.Denied, "PERMISSION_DENIED", "you do not have the permission that this needs")
-	s.messages = sendAll(denied, message(2, "b"), recalled, alive)
+	withheld := &groupchatv1.StreamMessagesResponse{Event: &groupchatv1.StreamMessagesResponse_Withheld{
+		Withheld: &groupchatv1.WithheldMessages{FirstSequence: 3, LastSequence: 5}}}
+	s.messages = sendAll(denied, message(2, "b"), recalled, alive, withheld)
 	resp := s.get(streamPath, "Accept", "text/event-stream", "Accept-Encoding", "gzip")
 	if resp.Header.Get("Content-Type") != "text/event-stream" || resp.Header.Get("Content-Encoding") != "" {
 		t.Fatalf("headers are %v", resp.Header)
@@ -75,6 +77,7 @@ func TestStream_eventsHaveIdsNamesAndEnd(t *testing.T) {
 		"id: 2\nevent: message\ndata: {\"message\":{\"sequence\":\"2\",\"text\":\"b\"}}",
 		"event: recalled\ndata: {\"recalled\":{\"sequence\":\"1\"}}",
 		"event: heartbeat\ndata: {\"heartbeat\":{\"lastSequence\":\"2\"}}",
+		"id: 5\nevent: withheld\ndata: {\"withheld\":{\"firstSequence\":\"3\",\"lastSequence\":\"5\"}}",
 	}
 	if len(parts) != len(want)+1 {
 		t.Fatalf("got %q", body)
@@ -84,10 +87,10 @@ func TestStream_eventsHaveIdsNamesAndEnd(t *testing.T) {
 			t.Errorf("part %d is %q, want %q", i, parts[i], want[i])
 		}
 	}
-	data, ok := strings.CutPrefix(parts[4], "event: error\ndata: ")
+	data, ok := strings.CutPrefix(parts[5], "event: error\ndata: ")
 	var p problem.Problem
 	if err := json.Unmarshal([]byte(data), &p); err != nil || !ok || p.Reason != "PERMISSION_DENIED" || p.Status != 403 || p.RequestID == "" {
-		t.Errorf("the end is %q", parts[4])
+		t.Errorf("the end is %q", parts[5])
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/test/bufconn"
+	"google.golang.org/protobuf/proto"
 
 	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/authz"
@@ -21,6 +22,7 @@ import (
 	"guildhall.dev/pkg/rpc"
 	groupchatv1 "guildhall.dev/proto/gen/guildhall/groupchat/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 )
 
 // suite is a gateway behind a real HTTP server, and behind it a gRPC server
@@ -56,7 +58,7 @@ func newSuite(t testing.TB, change ...func(*Config)) *suite {
 	if err != nil {
 		t.Fatal(err)
 	}
-	options, err := rpc.ServerOptions(rpc.Config{Verifier: verifier, Checker: members{}, Logger: slog.New(slog.DiscardHandler)})
+	options, err := rpc.ServerOptions(rpc.Config{Verifier: verifier, Checker: members{}, Logger: slog.New(slog.DiscardHandler), Values: generalOnly})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,6 +74,11 @@ func newSuite(t testing.TB, change ...func(*Config)) *suite {
 	return s
 }
 
+// generalOnly says that all messages have one type.
+func generalOnly(context.Context, *authz.Rule, proto.Message) (authz.Values, error) {
+	return authz.Values{Of: []string{"general"}}, nil
+}
+
 // members denies the group "closed" and allows everything else.
 type members struct{}
 
@@ -82,6 +89,10 @@ func (members) Check(_ context.Context, r authz.Request) error {
 		}
 	}
 	return nil
+}
+
+func (m members) Which(ctx context.Context, r authz.Request, variants []*permissionv1.Attributes) ([]bool, error) {
+	return authz.Each(ctx, m.Check, r, variants)
 }
 
 func (s *suite) serve(server *grpc.Server) *bufconn.Listener {

@@ -29,8 +29,8 @@ type Request struct {
 	// Resources are the names it is needed on: at least one, without
 	// duplicates; none when there is no permission.
 	Resources []string
-	// Attributes are what conditions of grants may look at; nil when nothing
-	// is known.
+	// Attributes are what conditions of grants may look at beside what is known
+	// of the running call; see Known. Nil is nothing.
 	Attributes *permissionv1.Attributes
 }
 
@@ -52,6 +52,11 @@ type Checker interface {
 	// of another kind (Unavailable, PERMISSION_UNAVAILABLE) and the call does
 	// not go on.
 	Check(ctx context.Context, r Request) error
+	// Which answers the same question once for each variant of the request's
+	// attributes, all on one state of the grants, in their order: to leave out
+	// what the caller may not have, and not because it tries each. The error
+	// is one of Check's, but never that the caller lacks the permission.
+	Which(ctx context.Context, r Request, variants []*permissionv1.Attributes) ([]bool, error)
 }
 
 // NewDenied is the answer to a caller who lacks a permission within its own
@@ -100,10 +105,15 @@ type Guard struct {
 func (g Guard) Authorise(ctx context.Context, caller authn.Caller, rule *Rule, resources []string) error {
 	r := Request{Caller: caller, Permission: rule.Permission, Resources: resources}
 	err := g.decide(ctx, rule, r)
+	g.tell(ctx, r, rule, err)
+	return err
+}
+
+// tell passes a refusal on to who keeps it.
+func (g Guard) tell(ctx context.Context, r Request, rule *Rule, err error) {
 	if g.OnDenied != nil && refused(err) {
 		g.OnDenied(ctx, r, rule.Method)
 	}
-	return err
 }
 
 // refused reports whether the error is for who made the call. A session that
@@ -137,6 +147,9 @@ func (g Guard) decide(ctx context.Context, rule *Rule, r Request) error {
 	case ByPermission:
 		if err := sameTenant(rule, r); err != nil {
 			return err
+		}
+		if rule.VariesBy != "" {
+			return deniedCall(rule) // it takes a Scope to know
 		}
 		return g.Checker.Check(ctx, r)
 	default:

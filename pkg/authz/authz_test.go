@@ -7,6 +7,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
+
 	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/errs"
 )
@@ -25,6 +27,10 @@ func (c *checker) Check(_ context.Context, r Request) error {
 		}
 	}
 	return nil
+}
+
+func (c *checker) Which(ctx context.Context, r Request, variants []*permissionv1.Attributes) ([]bool, error) {
+	return Each(ctx, c.Check, r, variants)
 }
 
 func TestAuthorise(t *testing.T) {
@@ -97,6 +103,10 @@ func TestAuthorise_unknowableIsNotADenial(t *testing.T) {
 type failing struct{}
 
 func (failing) Check(context.Context, Request) error { return unknowable(errors.New("away")) }
+
+func (failing) Which(context.Context, Request, []*permissionv1.Attributes) ([]bool, error) {
+	return nil, unknowable(errors.New("away"))
+}
 
 func TestNewDenied_saysWhatIsMissing(t *testing.T) {
 	e := NewDenied("test.things.get", "organizations/acme")

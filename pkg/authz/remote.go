@@ -30,16 +30,13 @@ type remote struct {
 
 func (r *remote) Check(ctx context.Context, req Request) error {
 	resources := req.Asked()
-	bounded, cancel := context.WithTimeout(ctx, remoteTimeout)
-	defer cancel()
-	results, err := r.ask(bounded, req, resources)
-	switch {
-	case err != nil && ctx.Err() != nil:
-		return ctx.Err()
-	case err != nil:
-		return unknowable(err)
-	case len(results) != len(resources) || len(results) == 0:
-		return unknowable(errors.New("the permission service answered another number of checks"))
+	queries := make([]*permissionv1.CheckQuery, 0, len(resources))
+	for _, resource := range resources {
+		queries = append(queries, req.query(ctx, resource, false))
+	}
+	results, err := r.ask(ctx, req.Caller.Organization(), queries)
+	if err != nil {
+		return err
 	}
 	for i, result := range results {
 		if !result.GetAllowed() {
@@ -49,15 +46,64 @@ func (r *remote) Check(ctx context.Context, req Request) error {
 	return nil
 }
 
-func (r *remote) ask(ctx context.Context, req Request, resources []string) ([]*permissionv1.CheckResult, error) {
-	parent := req.Caller.Organization()
-	queries := make([]*permissionv1.CheckQuery, 0, len(resources))
-	for _, resource := range resources {
-		queries = append(queries, &permissionv1.CheckQuery{
-			Subject: req.Caller.Name, Permission: req.Permission, Resource: resource,
-			Session: req.Caller.Session, Attributes: req.Attributes,
-		})
+func (r *remote) Which(ctx context.Context, req Request, variants []*permissionv1.Attributes) ([]bool, error) {
+	queries := make([]*permissionv1.CheckQuery, 0, len(variants)*len(req.Resources))
+	for _, a := range variants {
+		req.Attributes = a
+		for _, resource := range req.Resources {
+			queries = append(queries, req.query(ctx, resource, true))
+		}
 	}
+	results, err := r.ask(ctx, req.Caller.Organization(), queries)
+	if err != nil {
+		return nil, err
+	}
+	return Among(len(variants), results)
+}
+
+// Among puts the answers to a Which together: those for the first variant come
+// first, one a resource, and a variant is allowed when it is on all of them.
+// The error is that the caller may not act at all.
+func Among(variants int, results []*permissionv1.CheckResult) ([]bool, error) {
+	allowed := make([]bool, variants)
+	each := len(results) / variants
+	for i := range allowed {
+		allowed[i] = each > 0
+		for _, result := range results[i*each : (i+1)*each] {
+			refusal := Refusal(result.GetDenial(), "", "")
+			if !result.GetAllowed() && errs.Is(refusal, errs.Unauthenticated) {
+				return nil, refusal
+			}
+			allowed[i] = allowed[i] && result.GetAllowed()
+		}
+	}
+	return allowed, nil
+}
+
+func (r Request) query(ctx context.Context, resource string, filtering bool) *permissionv1.CheckQuery {
+	return &permissionv1.CheckQuery{
+		Subject: r.Caller.Name, Permission: r.Permission, Resource: resource,
+		Session: r.Caller.Session, Attributes: r.Known(ctx), Filtering: filtering,
+	}
+}
+
+// ask returns the answers to the queries, one each, or why they are not known.
+func (r *remote) ask(ctx context.Context, parent string, queries []*permissionv1.CheckQuery) ([]*permissionv1.CheckResult, error) {
+	bounded, cancel := context.WithTimeout(ctx, remoteTimeout)
+	defer cancel()
+	results, err := r.send(bounded, parent, queries)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, ctx.Err()
+	case err != nil:
+		return nil, unknowable(err)
+	case len(results) != len(queries) || len(results) == 0:
+		return nil, unknowable(errors.New("the permission service answered another number of checks"))
+	}
+	return results, nil
+}
+
+func (r *remote) send(ctx context.Context, parent string, queries []*permissionv1.CheckQuery) ([]*permissionv1.CheckResult, error) {
 	if len(queries) == 1 {
 		answer, err := r.client.Check(ctx, &permissionv1.CheckRequest{Parent: parent, Query: queries[0]})
 		return []*permissionv1.CheckResult{answer.GetResult()}, err

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	optionsv1 "guildhall.dev/proto/gen/guildhall/options/v1"
+	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 )
 
 // Access is the kind of rule an RPC has.
@@ -43,10 +44,15 @@ type Rule struct {
 	Services []string
 	// Mutates says that the RPC changes state.
 	Mutates bool
+	// VariesBy is the attribute that the answer varies by, as in
+	// "message_type": then it takes a Scope to authorise a call. Empty for most.
+	VariesBy string
 
 	field string // the resource's path in the request, for messages
 	path  []protoreflect.FieldDescriptor
 	fixed string
+	// varies is the field of permissionv1.Attributes that VariesBy names.
+	varies protoreflect.FieldDescriptor
 }
 
 var (
@@ -74,6 +80,9 @@ func CompileRule(m protoreflect.MethodDescriptor) (*Rule, error) {
 		}
 	}
 	if err := r.readResource(option, m.Input()); err != nil {
+		return nil, err
+	}
+	if err := r.readVariation(option, m); err != nil {
 		return nil, err
 	}
 	return r, nil
@@ -141,6 +150,22 @@ func (r *Rule) readResource(option *optionsv1.Authorization, input protoreflect.
 	if last := r.path[len(r.path)-1]; last.Kind() != protoreflect.StringKind {
 		return fmt.Errorf("has the resource path %q, which is no string", field)
 	}
+	return nil
+}
+
+func (r *Rule) readVariation(option *optionsv1.Authorization, m protoreflect.MethodDescriptor) error {
+	name := option.GetVariesBy()
+	if name == "" {
+		return nil
+	}
+	fd := (&permissionv1.Attributes{}).ProtoReflect().Descriptor().Fields().ByName(protoreflect.Name(name))
+	if fd == nil || fd.Kind() != protoreflect.StringKind {
+		return fmt.Errorf("varies by %q, which is no text among the attributes", name)
+	}
+	if r.Access != ByPermission || m.IsStreamingClient() {
+		return errors.New("varies, which only an RPC can that needs a permission and takes one request")
+	}
+	r.VariesBy, r.varies = name, fd
 	return nil
 }
 

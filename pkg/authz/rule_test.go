@@ -93,6 +93,9 @@ func TestLoadRules_brokenOptionsHaveNoRule(t *testing.T) {
 		`authenticated: true resource: "name"`:                                 "needs no permission",
 		`internal: true services: "groupchat" resource_name: "installation"`:   "needs no permission",
 		`permission: "test.things.get" resource: "name" services: "Groupchat"`: "no service's name",
+		`permission: "test.things.get" resource: "name" varies_by: "colour"`:   "no text among the attributes",
+		`permission: "test.things.get" resource: "name" varies_by: "subject"`:  "no text among the attributes",
+		`authenticated: true varies_by: "message_type"`:                        "needs a permission",
 	} {
 		rules := LoadRules(testFile(t, option))
 		if rules.Lookup(testMethod) != nil {

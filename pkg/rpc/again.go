@@ -42,7 +42,7 @@ func (g *guardedStream) again(context.Context) watch.Verdict {
 	}
 	now := time.Now()
 	// The stream's own context: it says who asks, and ends with the stream.
-	err := g.s.guard.Authorise(g.ctx, g.c.caller, g.c.rule, resources)
+	err := g.ask(resources)
 	switch {
 	case g.ctx.Err() != nil:
 		return watch.Verdict{}

@@ -12,6 +12,8 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 
+	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
+
 	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/authz"
 	"guildhall.dev/pkg/telemetry"
@@ -157,6 +159,9 @@ func (s *server) authenticate(ctx context.Context, c *call) (context.Context, er
 	ctx = telemetry.WithRequestID(ctx, c.requestID)
 	if c.caller.Name == "" {
 		return ctx, nil
+	}
+	if c.remote.IsValid() && c.caller.Kind() != authn.System {
+		ctx = authz.WithAttributes(ctx, &permissionv1.Attributes{Address: c.remote.String()})
 	}
 	return authn.WithCaller(ctx, c.caller), nil
 }

@@ -31,6 +31,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	"guildhall.dev/pkg/authn"
@@ -79,6 +80,10 @@ type Config struct {
 	Forwarders []string
 	// OnDenied hears of each refused caller; see authz.Guard.
 	OnDenied func(ctx context.Context, r authz.Request, method string)
+	// Values returns what the attribute that a rule varies by may be for a
+	// request that has yet to be authorised and validated; see authz.Scope.
+	// Where it is nil nobody may make such calls.
+	Values func(ctx context.Context, rule *authz.Rule, request proto.Message) (authz.Values, error)
 	// ReadOnly, when it returns true, refuses RPCs that change state
 	// (Precondition, READ_ONLY). Nil is never.
 	ReadOnly func() bool

@@ -71,7 +71,7 @@ func (s *server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 			return nil, err
 		}
 	}
-	if err := s.guard.Authorise(ctx, c.caller, c.rule, resources); err != nil {
+	if ctx, err = s.authorise(ctx, c, resources, message); err != nil {
 		return nil, err
 	}
 	if err := s.validator.validateRequest(c.method, message); err != nil {
@@ -100,9 +100,33 @@ func (s *server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 	expiring, cancel := untilExpiry(authenticated, c.caller)
 	defer cancel()
 	g.ctx, g.end = context.WithCancelCause(expiring)
+	if c.rule.VariesBy != "" {
+		g.scope = s.guard.NewScope(c.caller, c.rule)
+		g.scope.Before = func() error { return g.keep(g.recheck()) }
+		g.ctx = authz.WithScope(g.ctx, g.scope)
+	}
 	defer g.end(nil)
 	defer g.watch()()
 	return handler(srv, g)
+}
+
+// authorise returns the context of a unary call that may go on.
+func (s *server) authorise(ctx context.Context, c *call, resources []string, request proto.Message) (context.Context, error) {
+	if c.rule.VariesBy == "" {
+		return ctx, s.guard.Authorise(ctx, c.caller, c.rule, resources)
+	}
+	scope := s.guard.NewScope(c.caller, c.rule)
+	return authz.WithScope(ctx, scope), s.open(ctx, scope, c, resources, request)
+}
+
+// open authorises a call whose rule varies.
+func (s *server) open(ctx context.Context, scope *authz.Scope, c *call, resources []string, request proto.Message) error {
+	return scope.Open(ctx, resources, func() (authz.Values, error) {
+		if s.cfg.Values == nil {
+			return authz.Values{}, errors.New("nobody says what the rule of the call varies by")
+		}
+		return s.cfg.Values(ctx, c.rule, request)
+	})
 }
 
 // begin starts a call's record. The rule may be nil; admit refuses it then.

@@ -299,3 +299,24 @@ func TestUnary_readOnlyRefusesChanges(t *testing.T) {
 		t.Errorf("a read: %v", err)
 	}
 }
+
+// TestUnary_checksKnowWhereTheCallerIs: what the gateway saw, and nothing that
+// the caller says of itself.
+func TestUnary_checksKnowWhereTheCallerIs(t *testing.T) {
+	s := newSuite(t)
+	address := func(conn *grpc.ClientConn) string {
+		t.Helper()
+		ctx := metadata.AppendToOutgoingContext(t.Context(), "x-forwarded-for", "203.0.113.9, 198.51.100.7", "authorization", "Bearer "+s.token(time.Minute))
+		if _, err := permissionv1.NewRoleServiceClient(conn).GetRole(ctx, &permissionv1.GetRoleRequest{Name: "organizations/acme/roles/r1"}); err != nil {
+			t.Fatal(err)
+		}
+		return s.checker.known.GetAddress()
+	}
+	if got := address(s.dial(authn.ForwarderCredentials(s.cluster, "gateway", "identity"))); got != "198.51.100.7" {
+		t.Errorf("through the gateway the check knows %q", got)
+	}
+	// The connection in memory has no address of its own.
+	if got := address(s.dial(nil)); got != "" {
+		t.Errorf("a caller that says where it is was believed: %q", got)
+	}
+}

@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 
+	"guildhall.dev/pkg/authz"
 	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/watch"
 )
@@ -29,6 +31,9 @@ type guardedStream struct {
 	s   *server
 	c   *call
 	ctx context.Context
+
+	// scope is nil where the rule does not vary.
+	scope *authz.Scope
 
 	// watched is nil for a stream that nothing can be revoked of; end ends ctx.
 	watched *watch.Stream
@@ -86,7 +91,7 @@ func (g *guardedStream) admit(m any) error {
 				return err
 			}
 		}
-		if err := g.authorise(first, resources); err != nil {
+		if err := g.authorise(first, resources, message); err != nil {
 			return err
 		}
 	}
@@ -99,7 +104,7 @@ func (g *guardedStream) isAdmitted() bool {
 	return g.admitted
 }
 
-func (g *guardedStream) authorise(first bool, resources []string) error {
+func (g *guardedStream) authorise(first bool, resources []string, message proto.Message) error {
 	g.mu.Lock()
 	fresh := slices.DeleteFunc(slices.Clone(resources), func(r string) bool { return slices.Contains(g.allowed, r) })
 	total := len(g.allowed) + len(fresh)
@@ -112,13 +117,29 @@ func (g *guardedStream) authorise(first bool, resources []string) error {
 	}
 	for {
 		now, before := time.Now(), g.changed()
-		if err := g.s.guard.Authorise(g.ctx, g.c.caller, g.c.rule, fresh); err != nil {
+		if err := g.open(fresh, message); err != nil {
 			return err
 		}
 		if g.allow(first, fresh, now, before) {
 			return nil
 		}
 	}
+}
+
+// open asks for the first time.
+func (g *guardedStream) open(resources []string, message proto.Message) error {
+	if g.scope != nil {
+		return g.s.open(g.ctx, g.scope, g.c, resources, message)
+	}
+	return g.s.guard.Authorise(g.ctx, g.c.caller, g.c.rule, resources)
+}
+
+// ask asks again for what was allowed.
+func (g *guardedStream) ask(resources []string) error {
+	if g.scope != nil {
+		return g.scope.Again(g.ctx)
+	}
+	return g.s.guard.Authorise(g.ctx, g.c.caller, g.c.rule, resources)
 }
 
 // allow takes over that the resources were authorised, unless something has
@@ -153,7 +174,7 @@ func (g *guardedStream) recheck() error {
 	if age < limit || !g.c.rule.Asks(g.c.caller) {
 		return nil
 	}
-	if err := g.s.guard.Authorise(g.ctx, g.c.caller, g.c.rule, resources); err != nil {
+	if err := g.ask(resources); err != nil {
 		return err
 	}
 	g.mu.Lock()

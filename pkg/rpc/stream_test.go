@@ -136,7 +136,7 @@ func TestStream_recheckIsNoOlderThanConfigured(t *testing.T) {
 			caller: authn.Caller{Name: staffName},
 		},
 	}
-	if err := g.authorise(true, []string{"organizations/acme"}); err != nil {
+	if err := g.authorise(true, []string{"organizations/acme"}, nil); err != nil {
 		t.Fatal(err)
 	}
 	for want := 1; want <= 3; want++ {

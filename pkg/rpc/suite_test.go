@@ -173,16 +173,24 @@ type grants struct {
 	mu      sync.Mutex
 	revoked []string // resources
 	asked   int
+	known   *permissionv1.Attributes // of the last question
 	// before runs between the decision and the answer; nil is nothing.
 	before func()
 }
 
-func (g *grants) Check(_ context.Context, r authz.Request) error {
+func (g *grants) Check(ctx context.Context, r authz.Request) error {
 	err := g.decide(r)
+	g.mu.Lock()
+	g.known = r.Known(ctx)
+	g.mu.Unlock()
 	if g.before != nil {
 		g.before()
 	}
 	return err
+}
+
+func (g *grants) Which(ctx context.Context, r authz.Request, variants []*permissionv1.Attributes) ([]bool, error) {
+	return authz.Each(ctx, g.Check, r, variants)
 }
 
 func (g *grants) decide(r authz.Request) error {

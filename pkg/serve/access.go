@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 
 	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/authz"
@@ -33,6 +34,29 @@ type DenialKeeper interface {
 	// OnDenied is called before the refusal is returned and must not block.
 	// method is the full gRPC name, as in "/guildhall.x.v1.XService/GetX".
 	OnDenied(ctx context.Context, r authz.Request, method string)
+}
+
+// ValueSource is a Service with RPCs whose rules vary by an attribute
+// (authz.Rule.VariesBy): it says what the attribute may be.
+type ValueSource interface {
+	// Values is asked before the call is authorised, with a request that was
+	// not validated and names a resource of the caller's own organisation. Of
+	// what is not there, or makes no sense, it returns all values: who holds
+	// the permission for none is refused, the others hear what is wrong.
+	Values(ctx context.Context, rule *authz.Rule, request proto.Message) (authz.Values, error)
+}
+
+// sources passes questions for values to the services whose RPCs they are of,
+// by the full name of the gRPC service. It is filled before the servers serve.
+type sources map[string]ValueSource
+
+func (s sources) values(ctx context.Context, rule *authz.Rule, request proto.Message) (authz.Values, error) {
+	service, _, _ := strings.Cut(strings.TrimPrefix(rule.Method, "/"), "/")
+	source, ok := s[service]
+	if !ok {
+		return authz.Values{}, fmt.Errorf("%s varies by %s, and its service says nothing of it", rule.Method, rule.VariesBy)
+	}
+	return source.Values(ctx, rule, request)
 }
 
 // denials passes refusals to the services whose RPCs they are of, by the full

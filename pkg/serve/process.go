@@ -39,6 +39,7 @@ type Process struct {
 	drain     *drain
 	health    *health.Server
 	denials   denials
+	sources   sources
 	streams   *watch.Streams
 	// permission tells of changes to streams; nil in a process of edges only.
 	permission permissionv1.CheckServiceClient
@@ -91,7 +92,7 @@ func (e *Env) start(ctx context.Context, targets []string) (_ *Process, err erro
 	p := &Process{
 		program: e.Program, cfg: cfg, sections: e.sections, units: units, console: e.Stderr, started: time.Now(),
 		logger: telemetry.NewLogger(e.Stderr, telemetry.LogConfig{Level: telemetry.ParseLevel(cfg.Log.Level), JSON: cfg.Log.Format == "json"}),
-		redis:  &redisPool{}, drain: newDrain(), ready: &readiness{}, health: health.NewServer(), denials: denials{},
+		redis:  &redisPool{}, drain: newDrain(), ready: &readiness{}, health: health.NewServer(), denials: denials{}, sources: sources{},
 		isReady: make(chan struct{}), failed: make(chan error, 1), endRuns: func() {},
 	}
 	hasEdge := slices.ContainsFunc(units, func(u *unit) bool { return u.Edge })

@@ -86,7 +86,7 @@ func (p *Process) rpcConfig() (rpc.Config, error) {
 		Streams: p.streams, Verifier: verifier, Checker: checkerOf(p.units, dial), Logger: p.logger,
 		Meter: p.telemetry.MeterProvider(), Tracer: p.telemetry.TracerProvider(),
 		DefaultDeadline: p.cfg.Limits.DefaultDeadline, MaxDeadline: p.cfg.Limits.MaxDeadline,
-		MaxMessage: int(p.cfg.Limits.MessageSize), OnDenied: p.denials.onDenied,
+		MaxMessage: int(p.cfg.Limits.MessageSize), OnDenied: p.denials.onDenied, Values: p.sources.values,
 	}, nil
 }
 
@@ -120,6 +120,9 @@ func (p *Process) newServer(cfg rpc.Config, byUnit map[string][]string, extra ..
 				before = append(before, name)
 				if keeper, ok := u.service.(DenialKeeper); ok {
 					p.denials[name] = keeper
+				}
+				if source, ok := u.service.(ValueSource); ok {
+					p.sources[name] = source
 				}
 			}
 		}

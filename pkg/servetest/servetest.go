@@ -163,6 +163,9 @@ func (s *Server) server(t testing.TB, name string, opts Options) *grpc.Server {
 	if keeper, ok := s.Service.(serve.DenialKeeper); ok {
 		cfg.OnDenied = keeper.OnDenied
 	}
+	if source, ok := s.Service.(serve.ValueSource); ok {
+		cfg.Values = source.Values
+	}
 	options, err := rpc.ServerOptions(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -263,4 +266,8 @@ func (c checker) Check(_ context.Context, r authz.Request) error {
 		return nil
 	}
 	return authz.NewDenied(r.Permission, r.Resources[0])
+}
+
+func (c checker) Which(ctx context.Context, r authz.Request, variants []*permissionv1.Attributes) ([]bool, error) {
+	return authz.Each(ctx, c.Check, r, variants)
 }

@@ -1,7 +1,8 @@
 // Package groupchat is the service in which an enterprise talks with its
 // customers: groups, their members, and the log of messages of each.
 //
-// Its rules are in internal/group and internal/message; internal/intent keeps
+// Its rules are in internal/group, internal/message and internal/taxonomy (the
+// types of messages); internal/intent keeps
 // service permission in step with memberships, internal/live wakes open
 // streams. See README.md for what it owns and how to run it.
 package groupchat
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"time"
 
+	"go.opentelemetry.io/otel/metric"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
@@ -31,6 +33,7 @@ import (
 	"guildhall.dev/services/groupchat/internal/live"
 	"guildhall.dev/services/groupchat/internal/message"
 	"guildhall.dev/services/groupchat/internal/purge"
+	"guildhall.dev/services/groupchat/internal/taxonomy"
 )
 
 // name is the service's name and that of its configuration section.
@@ -38,7 +41,7 @@ const name = "groupchat"
 
 // Config is the service's section of the configuration.
 type Config struct {
-	RecallWindow    time.Duration `yaml:"recall_window" min:"0s" max:"720h" doc:"how long a sender may recall a message; 0 is never"`
+	RecallWindow    time.Duration `yaml:"recall_window" min:"0s" max:"720h" doc:"how long a sender may recall or re-type a message; 0 is never"`
 	MaxMembers      int32         `yaml:"max_members" min:"2" max:"10000" doc:"the most members of a group"`
 	PurgeAfter      time.Duration `yaml:"purge_after" min:"1h" max:"87600h" doc:"how long a deleted group can be undeleted"`
 	StreamHeartbeat time.Duration `yaml:"stream_heartbeat" min:"1s" max:"5m" doc:"the longest silence of a stream; while permission cannot be heard also how often an idle one asks whether its caller may still read"`
@@ -79,14 +82,15 @@ type Service struct {
 	follow  *follow.Follower
 	feed    *feed.Consumer
 	ends    *feed.Consumer // of appointments
+	refused metric.Int64Counter
 	api     *api.Server
 }
 
 // New opens the store and returns the service.
 func New(ctx context.Context, cfg Config, kit *serve.Kit) (*Service, error) {
 	groups := group.New(group.Limits{MaxMembers: cfg.MaxMembers, PurgeAfter: cfg.PurgeAfter})
-	messages := message.New(cfg.RecallWindow)
-	j, err := journal.Open(ctx, kit, slices.Concat(groups.Tables(), messages.Tables()), nil)
+	messages, types := message.New(cfg.RecallWindow), taxonomy.New()
+	j, err := journal.Open(ctx, kit, slices.Concat(groups.Tables(), messages.Tables(), types.Tables()), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -123,9 +127,12 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (*Service, error) {
 	if err := s.listen(kit, identity, permission); err != nil {
 		return nil, err
 	}
+	if s.refused, err = refusals(kit.Meter); err != nil {
+		return nil, err
+	}
 	s.api = &api.Server{
 		Store: j.Store, Journal: j.Changes, Sends: change.NewLanes(j.Changes), Pages: j.Pages,
-		Groups: groups, Messages: messages, Intents: s.intents, Hub: s.hub,
+		Groups: groups, Messages: messages, Types: types, Intents: s.intents, Hub: s.hub,
 		Checker: authz.Remote(permission), Account: accounts(identity), Appointed: appointed(permission),
 		Events: feed.NewServer(j.Feed), Audit: audit.NewServer(j.Audit),
 		Heartbeat: cfg.StreamHeartbeat,
@@ -211,11 +218,6 @@ func (s *Service) Run(ctx context.Context) error {
 
 // Ready reports whether the store can serve.
 func (s *Service) Ready(ctx context.Context) error { return s.journal.Ready(ctx) }
-
-// OnDenied keeps a refused call in the audit log.
-func (s *Service) OnDenied(ctx context.Context, r authz.Request, method string) {
-	s.journal.OnDenied(ctx, r, method)
-}
 
 // Close has nothing to release: the process closes the store.
 func (s *Service) Close() error { return nil }

@@ -22,7 +22,9 @@ type permission struct {
 	mu     sync.Mutex
 	grants map[[2]string]*permissionv1.SetManagedGrantRequest // by subject and resource
 	told   []*permissionv1.SetManagedGrantRequest
+	types  map[string][]string // of messages that an account may have to do with; none is all
 	fail   func(*permissionv1.SetManagedGrantRequest) error
+	denied map[[2]string]bool            // accounts and permissions
 	more   func(r grpc.ServiceRegistrar) // further services; may be nil
 }
 
@@ -93,17 +95,49 @@ func (p *permission) holders(group, role string) (accounts []string) {
 func (p *permission) Check(_ context.Context, req *permissionv1.CheckRequest) (*permissionv1.CheckResponse, error) {
 	q := req.GetQuery()
 	return &permissionv1.CheckResponse{Result: &permissionv1.CheckResult{
-		Allowed: p.allows(q.GetSubject(), q.GetPermission(), q.GetResource()),
+		Allowed: p.allows(q.GetSubject(), q.GetPermission(), q.GetResource()) && p.ofType(q.GetSubject(), q.GetPermission(), q.GetAttributes()),
 	}}, nil
 }
 
 func (p *permission) may(r authz.Request) bool {
-	return !slices.ContainsFunc(r.Resources, func(name string) bool { return !p.allows(r.Caller.Name, r.Permission, name) })
+	return p.ofType(r.Caller.Name, r.Permission, r.Attributes) &&
+		!slices.ContainsFunc(r.Resources, func(name string) bool { return !p.allows(r.Caller.Name, r.Permission, name) })
+}
+
+// limit lets an account have to do with messages of these types alone; none is
+// all.
+func (p *permission) limit(account string, types ...string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.types == nil {
+		p.types = map[string][]string{}
+	}
+	p.types[account] = types
+}
+
+// forbid takes a permission from an account, whatever its role.
+func (p *permission) forbid(account, permission string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.denied == nil {
+		p.denied = map[[2]string]bool{}
+	}
+	p.denied[[2]string{account, permission}] = true
+}
+
+func (p *permission) ofType(account, permission string, a *permissionv1.Attributes) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.denied[[2]string{account, permission}] {
+		return false
+	}
+	types := p.types[account]
+	return len(types) == 0 || !strings.HasPrefix(permission, "groupchat.messages.") || slices.Contains(types, a.GetMessageType())
 }
 
 // The roles as service permission has them.
 var (
-	memberMay = []string{"groups.get", "members.get", "members.list", "members.delete", "messages.create", "messages.get", "messages.list", "messages.stream", "messages.recall"}
+	memberMay = []string{"groups.get", "members.get", "members.list", "members.delete", "messages.create", "messages.get", "messages.list", "messages.stream", "messages.recall", "messages.retype"}
 	adminMay  = append([]string{"groups.update", "members.create", "members.update"}, memberMay...)
 	ownerMay  = append([]string{"groups.delete", "groups.undelete"}, adminMay...)
 )
@@ -115,6 +149,9 @@ func (p *permission) allows(account, permission, name string) bool {
 	what := strings.TrimPrefix(permission, "groupchat.")
 	if what == "groups.create" && name == acme {
 		return strings.Contains(account, "/staff/")
+	}
+	if what == "messageTypes.get" || what == "messageTypes.list" {
+		return true
 	}
 	parts := strings.Split(name, "/")
 	if len(parts) < 4 || parts[2] != "groups" {

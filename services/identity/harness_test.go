@@ -30,6 +30,7 @@ import (
 	"guildhall.dev/pkg/testkit"
 	eventv1 "guildhall.dev/proto/gen/guildhall/event/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/identity"
 )
 
@@ -75,6 +76,10 @@ func (c *checker) Check(_ context.Context, r authz.Request) error {
 		return authz.NewDenied(r.Permission, r.Resources[0])
 	}
 	return nil
+}
+
+func (c *checker) Which(ctx context.Context, r authz.Request, variants []*permissionv1.Attributes) ([]bool, error) {
+	return authz.Each(ctx, c.Check, r, variants)
 }
 
 // host is a place for a service: what outlives a process.

@@ -15,6 +15,7 @@ var chineseReasons = merge(
 	chineseBulk,
 	chineseLeases,
 	chineseRequests,
+	chineseTypes,
 )
 
 // merge returns the texts of all parts. A reason is in one of them.

@@ -14,6 +14,8 @@ var bodies = map[string]func(t *testing.T, s *suite){
 	"bad-input":   badInput,
 	"conditions":  conditions,
 	"journals":    journals,
+	"types":       types,
+	"networks":    networks,
 }
 
 func TestSuite(t *testing.T) {

@@ -48,6 +48,7 @@ type api struct {
 	checks        permissionv1.CheckServiceClient
 	groups        groupchatv1.GroupServiceClient
 	messages      groupchatv1.MessageServiceClient
+	types         groupchatv1.MessageTypeServiceClient
 	surveys       feedbackv1.SurveyServiceClient
 	complaints    feedbackv1.ComplaintServiceClient
 
@@ -79,6 +80,7 @@ func newAPI(conn func(service string) grpc.ClientConnInterface) *api {
 		checks:        permissionv1.NewCheckServiceClient(permission),
 		groups:        groupchatv1.NewGroupServiceClient(groupchat),
 		messages:      groupchatv1.NewMessageServiceClient(groupchat),
+		types:         groupchatv1.NewMessageTypeServiceClient(groupchat),
 		surveys:       feedbackv1.NewSurveyServiceClient(feedback),
 		complaints:    feedbackv1.NewComplaintServiceClient(feedback),
 		conn:          conn,

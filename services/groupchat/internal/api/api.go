@@ -1,8 +1,10 @@
 // Package api is service groupchat's gRPC surface: it turns requests into
-// calls of the centres (group, message) and their results into responses, and
+// calls of the centres (group, message, taxonomy) and their results into responses, and
 // serves the live streams.
 //
-// Callers are authenticated, authorised and validated before they get here.
+// Callers are authenticated, authorised and validated before they get here. The
+// permissions of messages vary by their types: Server.Values says which types a
+// request may be about, and handlers go no further than authz.ScopeOf says.
 // What depends on the caller's own membership (sending, recalling, leaving) is
 // asked of the centres.
 package api
@@ -23,10 +25,12 @@ import (
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/page"
 	groupchatv1 "guildhall.dev/proto/gen/guildhall/groupchat/v1"
+	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/groupchat/internal/group"
 	"guildhall.dev/services/groupchat/internal/intent"
 	"guildhall.dev/services/groupchat/internal/live"
 	"guildhall.dev/services/groupchat/internal/message"
+	"guildhall.dev/services/groupchat/internal/taxonomy"
 )
 
 // Server answers all RPCs of the service. Its fields are all required.
@@ -40,6 +44,7 @@ type Server struct {
 	Pages    *page.Codec
 	Groups   *group.Groups
 	Messages *message.Messages
+	Types    *taxonomy.Taxonomy
 	Intents  *intent.Deliverer
 	Hub      *live.Hub
 	// Checker answers what a list or an open stream has to ask about its
@@ -63,6 +68,7 @@ type Server struct {
 func (s *Server) Register(r grpc.ServiceRegistrar) {
 	groupchatv1.RegisterGroupServiceServer(r, groups{s})
 	groupchatv1.RegisterMessageServiceServer(r, messages{s})
+	groupchatv1.RegisterMessageTypeServiceServer(r, messageTypes{s})
 	groupchatv1.RegisterGroupChatEventServiceServer(r, s.Events)
 	groupchatv1.RegisterGroupChatAuditServiceServer(r, s.Audit)
 }
@@ -111,7 +117,7 @@ func read[T any](ctx context.Context, s *Server, fn func(r kv.Reader) (T, error)
 // actor returns the caller as one who acts on the group, with a permission it
 // has on the group. Its membership gives it no rights beyond the group, so only
 // for one who is not the owner is there anything to ask.
-func (s *Server) actor(ctx context.Context, permission, name string) (group.Actor, error) {
+func (s *Server) actor(ctx context.Context, permission, name string, about *permissionv1.Attributes) (group.Actor, error) {
 	a := group.Actor{Account: caller(ctx).Name}
 	role, err := read(ctx, s, func(r kv.Reader) (groupchatv1.MemberRole, error) {
 		role, _, err := s.Groups.Role(r, name, a.Account)
@@ -120,13 +126,14 @@ func (s *Server) actor(ctx context.Context, permission, name string) (group.Acto
 	if err != nil || role == groupchatv1.MemberRole_MEMBER_ROLE_OWNER {
 		return a, err
 	}
-	a.Enterprise, err = s.may(ctx, permission, caller(ctx).Organization())
+	a.Enterprise, err = s.may(ctx, permission, caller(ctx).Organization(), about)
 	return a, err
 }
 
-// may reports whether the caller has a permission on a resource.
-func (s *Server) may(ctx context.Context, permission, name string) (bool, error) {
-	err := s.Checker.Check(ctx, authz.Request{Caller: caller(ctx), Permission: permission, Resources: []string{name}})
+// may reports whether the caller has a permission on a resource; about is what
+// conditions may look at beside the call.
+func (s *Server) may(ctx context.Context, permission, name string, about *permissionv1.Attributes) (bool, error) {
+	err := s.Checker.Check(ctx, authz.Request{Caller: caller(ctx), Permission: permission, Resources: []string{name}, Attributes: about})
 	if errs.Is(err, errs.Denied) {
 		return false, nil
 	}

@@ -22,8 +22,19 @@ func groupOfMember(m *groupchatv1.Member) string { return resource.Parent(m.GetN
 
 func (s groups) CreateGroup(ctx context.Context, req *groupchatv1.CreateGroupRequest) (*groupchatv1.Group, error) {
 	return s.change(ctx, req, func(tx *change.Tx) (*groupchatv1.Group, error) {
+		if err := s.requireType(tx, req.GetParent(), req.GetGroup()); err != nil {
+			return nil, err
+		}
 		return s.Groups.Create(tx, req.GetParent(), req.GetGroupId(), caller(ctx).Name, req.GetGroup())
 	})
+}
+
+// requireType refuses a default type that messages cannot have.
+func (s groups) requireType(r kv.Reader, parent string, g *groupchatv1.Group) error {
+	if g.GetDefaultMessageType() == "" {
+		return nil
+	}
+	return s.Types.Require(r, "group.default_message_type", parent, g.GetDefaultMessageType())
 }
 
 // change is do for what returns a group. The head is read after the commit: in
@@ -72,7 +83,7 @@ func (s groups) ListGroups(ctx context.Context, req *groupchatv1.ListGroupsReque
 	if req.GetParent() != who.Organization() {
 		return nil, errs.NotFoundName("RESOURCE_NOT_FOUND", req.GetParent())
 	}
-	all, err := s.may(ctx, "groupchat.groups.list", req.GetParent())
+	all, err := s.may(ctx, "groupchat.groups.list", req.GetParent(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -107,11 +118,16 @@ func boolWord(b bool) string {
 }
 
 func (s groups) UpdateGroup(ctx context.Context, req *groupchatv1.UpdateGroupRequest) (*groupchatv1.Group, error) {
-	paths, err := fieldmask.Paths(req.GetUpdateMask(), req.GetGroup(), "display_name", "description")
+	paths, err := fieldmask.Paths(req.GetUpdateMask(), req.GetGroup(), "display_name", "description", "default_message_type")
 	if err != nil {
 		return nil, err
 	}
 	return s.change(ctx, req, func(tx *change.Tx) (*groupchatv1.Group, error) {
+		if slices.Contains(paths, "default_message_type") {
+			if err := s.requireType(tx, resource.Parent(req.GetGroup().GetName()), req.GetGroup()); err != nil {
+				return nil, err
+			}
+		}
 		return s.Groups.Update(tx, req.GetGroup(), paths)
 	})
 }
@@ -140,7 +156,7 @@ func (s groups) CreateMember(ctx context.Context, req *groupchatv1.CreateMemberR
 	if err := s.Account(ctx, account); err != nil {
 		return nil, err
 	}
-	who, err := s.actor(ctx, "groupchat.members.create", req.GetParent())
+	who, err := s.actor(ctx, "groupchat.members.create", req.GetParent(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -177,7 +193,7 @@ func (s groups) UpdateMember(ctx context.Context, req *groupchatv1.UpdateMemberR
 	if err != nil {
 		return nil, err
 	}
-	who, err := s.actor(ctx, "groupchat.members.update", resource.Parent(req.GetMember().GetName()))
+	who, err := s.actor(ctx, "groupchat.members.update", resource.Parent(req.GetMember().GetName()), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -208,7 +224,7 @@ func (s groups) promotion(ctx context.Context, to *groupchatv1.Member) error {
 }
 
 func (s groups) DeleteMember(ctx context.Context, req *groupchatv1.DeleteMemberRequest) (*groupchatv1.Member, error) {
-	who, err := s.actor(ctx, "groupchat.members.delete", resource.Parent(req.GetName()))
+	who, err := s.actor(ctx, "groupchat.members.delete", resource.Parent(req.GetName()), nil)
 	if err != nil {
 		return nil, err
 	}

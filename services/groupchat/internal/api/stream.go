@@ -30,13 +30,17 @@ func (s messages) StreamMessages(req *groupchatv1.StreamMessagesRequest, stream 
 	draining := serve.Draining(ctx)
 	beat := time.NewTimer(s.Heartbeat)
 	defer beat.Stop()
+	t := &teller{stream: stream, scope: authz.ScopeOf(ctx), home: caller(ctx).Organization()}
 	for {
-		changed := follower.Changed()
+		changed, scoped := follower.Changed(), t.scope.Changed()
+		if err := t.tellScope(); err != nil {
+			return err
+		}
 		step, err := s.next(ctx, cursor)
 		if err != nil {
 			return err
 		}
-		if err := send(stream, step); err != nil {
+		if err := t.tell(ctx, step); err != nil {
 			return err
 		}
 		wake := changed
@@ -50,6 +54,7 @@ func (s messages) StreamMessages(req *groupchatv1.StreamMessagesRequest, stream 
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-wake:
+		case <-scoped:
 		case <-beat.C:
 			// Sending asks service permission again whether the caller may
 			// still read; see rpc.Config.Recheck.
@@ -90,20 +95,7 @@ func (s messages) next(ctx context.Context, cursor *message.Cursor) (message.Ste
 		return step, authz.NewDenied(permission, cursor.Group)
 	}
 	// Not a member, or no longer one: only another grant opens the group to it.
-	return step, s.Checker.Check(ctx, authz.Request{Caller: who, Permission: permission, Resources: []string{cursor.Group}})
-}
-
-func send(stream grpc.ServerStreamingServer[groupchatv1.StreamMessagesResponse], step message.Step) error {
-	for _, e := range step.Events {
-		resp := &groupchatv1.StreamMessagesResponse{Event: &groupchatv1.StreamMessagesResponse_Message{Message: e.Message}}
-		if e.Recalled {
-			resp.Event = &groupchatv1.StreamMessagesResponse_Recalled{Recalled: e.Message}
-		}
-		if err := stream.Send(resp); err != nil {
-			return err
-		}
-	}
-	return nil
+	return step, authz.ScopeOf(ctx).Again(ctx)
 }
 
 func heartbeat(head int64) *groupchatv1.StreamMessagesResponse {

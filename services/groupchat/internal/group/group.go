@@ -53,9 +53,12 @@ func (g *Groups) Create(tx *change.Tx, parent, id, actor string, in *groupchatv1
 	}
 	now := timestamppb.New(tx.Time)
 	v := &groupchatv1.Group{
-		Name:          Name.Format(org[0], id),
-		DisplayName:   in.GetDisplayName(),
-		Description:   in.GetDescription(),
+		Name:        Name.Format(org[0], id),
+		DisplayName: in.GetDisplayName(),
+		Description: in.GetDescription(),
+		// Of one of the organisation's types, or none.
+		DefaultMessageType: in.GetDefaultMessageType(),
+
 		Owner:         actor,
 		MemberCount:   1,
 		MemberVersion: nextVersion(0, tx.Time),
@@ -169,7 +172,8 @@ func (g *Groups) ListOf(r kv.Reader, account string, deleted bool, after []byte,
 	return out, p.Next, nil
 }
 
-// Update changes the fields at the paths, "display_name" and "description".
+// Update changes the fields at the paths: "display_name", "description" and
+// "default_message_type", which is one of the organisation's types, or empty.
 // Reasons: GROUP_NOT_FOUND, GROUP_DELETED, ETAG_MISMATCH.
 func (g *Groups) Update(tx *change.Tx, in *groupchatv1.Group, paths []string) (*groupchatv1.Group, error) {
 	rec, err := g.get(tx, "group.name", in.GetName())
@@ -186,6 +190,8 @@ func (g *Groups) Update(tx *change.Tx, in *groupchatv1.Group, paths []string) (*
 				v.DisplayName = in.GetDisplayName()
 			case "description":
 				v.Description = in.GetDescription()
+			case "default_message_type":
+				v.DefaultMessageType = in.GetDefaultMessageType()
 			}
 		}
 	})

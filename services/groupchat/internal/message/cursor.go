@@ -13,10 +13,13 @@ import (
 // Cursor is how far a reader has come in a group's log. Make one with After.
 //
 // The log is one order of two kinds of steps: messages by sequence, and each
-// recall behind the message that was the newest when it was made, its position.
-// A reader is given both in that order. So one that comes back with nothing
-// but the last sequence it has can have missed no recall of an earlier
-// position.
+// recall or change of type behind the message that was the newest when it was
+// made, its position. A reader is given both in that order. So one that comes
+// back with nothing but the last sequence it has can have missed none of an
+// earlier position. Below, a recall is either.
+//
+// Which messages a reader may have is not asked here: what it may not is as much
+// a step of the log, and its place moves the cursor on.
 type Cursor struct {
 	// Group is the group's name.
 	Group string
@@ -48,8 +51,9 @@ type Step struct {
 // Event is a message as it is now.
 type Event struct {
 	Message *groupchatv1.Message
-	// Recalled says that the reader had the message and hears of its recall.
-	Recalled bool
+	// Changed says that the reader's position is behind the message, and that it
+	// was recalled or re-typed since.
+	Changed bool
 }
 
 // Next returns up to limit messages, and as many recalls, that follow the
@@ -142,14 +146,14 @@ func (m *Messages) merge(r kv.Reader, c *Cursor, messages []*groupchatv1.Message
 	events := make([]Event, 0, len(messages)+len(told))
 	for _, v := range messages {
 		for len(told) > 0 && told[0].GetPosition() < v.GetSequence() {
-			events = append(events, Event{Message: view(recalled[0]), Recalled: true})
+			events = append(events, Event{Message: view(recalled[0]), Changed: true})
 			told, recalled = told[1:], recalled[1:]
 		}
 		events = append(events, Event{Message: v})
 		c.Sequence = v.GetSequence()
 	}
 	for _, rec := range recalled {
-		events = append(events, Event{Message: view(rec), Recalled: true})
+		events = append(events, Event{Message: view(rec), Changed: true})
 	}
 	return events, nil
 }

@@ -21,6 +21,9 @@ import (
 
 const mei = "organizations/acme/customers/mei"
 
+// whoever may change any message.
+var whoever = message.Actor{Account: mei, Any: true, May: func(string) bool { return true }}
+
 // log is a group's log over a store.
 type log struct {
 	t        testing.TB
@@ -30,6 +33,7 @@ type log struct {
 	group    string
 	sent     int64
 	recalled map[int64]bool
+	retyped  map[int64]string
 }
 
 func newLog(t *testing.T) *log {
@@ -55,7 +59,7 @@ func newLog(t *testing.T) *log {
 }
 
 func (l *log) begin(group string) {
-	l.group, l.sent, l.recalled = group, 0, map[int64]bool{}
+	l.group, l.sent, l.recalled, l.retyped = group, 0, map[int64]bool{}, map[int64]string{}
 }
 
 func (l *log) do(fn func(tx *change.Tx) (*groupchatv1.Message, error)) {
@@ -75,7 +79,17 @@ func (l *log) send() {
 func (l *log) recall(sequence int64) {
 	l.recalled[sequence] = true
 	l.do(func(tx *change.Tx) (*groupchatv1.Message, error) {
-		return l.messages.Recall(tx, fmt.Sprintf("%s/messages/%d", l.group, sequence), "", message.Recaller{Account: mei, Any: true})
+		return l.messages.Recall(tx, fmt.Sprintf("%s/messages/%d", l.group, sequence), "", whoever)
+	})
+}
+
+func (l *log) retype(sequence int64, to string) {
+	if l.recalled[sequence] {
+		return
+	}
+	l.retyped[sequence] = to
+	l.do(func(tx *change.Tx) (*groupchatv1.Message, error) {
+		return l.messages.Retype(tx, fmt.Sprintf("%s/messages/%d", l.group, sequence), to, "", whoever)
 	})
 }
 
@@ -96,24 +110,27 @@ func (l *log) next(c *message.Cursor, limit int) message.Step {
 type reader struct {
 	last   int64
 	gone   map[int64]bool
+	types  map[int64]string
 	cursor *message.Cursor
 }
 
-// TestNext_anyInterleavingAndAnyBreak sends, recalls, reads in steps of any
+// TestNext_anyInterleavingAndAnyBreak sends, recalls, re-types, reads in steps of any
 // size and breaks off in the middle of them: the reader gets each message once
-// and in order, and in the end knows of every recall.
+// and in order, and in the end knows of every recall and every type.
 func TestNext_anyInterleavingAndAnyBreak(t *testing.T) {
 	l, n := newLog(t), 0
 	rapid.Check(t, func(r *rapid.T) {
 		n++
 		l.begin(fmt.Sprintf("organizations/acme/groups/g%d", n))
-		me := &reader{gone: map[int64]bool{}}
+		me := &reader{gone: map[int64]bool{}, types: map[int64]string{}}
 		for range rapid.IntRange(1, 30).Draw(r, "acts") {
-			switch act := rapid.IntRange(0, 5).Draw(r, "act"); {
+			switch act := rapid.IntRange(0, 6).Draw(r, "act"); {
 			case act < 3 || l.sent == 0:
 				l.send()
 			case act == 3:
 				l.recall(rapid.Int64Range(1, l.sent).Draw(r, "which"))
+			case act == 4:
+				l.retype(rapid.Int64Range(1, l.sent).Draw(r, "which"), rapid.SampledFrom([]string{"news", "order"}).Draw(r, "type"))
 			default:
 				limit := rapid.IntRange(1, 4).Draw(r, "limit")
 				me.read(r, l, limit, rapid.IntRange(0, 2*limit).Draw(r, "events"))
@@ -127,6 +144,11 @@ func TestNext_anyInterleavingAndAnyBreak(t *testing.T) {
 		for s := range l.recalled {
 			if !me.gone[s] {
 				r.Fatalf("the reader does not know of the recall of %d", s)
+			}
+		}
+		for s, now := range l.retyped {
+			if me.types[s] != now {
+				r.Fatalf("message %d is %q to the reader, want %q", s, me.types[s], now)
 			}
 		}
 	})
@@ -147,17 +169,19 @@ func (me *reader) read(r *rapid.T, l *log, limit, n int) (more bool) {
 		me.cursor = nil
 	}
 	for _, e := range step.Events {
-		switch s := e.Message.GetSequence(); {
-		case e.Recalled && (s > me.last || e.Message.GetRecallTime() == nil || e.Message.GetText() != ""):
-			r.Fatalf("the recall of %v to a reader at %d", e.Message, me.last)
-		case e.Recalled:
-			me.gone[s] = true
+		s, recalled := e.Message.GetSequence(), e.Message.GetRecallTime() != nil
+		switch {
+		case e.Changed && (s > me.last || !recalled && len(e.Message.GetTypeChanges()) == 0 || recalled && e.Message.GetText() != ""):
+			r.Fatalf("the change of %v to a reader at %d", e.Message, me.last)
+		case e.Changed:
+			me.gone[s] = recalled
 		case s != me.last+1:
 			r.Fatalf("message %d to a reader at %d", s, me.last)
 		default:
 			me.last = s
-			me.gone[s] = e.Message.GetRecallTime() != nil
+			me.gone[s] = recalled
 		}
+		me.types[s] = e.Message.GetType()
 	}
 	return step.More || me.cursor == nil
 }

@@ -1,5 +1,5 @@
 // Package message holds the rules of a group's log: gapless sequence numbers,
-// who may send and take back, and how to read on from a position.
+// who may send, take back and re-type, and how to read on from a position.
 //
 // The number of a message comes from the group's head, which the same
 // transaction reads and writes: two sends at once conflict, one runs again,
@@ -23,6 +23,7 @@ import (
 	"guildhall.dev/pkg/resource"
 	storev1 "guildhall.dev/proto/gen/guildhall/groupchat/store/v1"
 	groupchatv1 "guildhall.dev/proto/gen/guildhall/groupchat/v1"
+	"guildhall.dev/services/groupchat/internal/taxonomy"
 )
 
 // Name is the form of a message's name. Its last id is the sequence number.
@@ -90,7 +91,8 @@ func parse(name string) (group string, sequence int64, err error) {
 	return groupOf(name), sequence, nil
 }
 
-// Create appends a message of the sender to the group's log.
+// Create appends a message of the sender to the group's log. Its type is that of
+// in, which is one of the organisation's.
 func (m *Messages) Create(tx *change.Tx, group, sender string, in *groupchatv1.Message) (*groupchatv1.Message, error) {
 	head, err := m.Head(tx, group)
 	if err != nil {
@@ -105,13 +107,15 @@ func (m *Messages) Create(tx *change.Tx, group, sender string, in *groupchatv1.M
 		Sequence:   head.GetLastSequence(),
 		Sender:     sender,
 		Text:       in.GetText(),
+		Type:       in.GetType(),
 		CreateTime: timestamppb.New(tx.Time),
 	})
 	if err != nil {
 		return nil, err
 	}
-	record(tx, rec.Value, "created")
-	return view(rec), nil
+	v := view(rec)
+	record(tx, v, "created", "")
+	return v, nil
 }
 
 // Head returns the end of the group's log: the zero end for an empty one.
@@ -169,87 +173,26 @@ func (m *Messages) List(r kv.Reader, group string, forward bool, after []byte, l
 	return out, p.Next, nil
 }
 
-// Recaller is who takes a message back.
-type Recaller struct {
-	Account string
-	// Any allows any message at any time: an administrator of the group, or
-	// somebody who acts for the enterprise.
-	Any bool
-}
-
-// Recall takes a message back: its text is gone, its place stays. Recalling a
-// recalled one changes nothing. Reasons: MESSAGE_NOT_FOUND, NOT_SENDER,
-// RECALL_WINDOW_OVER, ETAG_MISMATCH.
-func (m *Messages) Recall(tx *change.Tx, name, etag string, by Recaller) (*groupchatv1.Message, error) {
-	group, sequence, err := parse(name)
-	if err != nil {
-		return nil, err
-	}
-	rec, err := m.messages.Get(tx, key(group, sequence))
-	if err != nil {
-		return nil, err
-	}
-	if err := rec.CheckEtag(etag); err != nil {
-		return nil, err
-	}
-	v := proto.CloneOf(rec.Value)
-	if !by.Any {
-		if err := m.mayRecall(v, by.Account, tx.Time); err != nil {
-			return nil, err
-		}
-	}
-	if v.GetRecallTime() != nil {
-		tx.Unchanged()
-		return view(rec), nil
-	}
-	v.Text = ""
-	v.RecallTime = timestamppb.New(tx.Time)
-	v.Recaller = by.Account
-	now, err := m.messages.Update(tx, v, "")
-	if err != nil {
-		return nil, err
-	}
-	record(tx, v, "recalled", "text", "recall_time", "recaller")
-	return view(now), m.note(tx, group, sequence)
-}
-
-func (m *Messages) mayRecall(v *groupchatv1.Message, account string, now time.Time) error {
-	switch {
-	case v.GetSender() != account:
-		return errs.New(errs.Denied, "NOT_SENDER", "only its sender, or an administrator of the group, can recall a message")
-	case v.GetRecallTime() == nil && now.Sub(v.GetCreateTime().AsTime()) > m.window:
-		return errs.New(errs.Precondition, "RECALL_WINDOW_OVER", "a message can be recalled for "+m.window.String()+"; ask an administrator of the group")
-	}
-	return nil
-}
-
-// note writes the recall where streams find it.
-func (m *Messages) note(tx *change.Tx, group string, sequence int64) error {
-	head, err := m.Head(tx, group)
-	if err != nil {
-		return err
-	}
-	head.RecallCount++
-	if _, err := m.heads.Put(tx, head, ""); err != nil {
-		return err
-	}
-	_, err = m.recalls.Create(tx, &storev1.Recall{
-		Group: group, Position: head.GetLastSequence(), Number: head.GetRecallCount(), Sequence: sequence,
-	})
-	return err
-}
-
+// view returns a message as the API shows it. One from before there were types
+// is of the general one.
 func view(rec kv.Record[*groupchatv1.Message]) *groupchatv1.Message {
 	v := proto.CloneOf(rec.Value)
 	v.Etag = rec.Etag
+	if v.GetType() == "" {
+		v.Type = taxonomy.General(resource.Parent(groupOf(v.GetName())))
+	}
 	return v
 }
 
-func record(tx *change.Tx, v *groupchatv1.Message, past string, fields ...string) {
+// record notes a change of a message; before is the type it had, when that is
+// what changed.
+func record(tx *change.Tx, v *groupchatv1.Message, past, before string, fields ...string) {
 	tx.Record(change.Change{
-		Resource:      v.GetName(),
-		Type:          "guildhall.groupchat.message." + past + ".v1",
-		Data:          &groupchatv1.MessageChanged{Sequence: v.GetSequence(), Sender: v.GetSender()},
+		Resource: v.GetName(),
+		Type:     "guildhall.groupchat.message." + past + ".v1",
+		Data: &groupchatv1.MessageChanged{
+			Sequence: v.GetSequence(), Sender: v.GetSender(), Type: v.GetType(), PreviousType: before,
+		},
 		ChangedFields: fields,
 	})
 }

@@ -45,6 +45,7 @@ type Config struct {
 type Checker struct {
 	cfg                     Config
 	allowed, denied, failed atomic.Int64
+	withheld                atomic.Int64
 }
 
 var _ authz.Checker = (*Checker)(nil)
@@ -83,7 +84,7 @@ func (c *Checker) AnswerAs(ctx context.Context, organization string, need cache.
 		c.failed.Add(int64(len(questions)))
 		return nil, revision.Revision{}, err
 	}
-	c.count(answers)
+	c.count(questions, answers)
 	c.tell(now, organization, v, questions, answers)
 	return answers, v, nil
 }
@@ -105,17 +106,22 @@ func (c *Checker) tell(now time.Time, organization string, v revision.Revision, 
 	}
 }
 
-func (c *Checker) count(answers []decide.Answer) {
-	var allowed int64
-	for _, a := range answers {
+func (c *Checker) count(questions []decide.Question, answers []decide.Answer) {
+	var allowed, withheld int64
+	for i, a := range answers {
 		if a.Allowed {
 			allowed++
+		} else if questions[i].Filtering {
+			withheld++
 		}
 	}
 	if allowed > 0 {
 		c.allowed.Add(allowed)
 	}
-	if denied := int64(len(answers)) - allowed; denied > 0 {
+	if withheld > 0 {
+		c.withheld.Add(withheld)
+	}
+	if denied := int64(len(answers)) - allowed - withheld; denied > 0 {
 		c.denied.Add(denied)
 	}
 }
@@ -127,19 +133,13 @@ func (c *Checker) Check(ctx context.Context, r authz.Request) error {
 		return authz.NewDenied(r.Permission, "")
 	}
 	questions := make([]decide.Question, len(resources))
+	attributes := r.Known(ctx)
 	for i, resource := range resources {
-		questions[i] = decide.Question{
-			Subject: r.Caller.Name, Permission: r.Permission, Resource: resource,
-			Session: r.Caller.Session, Attributes: r.Attributes,
-		}
+		questions[i] = question(r, resource, attributes)
 	}
-	answers, _, err := c.Answer(ctx, r.Caller.Organization(), questions)
-	switch {
-	case err != nil && ctx.Err() != nil:
+	answers, err := c.own(ctx, r, questions)
+	if err != nil {
 		return err
-	case err != nil:
-		return errs.New(errs.Unavailable, "PERMISSION_UNAVAILABLE", "permissions cannot be checked at the moment; try again",
-			errs.Cause(err), errs.RetryAfter(time.Second))
 	}
 	for i, a := range answers {
 		if !a.Allowed {
@@ -147,6 +147,46 @@ func (c *Checker) Check(ctx context.Context, r authz.Request) error {
 		}
 	}
 	return nil
+}
+
+// Which implements authz.Checker.
+func (c *Checker) Which(ctx context.Context, r authz.Request, variants []*permissionv1.Attributes) ([]bool, error) {
+	questions := make([]decide.Question, 0, len(variants)*len(r.Resources))
+	for _, a := range variants {
+		r.Attributes = a
+		attributes := r.Known(ctx)
+		for _, resource := range r.Resources {
+			q := question(r, resource, attributes)
+			q.Filtering = true
+			questions = append(questions, q)
+		}
+	}
+	answers, err := c.own(ctx, r, questions)
+	if err != nil {
+		return nil, err
+	}
+	results := make([]*permissionv1.CheckResult, len(answers))
+	for i, a := range answers {
+		results[i] = &permissionv1.CheckResult{Allowed: a.Allowed, Denial: a.Denial}
+	}
+	return authz.Among(len(variants), results)
+}
+
+func question(r authz.Request, resource string, attributes *permissionv1.Attributes) decide.Question {
+	return decide.Question{
+		Subject: r.Caller.Name, Permission: r.Permission, Resource: resource,
+		Session: r.Caller.Session, Attributes: attributes,
+	}
+}
+
+// own answers questions of this process's interceptors.
+func (c *Checker) own(ctx context.Context, r authz.Request, questions []decide.Question) ([]decide.Answer, error) {
+	answers, _, err := c.Answer(ctx, r.Caller.Organization(), questions)
+	if err == nil || ctx.Err() != nil {
+		return answers, err
+	}
+	return nil, errs.New(errs.Unavailable, "PERMISSION_UNAVAILABLE", "permissions cannot be checked at the moment; try again",
+		errs.Cause(err), errs.RetryAfter(time.Second))
 }
 
 // register makes the metric. It reads plain counters, because a check costs
@@ -158,12 +198,13 @@ func (c *Checker) register(meter metric.Meter) error {
 	result := func(r string) metric.MeasurementOption {
 		return metric.WithAttributeSet(attribute.NewSet(attribute.String("result", r)))
 	}
-	allowed, denied, failed := result("allowed"), result("denied"), result("error")
+	allowed, denied, failed, withheld := result("allowed"), result("denied"), result("error"), result("withheld")
 	_, err := meter.Int64ObservableCounter("guildhall.permission.checks", metric.WithDescription("Checks by result."),
 		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
 			o.Observe(c.allowed.Load(), allowed)
 			o.Observe(c.denied.Load(), denied)
 			o.Observe(c.failed.Load(), failed)
+			o.Observe(c.withheld.Load(), withheld)
 			return nil
 		}))
 	if err != nil {

@@ -11,6 +11,7 @@ func Question(q *permissionv1.CheckQuery) decide.Question {
 	return decide.Question{
 		Subject: q.GetSubject(), Permission: q.GetPermission(), Resource: q.GetResource(),
 		Session: q.GetSession(), Attributes: q.GetAttributes(), Approval: q.GetApproval(),
+		Filtering: q.GetFiltering(),
 	}
 }
 

@@ -62,6 +62,10 @@ type Question struct {
 	Attributes *permissionv1.Attributes
 	// Approval names a second person's approval; "" for none.
 	Approval string
+	// Filtering says that it is asked to leave out of an answer what the subject
+	// may not have, and not because the subject tries it. No answer depends on
+	// it.
+	Filtering bool
 }
 
 // Answer is the answer to a Question; the zero Answer is no answer.

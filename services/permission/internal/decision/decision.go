@@ -6,8 +6,8 @@
 // and is no proof of any: that is the audit log's business, which is written
 // with what it tells of.
 //
-// An entry holds names and no attributes: what conditions look at may be
-// personal.
+// An entry holds names, and of the attributes the message type alone, which names
+// no person: the rest of what conditions look at may be personal.
 package decision
 
 import (
@@ -74,6 +74,7 @@ type answer struct {
 	revision     int64
 	question     decide.Question
 	answer       decide.Answer
+	messageType  string
 }
 
 // Table is the table of entries. It is made before the store is open, and New
@@ -139,9 +140,10 @@ func (l *Log) Record(at time.Time, organization string, revision int64, q decide
 	if l.below == 0 || l.below != math.MaxUint64 && rand.Uint64() >= l.below {
 		return
 	}
-	q.Attributes = nil
+	kept := answer{at: at, organization: organization, revision: revision, question: q, answer: a, messageType: q.Attributes.GetMessageType()}
+	kept.question.Attributes = nil
 	select {
-	case l.queue <- answer{at: at, organization: organization, revision: revision, question: q, answer: a}:
+	case l.queue <- kept:
 	default:
 		l.dropped.Add(1)
 	}
@@ -157,5 +159,6 @@ func (a answer) entry() *permissionv1.Decision {
 		Name: a.organization + "/decisions/" + resource.NewID(), Time: timestamppb.New(a.at),
 		Subject: a.question.Subject, Permission: a.question.Permission, Resource: a.question.Resource,
 		Allowed: a.answer.Allowed, Grant: a.answer.Grant, Role: a.answer.Role, Denial: a.answer.Denial, Revision: a.revision,
+		MessageType: a.messageType, Filtering: a.question.Filtering,
 	}
 }

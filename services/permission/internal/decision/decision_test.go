@@ -130,7 +130,37 @@ func TestList_keepsWhatTheFilterNames(t *testing.T) {
 					t.Fatal(err)
 				}
 				if n := len(list(t, l, store, f)); n != want {
-					t.Errorf("%s: %d, want %d", filter, n, want)
+					t.Errorf("%s: %d decisions, want %d", filter, n, want)
+				}
+			}
+		})
+	}
+}
+
+// TestLog_findsAttemptsByMessageType: of what conditions look at the message type
+// is kept and nothing else, and what was asked to filter a list is no attempt.
+func TestLog_findsAttemptsByMessageType(t *testing.T) {
+	for _, engine := range testkit.Engines() {
+		t.Run(engine, func(t *testing.T) {
+			l, store := open(t, engine, decision.Full)
+			for i, of := range []string{"order", "complaint", "complaint", ""} {
+				q := question(i)
+				q.Attributes.MessageType, q.Filtering = of, i == 2
+				l.Record(noon.Add(time.Duration(i)*time.Second), acme, 7, q, decide.Answer{})
+			}
+			finish(t, l)
+			for filter, want := range map[string]int{
+				`message_type = "complaint"`: 2,
+				`message_type = "complaint" AND allowed = false AND filtering = false`: 1,
+				`filtering = true`:      1,
+				`message_type = "news"`: 0,
+			} {
+				f, err := decision.ParseFilter(filter)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if n := len(list(t, l, store, f)); n != want {
+					t.Errorf("%s: %d decisions, want %d", filter, n, want)
 				}
 			}
 		})

@@ -22,6 +22,10 @@ type Filter struct {
 	Scope string
 	// Allowed, when not nil, keeps the answers that are like it.
 	Allowed *bool
+	// MessageType, when not empty, keeps those about messages of the type.
+	MessageType string
+	// Filtering, when not nil, keeps the questions that are like it.
+	Filtering *bool
 	// From and Until keep the entries of From <= time < Until; zero is no
 	// bound.
 	From, Until time.Time
@@ -33,6 +37,8 @@ var about = []filter.Field{
 	{Name: "resource", Type: filter.String},
 	{Name: "scope", Type: filter.String},
 	{Name: "allowed", Type: filter.Bool},
+	{Name: "message_type", Type: filter.String},
+	{Name: "filtering", Type: filter.Bool},
 }
 
 // ParseFilter reads the filter of ListDecisions. The error is Invalid
@@ -65,6 +71,10 @@ func parse(text string, fields []filter.Field) (Filter, error) {
 			f.Scope = t.Text
 		case "allowed":
 			f.Allowed = &t.Bool
+		case "message_type":
+			f.MessageType = t.Text
+		case "filtering":
+			f.Filtering = &t.Bool
 		}
 	}
 	f.From, f.Until = terms.TimeRange("time")
@@ -74,8 +84,8 @@ func parse(text string, fields []filter.Field) (Filter, error) {
 // matches reports whether the filter keeps an entry that its plan has found.
 func (f Filter) matches(d *permissionv1.Decision) bool {
 	is := func(want, got string) bool { return want == "" || want == got }
-	return (f.Allowed == nil || *f.Allowed == d.GetAllowed()) &&
-		is(f.Permission, d.GetPermission()) && is(f.Resource, d.GetResource()) &&
+	return (f.Allowed == nil || *f.Allowed == d.GetAllowed()) && (f.Filtering == nil || *f.Filtering == d.GetFiltering()) &&
+		is(f.Permission, d.GetPermission()) && is(f.Resource, d.GetResource()) && is(f.MessageType, d.GetMessageType()) &&
 		(is(f.Scope, d.GetResource()) || strings.HasPrefix(d.GetResource(), f.Scope+"/"))
 }
 
@@ -101,6 +111,7 @@ func (l *Log) List(r kv.Reader, organization string, f Filter, after []byte, lim
 	return found, nil, nil
 }
 
+// keeps reports whether an entry is like what no index finds.
 func (f Filter) plan(organization string, after []byte) kv.Query {
 	q := kv.Query{Prefix: kv.Key{kv.String(organization)}, Reverse: true, After: after}
 	if f.Subject != "" {

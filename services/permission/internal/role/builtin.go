@@ -42,7 +42,7 @@ func builtIns() []builtIn {
 	member := []string{
 		"groupchat.groups.get", "groupchat.members.get", "groupchat.members.list", "groupchat.members.delete",
 		"groupchat.messages.create", "groupchat.messages.get", "groupchat.messages.list",
-		"groupchat.messages.stream", "groupchat.messages.recall",
+		"groupchat.messages.stream", "groupchat.messages.recall", "groupchat.messages.retype",
 	}
 	admin := slices.Concat(member, []string{"groupchat.groups.update", "groupchat.members.create", "groupchat.members.update"})
 	owner := slices.Concat(admin, []string{"groupchat.groups.delete", "groupchat.groups.undelete"})
@@ -57,8 +57,11 @@ func builtIns() []builtIn {
 		},
 	}, {
 		name: Customer, title: "Customer",
-		purpose: "What every customer may do: answer surveys.",
-		allow:   []string{"identity.organizations.get", "feedback.surveys.get", "feedback.responses.create"},
+		purpose: "What every customer may do: answer surveys, and see which types messages have.",
+		allow: []string{
+			"identity.organizations.get", "feedback.surveys.get", "feedback.responses.create",
+			"groupchat.messageTypes.get", "groupchat.messageTypes.list",
+		},
 	}, {
 		name: "roles/customer.service", title: "Customer service",
 		purpose: "Looks after customers: their records, groups, surveys and complaints.",
@@ -113,6 +116,7 @@ func builtIns() []builtIn {
 		name: Staff, title: "Staff",
 		purpose: "What every member of staff may do: see colleagues, teams and roles.",
 		allow: []string{
+			"groupchat.messageTypes.get", "groupchat.messageTypes.list",
 			"identity.organizations.get", "identity.staff.get", "identity.staff.list", "identity.teams.get",
 			"identity.teams.list", "identity.teamMembers.list", "permission.roles.get", "permission.roles.list",
 			"permission.courses.get", "permission.courses.list", "permission.dutyProfiles.get", "permission.dutyProfiles.list",

@@ -88,14 +88,19 @@ func (x *MemberChanged) GetRole() string {
 	return ""
 }
 
-// With "guildhall.groupchat.message.created.v1" and
-// "guildhall.groupchat.message.recalled.v1".
+// With "guildhall.groupchat.message.created.v1",
+// "guildhall.groupchat.message.recalled.v1" and
+// "guildhall.groupchat.message.retyped.v1".
 type MessageChanged struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Its place in the group.
 	Sequence int64 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	// Who sent it.
-	Sender        string `protobuf:"bytes,2,opt,name=sender,proto3" json:"sender,omitempty"`
+	Sender string `protobuf:"bytes,2,opt,name=sender,proto3" json:"sender,omitempty"`
+	// Its type now: "organizations/acme/messageTypes/complaint".
+	Type string `protobuf:"bytes,3,opt,name=type,proto3" json:"type,omitempty"`
+	// The type it had, when it was re-typed.
+	PreviousType  string `protobuf:"bytes,4,opt,name=previous_type,json=previousType,proto3" json:"previous_type,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -144,6 +149,20 @@ func (x *MessageChanged) GetSender() string {
 	return ""
 }
 
+func (x *MessageChanged) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *MessageChanged) GetPreviousType() string {
+	if x != nil {
+		return x.PreviousType
+	}
+	return ""
+}
+
 var File_guildhall_groupchat_v1_events_proto protoreflect.FileDescriptor
 
 const file_guildhall_groupchat_v1_events_proto_rawDesc = "" +
@@ -152,10 +171,12 @@ const file_guildhall_groupchat_v1_events_proto_rawDesc = "" +
 	"\rMemberChanged\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x18\n" +
 	"\aaccount\x18\x02 \x01(\tR\aaccount\x12\x12\n" +
-	"\x04role\x18\x03 \x01(\tR\x04role\"D\n" +
+	"\x04role\x18\x03 \x01(\tR\x04role\"}\n" +
 	"\x0eMessageChanged\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x03R\bsequence\x12\x16\n" +
-	"\x06sender\x18\x02 \x01(\tR\x06senderB<Z:guildhall.dev/proto/gen/guildhall/groupchat/v1;groupchatv1b\x06proto3"
+	"\x06sender\x18\x02 \x01(\tR\x06sender\x12\x12\n" +
+	"\x04type\x18\x03 \x01(\tR\x04type\x12#\n" +
+	"\rprevious_type\x18\x04 \x01(\tR\fpreviousTypeB<Z:guildhall.dev/proto/gen/guildhall/groupchat/v1;groupchatv1b\x06proto3"
 
 var (
 	file_guildhall_groupchat_v1_events_proto_rawDescOnce sync.Once

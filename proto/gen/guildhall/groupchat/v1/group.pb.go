@@ -111,9 +111,13 @@ type Group struct {
 	// When a deleted one is gone for good.
 	PurgeTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=purge_time,json=purgeTime,proto3" json:"purge_time,omitempty"`
 	// Changes with each change (AIP-154).
-	Etag          string `protobuf:"bytes,12,opt,name=etag,proto3" json:"etag,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Etag string `protobuf:"bytes,12,opt,name=etag,proto3" json:"etag,omitempty"`
+	// The type of messages that name none:
+	// "organizations/acme/messageTypes/order". The organisation's default when
+	// empty, or while the type is out of use.
+	DefaultMessageType string `protobuf:"bytes,13,opt,name=default_message_type,json=defaultMessageType,proto3" json:"default_message_type,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *Group) Reset() {
@@ -226,6 +230,13 @@ func (x *Group) GetPurgeTime() *timestamppb.Timestamp {
 func (x *Group) GetEtag() string {
 	if x != nil {
 		return x.Etag
+	}
+	return ""
+}
+
+func (x *Group) GetDefaultMessageType() string {
+	if x != nil {
+		return x.DefaultMessageType
 	}
 	return ""
 }
@@ -1140,7 +1151,7 @@ var File_guildhall_groupchat_v1_group_proto protoreflect.FileDescriptor
 
 const file_guildhall_groupchat_v1_group_proto_rawDesc = "" +
 	"\n" +
-	"\"guildhall/groupchat/v1/group.proto\x12\x16guildhall.groupchat.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\"\xb6\x04\n" +
+	"\"guildhall/groupchat/v1/group.proto\x12\x16guildhall.groupchat.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\"\xf2\x04\n" +
 	"\x05Group\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x121\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xc8\x01\xf0\xe0\x18\x02R\vdisplayName\x12.\n" +
@@ -1158,7 +1169,8 @@ const file_guildhall_groupchat_v1_group_proto_rawDesc = "" +
 	"deleteTime\x12>\n" +
 	"\n" +
 	"purge_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\tpurgeTime\x12\x12\n" +
-	"\x04etag\x18\f \x01(\tR\x04etag\"\xdf\x02\n" +
+	"\x04etag\x18\f \x01(\tR\x04etag\x12:\n" +
+	"\x14default_message_type\x18\r \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x12defaultMessageType\"\xdf\x02\n" +
 	"\x06Member\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12$\n" +
 	"\aaccount\x18\x02 \x01(\tB\n" +

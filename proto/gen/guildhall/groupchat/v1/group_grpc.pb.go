@@ -41,7 +41,7 @@ const (
 // Customer groups and their members.
 type GroupServiceClient interface {
 	// Creates a group; the caller becomes its owner. Reasons: GROUP_EXISTS,
-	// GRANT_PENDING.
+	// MESSAGE_TYPE_NOT_FOUND, MESSAGE_TYPE_DELETED, GRANT_PENDING.
 	CreateGroup(ctx context.Context, in *CreateGroupRequest, opts ...grpc.CallOption) (*Group, error)
 	// Returns a group. Reasons: GROUP_NOT_FOUND.
 	GetGroup(ctx context.Context, in *GetGroupRequest, opts ...grpc.CallOption) (*Group, error)
@@ -49,7 +49,7 @@ type GroupServiceClient interface {
 	// or all for a holder of groupchat.groups.list on the organisation.
 	ListGroups(ctx context.Context, in *ListGroupsRequest, opts ...grpc.CallOption) (*ListGroupsResponse, error)
 	// Changes the masked fields. Reasons: GROUP_NOT_FOUND, GROUP_DELETED,
-	// ETAG_MISMATCH.
+	// MESSAGE_TYPE_NOT_FOUND, MESSAGE_TYPE_DELETED, ETAG_MISMATCH.
 	UpdateGroup(ctx context.Context, in *UpdateGroupRequest, opts ...grpc.CallOption) (*Group, error)
 	// Marks a group deleted: nobody can write to it, its streams end, and it is
 	// gone at purge_time. Reasons: GROUP_NOT_FOUND, ETAG_MISMATCH.
@@ -210,7 +210,7 @@ func (c *groupServiceClient) DeleteMember(ctx context.Context, in *DeleteMemberR
 // Customer groups and their members.
 type GroupServiceServer interface {
 	// Creates a group; the caller becomes its owner. Reasons: GROUP_EXISTS,
-	// GRANT_PENDING.
+	// MESSAGE_TYPE_NOT_FOUND, MESSAGE_TYPE_DELETED, GRANT_PENDING.
 	CreateGroup(context.Context, *CreateGroupRequest) (*Group, error)
 	// Returns a group. Reasons: GROUP_NOT_FOUND.
 	GetGroup(context.Context, *GetGroupRequest) (*Group, error)
@@ -218,7 +218,7 @@ type GroupServiceServer interface {
 	// or all for a holder of groupchat.groups.list on the organisation.
 	ListGroups(context.Context, *ListGroupsRequest) (*ListGroupsResponse, error)
 	// Changes the masked fields. Reasons: GROUP_NOT_FOUND, GROUP_DELETED,
-	// ETAG_MISMATCH.
+	// MESSAGE_TYPE_NOT_FOUND, MESSAGE_TYPE_DELETED, ETAG_MISMATCH.
 	UpdateGroup(context.Context, *UpdateGroupRequest) (*Group, error)
 	// Marks a group deleted: nobody can write to it, its streams end, and it is
 	// gone at purge_time. Reasons: GROUP_NOT_FOUND, ETAG_MISMATCH.

@@ -45,7 +45,13 @@ type Message struct {
 	// Who recalled it.
 	Recaller string `protobuf:"bytes,7,opt,name=recaller,proto3" json:"recaller,omitempty"`
 	// Changes with each change (AIP-154).
-	Etag          string `protobuf:"bytes,8,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,8,opt,name=etag,proto3" json:"etag,omitempty"`
+	// What it is about: "organizations/acme/messageTypes/complaint". When none is
+	// named at creation, the group's default, else the organisation's. Only
+	// RetypeMessage changes it.
+	Type string `protobuf:"bytes,9,opt,name=type,proto3" json:"type,omitempty"`
+	// The types that it had before, the first one first.
+	TypeChanges   []*Message_TypeChange `protobuf:"bytes,10,rep,name=type_changes,json=typeChanges,proto3" json:"type_changes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -134,6 +140,20 @@ func (x *Message) GetEtag() string {
 		return x.Etag
 	}
 	return ""
+}
+
+func (x *Message) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *Message) GetTypeChanges() []*Message_TypeChange {
+	if x != nil {
+		return x.TypeChanges
+	}
+	return nil
 }
 
 // See CreateMessage.
@@ -326,6 +346,9 @@ type ListMessagesResponse struct {
 	Messages []*Message `protobuf:"bytes,1,rep,name=messages,proto3" json:"messages,omitempty"`
 	// Empty at the end.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// The places within this page that are withheld because of their messages'
+	// types, in the order asked.
+	Withheld      []*WithheldMessages `protobuf:"bytes,3,rep,name=withheld,proto3" json:"withheld,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -374,6 +397,69 @@ func (x *ListMessagesResponse) GetNextPageToken() string {
 	return ""
 }
 
+func (x *ListMessagesResponse) GetWithheld() []*WithheldMessages {
+	if x != nil {
+		return x.Withheld
+	}
+	return nil
+}
+
+// Messages in a row that the caller may not read because of their types. They
+// are there and count as seen: to ask for them again gives the same.
+type WithheldMessages struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The lowest sequence number.
+	FirstSequence int64 `protobuf:"varint,1,opt,name=first_sequence,json=firstSequence,proto3" json:"first_sequence,omitempty"`
+	// The highest.
+	LastSequence  int64 `protobuf:"varint,2,opt,name=last_sequence,json=lastSequence,proto3" json:"last_sequence,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WithheldMessages) Reset() {
+	*x = WithheldMessages{}
+	mi := &file_guildhall_groupchat_v1_message_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WithheldMessages) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WithheldMessages) ProtoMessage() {}
+
+func (x *WithheldMessages) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_groupchat_v1_message_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WithheldMessages.ProtoReflect.Descriptor instead.
+func (*WithheldMessages) Descriptor() ([]byte, []int) {
+	return file_guildhall_groupchat_v1_message_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *WithheldMessages) GetFirstSequence() int64 {
+	if x != nil {
+		return x.FirstSequence
+	}
+	return 0
+}
+
+func (x *WithheldMessages) GetLastSequence() int64 {
+	if x != nil {
+		return x.LastSequence
+	}
+	return 0
+}
+
 // See RecallMessage.
 type RecallMessageRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -389,7 +475,7 @@ type RecallMessageRequest struct {
 
 func (x *RecallMessageRequest) Reset() {
 	*x = RecallMessageRequest{}
-	mi := &file_guildhall_groupchat_v1_message_proto_msgTypes[5]
+	mi := &file_guildhall_groupchat_v1_message_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -401,7 +487,7 @@ func (x *RecallMessageRequest) String() string {
 func (*RecallMessageRequest) ProtoMessage() {}
 
 func (x *RecallMessageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_groupchat_v1_message_proto_msgTypes[5]
+	mi := &file_guildhall_groupchat_v1_message_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -414,7 +500,7 @@ func (x *RecallMessageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecallMessageRequest.ProtoReflect.Descriptor instead.
 func (*RecallMessageRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_groupchat_v1_message_proto_rawDescGZIP(), []int{5}
+	return file_guildhall_groupchat_v1_message_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *RecallMessageRequest) GetName() string {
@@ -438,6 +524,79 @@ func (x *RecallMessageRequest) GetRequestId() string {
 	return ""
 }
 
+// See RetypeMessage.
+type RetypeMessageRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "organizations/acme/groups/g1/messages/42".
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The type it gets: "organizations/acme/messageTypes/complaint".
+	Type string `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
+	// Refused unless it is the present one; empty does not check.
+	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	// The same id with the same body returns the first result (AIP-155).
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetypeMessageRequest) Reset() {
+	*x = RetypeMessageRequest{}
+	mi := &file_guildhall_groupchat_v1_message_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetypeMessageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetypeMessageRequest) ProtoMessage() {}
+
+func (x *RetypeMessageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_groupchat_v1_message_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetypeMessageRequest.ProtoReflect.Descriptor instead.
+func (*RetypeMessageRequest) Descriptor() ([]byte, []int) {
+	return file_guildhall_groupchat_v1_message_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *RetypeMessageRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *RetypeMessageRequest) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *RetypeMessageRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *RetypeMessageRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
 // See StreamMessages.
 type StreamMessagesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -451,7 +610,7 @@ type StreamMessagesRequest struct {
 
 func (x *StreamMessagesRequest) Reset() {
 	*x = StreamMessagesRequest{}
-	mi := &file_guildhall_groupchat_v1_message_proto_msgTypes[6]
+	mi := &file_guildhall_groupchat_v1_message_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -463,7 +622,7 @@ func (x *StreamMessagesRequest) String() string {
 func (*StreamMessagesRequest) ProtoMessage() {}
 
 func (x *StreamMessagesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_groupchat_v1_message_proto_msgTypes[6]
+	mi := &file_guildhall_groupchat_v1_message_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -476,7 +635,7 @@ func (x *StreamMessagesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamMessagesRequest.ProtoReflect.Descriptor instead.
 func (*StreamMessagesRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_groupchat_v1_message_proto_rawDescGZIP(), []int{6}
+	return file_guildhall_groupchat_v1_message_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *StreamMessagesRequest) GetParent() string {
@@ -503,6 +662,10 @@ type StreamMessagesResponse struct {
 	//	*StreamMessagesResponse_Message
 	//	*StreamMessagesResponse_Recalled
 	//	*StreamMessagesResponse_Heartbeat_
+	//	*StreamMessagesResponse_Withheld
+	//	*StreamMessagesResponse_Retyped
+	//	*StreamMessagesResponse_Removed
+	//	*StreamMessagesResponse_Scope_
 	Event         isStreamMessagesResponse_Event `protobuf_oneof:"event"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -510,7 +673,7 @@ type StreamMessagesResponse struct {
 
 func (x *StreamMessagesResponse) Reset() {
 	*x = StreamMessagesResponse{}
-	mi := &file_guildhall_groupchat_v1_message_proto_msgTypes[7]
+	mi := &file_guildhall_groupchat_v1_message_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -522,7 +685,7 @@ func (x *StreamMessagesResponse) String() string {
 func (*StreamMessagesResponse) ProtoMessage() {}
 
 func (x *StreamMessagesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_groupchat_v1_message_proto_msgTypes[7]
+	mi := &file_guildhall_groupchat_v1_message_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -535,7 +698,7 @@ func (x *StreamMessagesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamMessagesResponse.ProtoReflect.Descriptor instead.
 func (*StreamMessagesResponse) Descriptor() ([]byte, []int) {
-	return file_guildhall_groupchat_v1_message_proto_rawDescGZIP(), []int{7}
+	return file_guildhall_groupchat_v1_message_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *StreamMessagesResponse) GetEvent() isStreamMessagesResponse_Event {
@@ -572,6 +735,42 @@ func (x *StreamMessagesResponse) GetHeartbeat() *StreamMessagesResponse_Heartbea
 	return nil
 }
 
+func (x *StreamMessagesResponse) GetWithheld() *WithheldMessages {
+	if x != nil {
+		if x, ok := x.Event.(*StreamMessagesResponse_Withheld); ok {
+			return x.Withheld
+		}
+	}
+	return nil
+}
+
+func (x *StreamMessagesResponse) GetRetyped() *Message {
+	if x != nil {
+		if x, ok := x.Event.(*StreamMessagesResponse_Retyped); ok {
+			return x.Retyped
+		}
+	}
+	return nil
+}
+
+func (x *StreamMessagesResponse) GetRemoved() *StreamMessagesResponse_Removal {
+	if x != nil {
+		if x, ok := x.Event.(*StreamMessagesResponse_Removed); ok {
+			return x.Removed
+		}
+	}
+	return nil
+}
+
+func (x *StreamMessagesResponse) GetScope() *StreamMessagesResponse_Scope {
+	if x != nil {
+		if x, ok := x.Event.(*StreamMessagesResponse_Scope_); ok {
+			return x.Scope
+		}
+	}
+	return nil
+}
+
 type isStreamMessagesResponse_Event interface {
 	isStreamMessagesResponse_Event()
 }
@@ -591,11 +790,210 @@ type StreamMessagesResponse_Heartbeat_ struct {
 	Heartbeat *StreamMessagesResponse_Heartbeat `protobuf:"bytes,3,opt,name=heartbeat,proto3,oneof"`
 }
 
+type StreamMessagesResponse_Withheld struct {
+	// The next in sequence, which the caller may not read: resume after the
+	// last of them.
+	Withheld *WithheldMessages `protobuf:"bytes,4,opt,name=withheld,proto3,oneof"`
+}
+
+type StreamMessagesResponse_Retyped struct {
+	// A message up to the client's position has another type, and the caller
+	// may read it: it had it, or it was withheld.
+	Retyped *Message `protobuf:"bytes,5,opt,name=retyped,proto3,oneof"`
+}
+
+type StreamMessagesResponse_Removed struct {
+	// A message up to the client's position has another type, and the caller
+	// may not read it: to be removed, if it was there.
+	Removed *StreamMessagesResponse_Removal `protobuf:"bytes,6,opt,name=removed,proto3,oneof"`
+}
+
+type StreamMessagesResponse_Scope_ struct {
+	// Which types the caller may read. It comes first when some are withheld,
+	// and whenever this changes; the stream goes by it from here on. What was
+	// told before is not told again: a client that shows the past lists it
+	// anew.
+	Scope *StreamMessagesResponse_Scope `protobuf:"bytes,7,opt,name=scope,proto3,oneof"`
+}
+
 func (*StreamMessagesResponse_Message) isStreamMessagesResponse_Event() {}
 
 func (*StreamMessagesResponse_Recalled) isStreamMessagesResponse_Event() {}
 
 func (*StreamMessagesResponse_Heartbeat_) isStreamMessagesResponse_Event() {}
+
+func (*StreamMessagesResponse_Withheld) isStreamMessagesResponse_Event() {}
+
+func (*StreamMessagesResponse_Retyped) isStreamMessagesResponse_Event() {}
+
+func (*StreamMessagesResponse_Removed) isStreamMessagesResponse_Event() {}
+
+func (*StreamMessagesResponse_Scope_) isStreamMessagesResponse_Event() {}
+
+// A change of the message's type.
+type Message_TypeChange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The type that it had until then.
+	PreviousType string `protobuf:"bytes,1,opt,name=previous_type,json=previousType,proto3" json:"previous_type,omitempty"`
+	// Who changed it.
+	Actor string `protobuf:"bytes,2,opt,name=actor,proto3" json:"actor,omitempty"`
+	// When.
+	Time          *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Message_TypeChange) Reset() {
+	*x = Message_TypeChange{}
+	mi := &file_guildhall_groupchat_v1_message_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Message_TypeChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Message_TypeChange) ProtoMessage() {}
+
+func (x *Message_TypeChange) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_groupchat_v1_message_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Message_TypeChange.ProtoReflect.Descriptor instead.
+func (*Message_TypeChange) Descriptor() ([]byte, []int) {
+	return file_guildhall_groupchat_v1_message_proto_rawDescGZIP(), []int{0, 0}
+}
+
+func (x *Message_TypeChange) GetPreviousType() string {
+	if x != nil {
+		return x.PreviousType
+	}
+	return ""
+}
+
+func (x *Message_TypeChange) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *Message_TypeChange) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+// Says which message to remove.
+type StreamMessagesResponse_Removal struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its place in the group.
+	Sequence      int64 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamMessagesResponse_Removal) Reset() {
+	*x = StreamMessagesResponse_Removal{}
+	mi := &file_guildhall_groupchat_v1_message_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamMessagesResponse_Removal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamMessagesResponse_Removal) ProtoMessage() {}
+
+func (x *StreamMessagesResponse_Removal) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_groupchat_v1_message_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamMessagesResponse_Removal.ProtoReflect.Descriptor instead.
+func (*StreamMessagesResponse_Removal) Descriptor() ([]byte, []int) {
+	return file_guildhall_groupchat_v1_message_proto_rawDescGZIP(), []int{9, 0}
+}
+
+func (x *StreamMessagesResponse_Removal) GetSequence() int64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+// Says what the caller may read.
+type StreamMessagesResponse_Scope struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Names of types, in order.
+	Types []string `protobuf:"bytes,1,rep,name=types,proto3" json:"types,omitempty"`
+	// These are all that there are.
+	All           bool `protobuf:"varint,2,opt,name=all,proto3" json:"all,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamMessagesResponse_Scope) Reset() {
+	*x = StreamMessagesResponse_Scope{}
+	mi := &file_guildhall_groupchat_v1_message_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamMessagesResponse_Scope) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamMessagesResponse_Scope) ProtoMessage() {}
+
+func (x *StreamMessagesResponse_Scope) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_groupchat_v1_message_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamMessagesResponse_Scope.ProtoReflect.Descriptor instead.
+func (*StreamMessagesResponse_Scope) Descriptor() ([]byte, []int) {
+	return file_guildhall_groupchat_v1_message_proto_rawDescGZIP(), []int{9, 1}
+}
+
+func (x *StreamMessagesResponse_Scope) GetTypes() []string {
+	if x != nil {
+		return x.Types
+	}
+	return nil
+}
+
+func (x *StreamMessagesResponse_Scope) GetAll() bool {
+	if x != nil {
+		return x.All
+	}
+	return false
+}
 
 // Says that the stream is alive.
 type StreamMessagesResponse_Heartbeat struct {
@@ -608,7 +1006,7 @@ type StreamMessagesResponse_Heartbeat struct {
 
 func (x *StreamMessagesResponse_Heartbeat) Reset() {
 	*x = StreamMessagesResponse_Heartbeat{}
-	mi := &file_guildhall_groupchat_v1_message_proto_msgTypes[8]
+	mi := &file_guildhall_groupchat_v1_message_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -620,7 +1018,7 @@ func (x *StreamMessagesResponse_Heartbeat) String() string {
 func (*StreamMessagesResponse_Heartbeat) ProtoMessage() {}
 
 func (x *StreamMessagesResponse_Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_groupchat_v1_message_proto_msgTypes[8]
+	mi := &file_guildhall_groupchat_v1_message_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -633,7 +1031,7 @@ func (x *StreamMessagesResponse_Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamMessagesResponse_Heartbeat.ProtoReflect.Descriptor instead.
 func (*StreamMessagesResponse_Heartbeat) Descriptor() ([]byte, []int) {
-	return file_guildhall_groupchat_v1_message_proto_rawDescGZIP(), []int{7, 0}
+	return file_guildhall_groupchat_v1_message_proto_rawDescGZIP(), []int{9, 2}
 }
 
 func (x *StreamMessagesResponse_Heartbeat) GetLastSequence() int64 {
@@ -647,7 +1045,7 @@ var File_guildhall_groupchat_v1_message_proto protoreflect.FileDescriptor
 
 const file_guildhall_groupchat_v1_message_proto_rawDesc = "" +
 	"\n" +
-	"$guildhall/groupchat/v1/message.proto\x12\x16guildhall.groupchat.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\"\xc1\x02\n" +
+	"$guildhall/groupchat/v1/message.proto\x12\x16guildhall.groupchat.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\"\xac\x04\n" +
 	"\aMessage\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12\x1f\n" +
 	"\bsequence\x18\x02 \x01(\x03B\x03\xe0A\x03R\bsequence\x12\x1b\n" +
@@ -658,7 +1056,15 @@ const file_guildhall_groupchat_v1_message_proto_rawDesc = "" +
 	"\vrecall_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"recallTime\x12\x1f\n" +
 	"\brecaller\x18\a \x01(\tB\x03\xe0A\x03R\brecaller\x12\x12\n" +
-	"\x04etag\x18\b \x01(\tR\x04etag\"\xa2\x01\n" +
+	"\x04etag\x18\b \x01(\tR\x04etag\x12\x1c\n" +
+	"\x04type\x18\t \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x04type\x12R\n" +
+	"\ftype_changes\x18\n" +
+	" \x03(\v2*.guildhall.groupchat.v1.Message.TypeChangeB\x03\xe0A\x03R\vtypeChanges\x1aw\n" +
+	"\n" +
+	"TypeChange\x12#\n" +
+	"\rprevious_type\x18\x01 \x01(\tR\fpreviousType\x12\x14\n" +
+	"\x05actor\x18\x02 \x01(\tR\x05actor\x12.\n" +
+	"\x04time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\xa2\x01\n" +
 	"\x14CreateMessageRequest\x12\x1f\n" +
 	"\x06parent\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06parent\x12A\n" +
 	"\amessage\x18\x02 \x01(\v2\x1f.guildhall.groupchat.v1.MessageB\x06\xbaH\x03\xc8\x01\x01R\amessage\x12&\n" +
@@ -671,36 +1077,59 @@ const file_guildhall_groupchat_v1_message_proto_rawDesc = "" +
 	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tR\tpageToken\x12\"\n" +
-	"\border_by\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18dR\aorderBy\"{\n" +
+	"\border_by\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18dR\aorderBy\"\xc1\x01\n" +
 	"\x14ListMessagesResponse\x12;\n" +
 	"\bmessages\x18\x01 \x03(\v2\x1f.guildhall.groupchat.v1.MessageR\bmessages\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"o\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12D\n" +
+	"\bwithheld\x18\x03 \x03(\v2(.guildhall.groupchat.v1.WithheldMessagesR\bwithheld\"^\n" +
+	"\x10WithheldMessages\x12%\n" +
+	"\x0efirst_sequence\x18\x01 \x01(\x03R\rfirstSequence\x12#\n" +
+	"\rlast_sequence\x18\x02 \x01(\x03R\flastSequence\"o\n" +
 	"\x14RecallMessageRequest\x12\x1b\n" +
 	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\x12\x12\n" +
 	"\x04etag\x18\x02 \x01(\tR\x04etag\x12&\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"h\n" +
+	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\x8f\x01\n" +
+	"\x14RetypeMessageRequest\x12\x1b\n" +
+	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\x12\x1e\n" +
+	"\x04type\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04type\x12\x12\n" +
+	"\x04etag\x18\x03 \x01(\tR\x04etag\x12&\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"h\n" +
 	"\x15StreamMessagesRequest\x12\x1f\n" +
 	"\x06parent\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06parent\x12.\n" +
-	"\x0eafter_sequence\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\rafterSequence\"\xa9\x02\n" +
+	"\x0eafter_sequence\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\rafterSequence\"\xa8\x05\n" +
 	"\x16StreamMessagesResponse\x12;\n" +
 	"\amessage\x18\x01 \x01(\v2\x1f.guildhall.groupchat.v1.MessageH\x00R\amessage\x12=\n" +
 	"\brecalled\x18\x02 \x01(\v2\x1f.guildhall.groupchat.v1.MessageH\x00R\brecalled\x12X\n" +
-	"\theartbeat\x18\x03 \x01(\v28.guildhall.groupchat.v1.StreamMessagesResponse.HeartbeatH\x00R\theartbeat\x1a0\n" +
+	"\theartbeat\x18\x03 \x01(\v28.guildhall.groupchat.v1.StreamMessagesResponse.HeartbeatH\x00R\theartbeat\x12F\n" +
+	"\bwithheld\x18\x04 \x01(\v2(.guildhall.groupchat.v1.WithheldMessagesH\x00R\bwithheld\x12;\n" +
+	"\aretyped\x18\x05 \x01(\v2\x1f.guildhall.groupchat.v1.MessageH\x00R\aretyped\x12R\n" +
+	"\aremoved\x18\x06 \x01(\v26.guildhall.groupchat.v1.StreamMessagesResponse.RemovalH\x00R\aremoved\x12L\n" +
+	"\x05scope\x18\a \x01(\v24.guildhall.groupchat.v1.StreamMessagesResponse.ScopeH\x00R\x05scope\x1a%\n" +
+	"\aRemoval\x12\x1a\n" +
+	"\bsequence\x18\x01 \x01(\x03R\bsequence\x1a/\n" +
+	"\x05Scope\x12\x14\n" +
+	"\x05types\x18\x01 \x03(\tR\x05types\x12\x10\n" +
+	"\x03all\x18\x02 \x01(\bR\x03all\x1a0\n" +
 	"\tHeartbeat\x12#\n" +
 	"\rlast_sequence\x18\x01 \x01(\x03R\flastSequenceB\a\n" +
-	"\x05event2\xaf\b\n" +
-	"\x0eMessageService\x12\xd2\x01\n" +
-	"\rCreateMessage\x12,.guildhall.groupchat.v1.CreateMessageRequest\x1a\x1f.guildhall.groupchat.v1.Message\"r\xea\xe0\x18%*\x06parent8\x01\n" +
-	"\x19groupchat.messages.create\x82\xd3\xe4\x93\x02C:\amessage\"8/groupchat/v1/{parent=organizations/*/groups/*}/messages\x12\xbc\x01\n" +
+	"\x05event2\xd8\n" +
 	"\n" +
-	"GetMessage\x12).guildhall.groupchat.v1.GetMessageRequest\x1a\x1f.guildhall.groupchat.v1.Message\"b\xea\xe0\x18\x1e*\x04name\n" +
-	"\x16groupchat.messages.get\x82\xd3\xe4\x93\x02:\x128/groupchat/v1/{name=organizations/*/groups/*/messages/*}\x12\xd0\x01\n" +
-	"\fListMessages\x12+.guildhall.groupchat.v1.ListMessagesRequest\x1a,.guildhall.groupchat.v1.ListMessagesResponse\"e\xea\xe0\x18!*\x06parent\n" +
-	"\x17groupchat.messages.list\x82\xd3\xe4\x93\x02:\x128/groupchat/v1/{parent=organizations/*/groups/*}/messages\x12\xd1\x01\n" +
-	"\rRecallMessage\x12,.guildhall.groupchat.v1.RecallMessageRequest\x1a\x1f.guildhall.groupchat.v1.Message\"q\xea\xe0\x18#*\x04name8\x01\n" +
-	"\x19groupchat.messages.recall\x82\xd3\xe4\x93\x02D:\x01*\"?/groupchat/v1/{name=organizations/*/groups/*/messages/*}:recall\x12\xe1\x01\n" +
-	"\x0eStreamMessages\x12-.guildhall.groupchat.v1.StreamMessagesRequest\x1a..guildhall.groupchat.v1.StreamMessagesResponse\"n\xea\xe0\x18#*\x06parent\n" +
+	"\x0eMessageService\x12\xe1\x01\n" +
+	"\rCreateMessage\x12,.guildhall.groupchat.v1.CreateMessageRequest\x1a\x1f.guildhall.groupchat.v1.Message\"\x80\x01\xea\xe0\x183*\x06parent8\x01J\fmessage_type\n" +
+	"\x19groupchat.messages.create\x82\xd3\xe4\x93\x02C:\amessage\"8/groupchat/v1/{parent=organizations/*/groups/*}/messages\x12\xca\x01\n" +
+	"\n" +
+	"GetMessage\x12).guildhall.groupchat.v1.GetMessageRequest\x1a\x1f.guildhall.groupchat.v1.Message\"p\xea\xe0\x18,*\x04nameJ\fmessage_type\n" +
+	"\x16groupchat.messages.get\x82\xd3\xe4\x93\x02:\x128/groupchat/v1/{name=organizations/*/groups/*/messages/*}\x12\xde\x01\n" +
+	"\fListMessages\x12+.guildhall.groupchat.v1.ListMessagesRequest\x1a,.guildhall.groupchat.v1.ListMessagesResponse\"s\xea\xe0\x18/*\x06parentJ\fmessage_type\n" +
+	"\x17groupchat.messages.list\x82\xd3\xe4\x93\x02:\x128/groupchat/v1/{parent=organizations/*/groups/*}/messages\x12\xdf\x01\n" +
+	"\rRecallMessage\x12,.guildhall.groupchat.v1.RecallMessageRequest\x1a\x1f.guildhall.groupchat.v1.Message\"\x7f\xea\xe0\x181*\x04name8\x01J\fmessage_type\n" +
+	"\x19groupchat.messages.recall\x82\xd3\xe4\x93\x02D:\x01*\"?/groupchat/v1/{name=organizations/*/groups/*/messages/*}:recall\x12\xdf\x01\n" +
+	"\rRetypeMessage\x12,.guildhall.groupchat.v1.RetypeMessageRequest\x1a\x1f.guildhall.groupchat.v1.Message\"\x7f\xea\xe0\x181*\x04name8\x01J\fmessage_type\n" +
+	"\x19groupchat.messages.retype\x82\xd3\xe4\x93\x02D:\x01*\"?/groupchat/v1/{name=organizations/*/groups/*/messages/*}:retype\x12\xef\x01\n" +
+	"\x0eStreamMessages\x12-.guildhall.groupchat.v1.StreamMessagesRequest\x1a..guildhall.groupchat.v1.StreamMessagesResponse\"|\xea\xe0\x181*\x06parentJ\fmessage_type\n" +
 	"\x19groupchat.messages.stream\x82\xd3\xe4\x93\x02A\x12?/groupchat/v1/{parent=organizations/*/groups/*}/messages:stream0\x01B<Z:guildhall.dev/proto/gen/guildhall/groupchat/v1;groupchatv1b\x06proto3"
 
 var (
@@ -715,42 +1144,56 @@ func file_guildhall_groupchat_v1_message_proto_rawDescGZIP() []byte {
 	return file_guildhall_groupchat_v1_message_proto_rawDescData
 }
 
-var file_guildhall_groupchat_v1_message_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_guildhall_groupchat_v1_message_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_guildhall_groupchat_v1_message_proto_goTypes = []any{
 	(*Message)(nil),                          // 0: guildhall.groupchat.v1.Message
 	(*CreateMessageRequest)(nil),             // 1: guildhall.groupchat.v1.CreateMessageRequest
 	(*GetMessageRequest)(nil),                // 2: guildhall.groupchat.v1.GetMessageRequest
 	(*ListMessagesRequest)(nil),              // 3: guildhall.groupchat.v1.ListMessagesRequest
 	(*ListMessagesResponse)(nil),             // 4: guildhall.groupchat.v1.ListMessagesResponse
-	(*RecallMessageRequest)(nil),             // 5: guildhall.groupchat.v1.RecallMessageRequest
-	(*StreamMessagesRequest)(nil),            // 6: guildhall.groupchat.v1.StreamMessagesRequest
-	(*StreamMessagesResponse)(nil),           // 7: guildhall.groupchat.v1.StreamMessagesResponse
-	(*StreamMessagesResponse_Heartbeat)(nil), // 8: guildhall.groupchat.v1.StreamMessagesResponse.Heartbeat
-	(*timestamppb.Timestamp)(nil),            // 9: google.protobuf.Timestamp
+	(*WithheldMessages)(nil),                 // 5: guildhall.groupchat.v1.WithheldMessages
+	(*RecallMessageRequest)(nil),             // 6: guildhall.groupchat.v1.RecallMessageRequest
+	(*RetypeMessageRequest)(nil),             // 7: guildhall.groupchat.v1.RetypeMessageRequest
+	(*StreamMessagesRequest)(nil),            // 8: guildhall.groupchat.v1.StreamMessagesRequest
+	(*StreamMessagesResponse)(nil),           // 9: guildhall.groupchat.v1.StreamMessagesResponse
+	(*Message_TypeChange)(nil),               // 10: guildhall.groupchat.v1.Message.TypeChange
+	(*StreamMessagesResponse_Removal)(nil),   // 11: guildhall.groupchat.v1.StreamMessagesResponse.Removal
+	(*StreamMessagesResponse_Scope)(nil),     // 12: guildhall.groupchat.v1.StreamMessagesResponse.Scope
+	(*StreamMessagesResponse_Heartbeat)(nil), // 13: guildhall.groupchat.v1.StreamMessagesResponse.Heartbeat
+	(*timestamppb.Timestamp)(nil),            // 14: google.protobuf.Timestamp
 }
 var file_guildhall_groupchat_v1_message_proto_depIdxs = []int32{
-	9,  // 0: guildhall.groupchat.v1.Message.create_time:type_name -> google.protobuf.Timestamp
-	9,  // 1: guildhall.groupchat.v1.Message.recall_time:type_name -> google.protobuf.Timestamp
-	0,  // 2: guildhall.groupchat.v1.CreateMessageRequest.message:type_name -> guildhall.groupchat.v1.Message
-	0,  // 3: guildhall.groupchat.v1.ListMessagesResponse.messages:type_name -> guildhall.groupchat.v1.Message
-	0,  // 4: guildhall.groupchat.v1.StreamMessagesResponse.message:type_name -> guildhall.groupchat.v1.Message
-	0,  // 5: guildhall.groupchat.v1.StreamMessagesResponse.recalled:type_name -> guildhall.groupchat.v1.Message
-	8,  // 6: guildhall.groupchat.v1.StreamMessagesResponse.heartbeat:type_name -> guildhall.groupchat.v1.StreamMessagesResponse.Heartbeat
-	1,  // 7: guildhall.groupchat.v1.MessageService.CreateMessage:input_type -> guildhall.groupchat.v1.CreateMessageRequest
-	2,  // 8: guildhall.groupchat.v1.MessageService.GetMessage:input_type -> guildhall.groupchat.v1.GetMessageRequest
-	3,  // 9: guildhall.groupchat.v1.MessageService.ListMessages:input_type -> guildhall.groupchat.v1.ListMessagesRequest
-	5,  // 10: guildhall.groupchat.v1.MessageService.RecallMessage:input_type -> guildhall.groupchat.v1.RecallMessageRequest
-	6,  // 11: guildhall.groupchat.v1.MessageService.StreamMessages:input_type -> guildhall.groupchat.v1.StreamMessagesRequest
-	0,  // 12: guildhall.groupchat.v1.MessageService.CreateMessage:output_type -> guildhall.groupchat.v1.Message
-	0,  // 13: guildhall.groupchat.v1.MessageService.GetMessage:output_type -> guildhall.groupchat.v1.Message
-	4,  // 14: guildhall.groupchat.v1.MessageService.ListMessages:output_type -> guildhall.groupchat.v1.ListMessagesResponse
-	0,  // 15: guildhall.groupchat.v1.MessageService.RecallMessage:output_type -> guildhall.groupchat.v1.Message
-	7,  // 16: guildhall.groupchat.v1.MessageService.StreamMessages:output_type -> guildhall.groupchat.v1.StreamMessagesResponse
-	12, // [12:17] is the sub-list for method output_type
-	7,  // [7:12] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	14, // 0: guildhall.groupchat.v1.Message.create_time:type_name -> google.protobuf.Timestamp
+	14, // 1: guildhall.groupchat.v1.Message.recall_time:type_name -> google.protobuf.Timestamp
+	10, // 2: guildhall.groupchat.v1.Message.type_changes:type_name -> guildhall.groupchat.v1.Message.TypeChange
+	0,  // 3: guildhall.groupchat.v1.CreateMessageRequest.message:type_name -> guildhall.groupchat.v1.Message
+	0,  // 4: guildhall.groupchat.v1.ListMessagesResponse.messages:type_name -> guildhall.groupchat.v1.Message
+	5,  // 5: guildhall.groupchat.v1.ListMessagesResponse.withheld:type_name -> guildhall.groupchat.v1.WithheldMessages
+	0,  // 6: guildhall.groupchat.v1.StreamMessagesResponse.message:type_name -> guildhall.groupchat.v1.Message
+	0,  // 7: guildhall.groupchat.v1.StreamMessagesResponse.recalled:type_name -> guildhall.groupchat.v1.Message
+	13, // 8: guildhall.groupchat.v1.StreamMessagesResponse.heartbeat:type_name -> guildhall.groupchat.v1.StreamMessagesResponse.Heartbeat
+	5,  // 9: guildhall.groupchat.v1.StreamMessagesResponse.withheld:type_name -> guildhall.groupchat.v1.WithheldMessages
+	0,  // 10: guildhall.groupchat.v1.StreamMessagesResponse.retyped:type_name -> guildhall.groupchat.v1.Message
+	11, // 11: guildhall.groupchat.v1.StreamMessagesResponse.removed:type_name -> guildhall.groupchat.v1.StreamMessagesResponse.Removal
+	12, // 12: guildhall.groupchat.v1.StreamMessagesResponse.scope:type_name -> guildhall.groupchat.v1.StreamMessagesResponse.Scope
+	14, // 13: guildhall.groupchat.v1.Message.TypeChange.time:type_name -> google.protobuf.Timestamp
+	1,  // 14: guildhall.groupchat.v1.MessageService.CreateMessage:input_type -> guildhall.groupchat.v1.CreateMessageRequest
+	2,  // 15: guildhall.groupchat.v1.MessageService.GetMessage:input_type -> guildhall.groupchat.v1.GetMessageRequest
+	3,  // 16: guildhall.groupchat.v1.MessageService.ListMessages:input_type -> guildhall.groupchat.v1.ListMessagesRequest
+	6,  // 17: guildhall.groupchat.v1.MessageService.RecallMessage:input_type -> guildhall.groupchat.v1.RecallMessageRequest
+	7,  // 18: guildhall.groupchat.v1.MessageService.RetypeMessage:input_type -> guildhall.groupchat.v1.RetypeMessageRequest
+	8,  // 19: guildhall.groupchat.v1.MessageService.StreamMessages:input_type -> guildhall.groupchat.v1.StreamMessagesRequest
+	0,  // 20: guildhall.groupchat.v1.MessageService.CreateMessage:output_type -> guildhall.groupchat.v1.Message
+	0,  // 21: guildhall.groupchat.v1.MessageService.GetMessage:output_type -> guildhall.groupchat.v1.Message
+	4,  // 22: guildhall.groupchat.v1.MessageService.ListMessages:output_type -> guildhall.groupchat.v1.ListMessagesResponse
+	0,  // 23: guildhall.groupchat.v1.MessageService.RecallMessage:output_type -> guildhall.groupchat.v1.Message
+	0,  // 24: guildhall.groupchat.v1.MessageService.RetypeMessage:output_type -> guildhall.groupchat.v1.Message
+	9,  // 25: guildhall.groupchat.v1.MessageService.StreamMessages:output_type -> guildhall.groupchat.v1.StreamMessagesResponse
+	20, // [20:26] is the sub-list for method output_type
+	14, // [14:20] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_guildhall_groupchat_v1_message_proto_init() }
@@ -758,10 +1201,14 @@ func file_guildhall_groupchat_v1_message_proto_init() {
 	if File_guildhall_groupchat_v1_message_proto != nil {
 		return
 	}
-	file_guildhall_groupchat_v1_message_proto_msgTypes[7].OneofWrappers = []any{
+	file_guildhall_groupchat_v1_message_proto_msgTypes[9].OneofWrappers = []any{
 		(*StreamMessagesResponse_Message)(nil),
 		(*StreamMessagesResponse_Recalled)(nil),
 		(*StreamMessagesResponse_Heartbeat_)(nil),
+		(*StreamMessagesResponse_Withheld)(nil),
+		(*StreamMessagesResponse_Retyped)(nil),
+		(*StreamMessagesResponse_Removed)(nil),
+		(*StreamMessagesResponse_Scope_)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -769,7 +1216,7 @@ func file_guildhall_groupchat_v1_message_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_groupchat_v1_message_proto_rawDesc), len(file_guildhall_groupchat_v1_message_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -25,6 +25,7 @@ const (
 	MessageService_GetMessage_FullMethodName     = "/guildhall.groupchat.v1.MessageService/GetMessage"
 	MessageService_ListMessages_FullMethodName   = "/guildhall.groupchat.v1.MessageService/ListMessages"
 	MessageService_RecallMessage_FullMethodName  = "/guildhall.groupchat.v1.MessageService/RecallMessage"
+	MessageService_RetypeMessage_FullMethodName  = "/guildhall.groupchat.v1.MessageService/RetypeMessage"
 	MessageService_StreamMessages_FullMethodName = "/guildhall.groupchat.v1.MessageService/StreamMessages"
 )
 
@@ -33,16 +34,24 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // A group is a log of messages with gapless sequence numbers from 1.
+//
+// Each message has a type (MessageTypeService), and every permission here is
+// asked for with it, so that grants may be for some types alone. What a caller
+// may not read because of its type is withheld: its place in the sequence
+// shows, and nothing else.
 type MessageServiceClient interface {
 	// Appends a message. It is durable when the call returns. A retry with the
 	// same request_id returns the first message.
 	//
-	// Reasons: GROUP_NOT_FOUND, GROUP_DELETED, NOT_A_MEMBER, REQUEST_ID_REUSED.
+	// Reasons: GROUP_NOT_FOUND, GROUP_DELETED, NOT_A_MEMBER,
+	// MESSAGE_TYPE_NOT_FOUND, MESSAGE_TYPE_DELETED, REQUEST_ID_REUSED.
 	CreateMessage(ctx context.Context, in *CreateMessageRequest, opts ...grpc.CallOption) (*Message, error)
 	// Returns a message; a recalled one without its text. Reasons:
 	// MESSAGE_NOT_FOUND.
 	GetMessage(ctx context.Context, in *GetMessageRequest, opts ...grpc.CallOption) (*Message, error)
 	// Lists messages, newest first, or oldest first with order_by "sequence".
+	// Those of types that the caller may not read are left out, and counted
+	// within the page: it may be short, even empty, before the end.
 	ListMessages(ctx context.Context, in *ListMessagesRequest, opts ...grpc.CallOption) (*ListMessagesResponse, error)
 	// Takes a message back: its text is gone for everyone, its place in the
 	// sequence stays. A sender may within the recall window (2 minutes unless
@@ -50,11 +59,22 @@ type MessageServiceClient interface {
 	// recalled one changes nothing.
 	//
 	// Reasons: MESSAGE_NOT_FOUND, GROUP_DELETED, RECALL_WINDOW_OVER, NOT_SENDER,
-	// ETAG_MISMATCH.
+	// MESSAGE_RETYPED, ETAG_MISMATCH.
 	RecallMessage(ctx context.Context, in *RecallMessageRequest, opts ...grpc.CallOption) (*Message, error)
+	// Gives a message another type. The caller needs the permission for the type
+	// that it has and for the one that it gets. A sender may within the recall
+	// window, an administrator of the group at any time. Open streams go by the
+	// new type at once: who may no longer read the message is told to remove it,
+	// who now may is given it. The type it has changes nothing.
+	//
+	// Reasons: MESSAGE_NOT_FOUND, MESSAGE_TYPE_NOT_FOUND, MESSAGE_TYPE_DELETED,
+	// MESSAGE_RECALLED, MESSAGE_RETYPED, MESSAGE_TYPE_CHANGES_FULL, GROUP_DELETED,
+	// RECALL_WINDOW_OVER, NOT_SENDER, ETAG_MISMATCH.
+	RetypeMessage(ctx context.Context, in *RetypeMessageRequest, opts ...grpc.CallOption) (*Message, error)
 	// Streams a group's messages after a sequence number, each once and in order,
-	// first those that are there, then live. Recalls made since that position
-	// arrive too, perhaps one twice. Resume with the last sequence seen.
+	// first those that are there, then live. Recalls and changes of type made
+	// since that position arrive too, perhaps one twice. Resume with the last
+	// sequence seen, of a message or of what was withheld.
 	//
 	// The stream ends with PERMISSION_DENIED when the caller loses the group,
 	// UNAUTHENTICATED (TOKEN_EXPIRED) when its token ends, UNAVAILABLE
@@ -112,6 +132,16 @@ func (c *messageServiceClient) RecallMessage(ctx context.Context, in *RecallMess
 	return out, nil
 }
 
+func (c *messageServiceClient) RetypeMessage(ctx context.Context, in *RetypeMessageRequest, opts ...grpc.CallOption) (*Message, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Message)
+	err := c.cc.Invoke(ctx, MessageService_RetypeMessage_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *messageServiceClient) StreamMessages(ctx context.Context, in *StreamMessagesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[StreamMessagesResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &MessageService_ServiceDesc.Streams[0], MessageService_StreamMessages_FullMethodName, cOpts...)
@@ -136,16 +166,24 @@ type MessageService_StreamMessagesClient = grpc.ServerStreamingClient[StreamMess
 // for forward compatibility.
 //
 // A group is a log of messages with gapless sequence numbers from 1.
+//
+// Each message has a type (MessageTypeService), and every permission here is
+// asked for with it, so that grants may be for some types alone. What a caller
+// may not read because of its type is withheld: its place in the sequence
+// shows, and nothing else.
 type MessageServiceServer interface {
 	// Appends a message. It is durable when the call returns. A retry with the
 	// same request_id returns the first message.
 	//
-	// Reasons: GROUP_NOT_FOUND, GROUP_DELETED, NOT_A_MEMBER, REQUEST_ID_REUSED.
+	// Reasons: GROUP_NOT_FOUND, GROUP_DELETED, NOT_A_MEMBER,
+	// MESSAGE_TYPE_NOT_FOUND, MESSAGE_TYPE_DELETED, REQUEST_ID_REUSED.
 	CreateMessage(context.Context, *CreateMessageRequest) (*Message, error)
 	// Returns a message; a recalled one without its text. Reasons:
 	// MESSAGE_NOT_FOUND.
 	GetMessage(context.Context, *GetMessageRequest) (*Message, error)
 	// Lists messages, newest first, or oldest first with order_by "sequence".
+	// Those of types that the caller may not read are left out, and counted
+	// within the page: it may be short, even empty, before the end.
 	ListMessages(context.Context, *ListMessagesRequest) (*ListMessagesResponse, error)
 	// Takes a message back: its text is gone for everyone, its place in the
 	// sequence stays. A sender may within the recall window (2 minutes unless
@@ -153,11 +191,22 @@ type MessageServiceServer interface {
 	// recalled one changes nothing.
 	//
 	// Reasons: MESSAGE_NOT_FOUND, GROUP_DELETED, RECALL_WINDOW_OVER, NOT_SENDER,
-	// ETAG_MISMATCH.
+	// MESSAGE_RETYPED, ETAG_MISMATCH.
 	RecallMessage(context.Context, *RecallMessageRequest) (*Message, error)
+	// Gives a message another type. The caller needs the permission for the type
+	// that it has and for the one that it gets. A sender may within the recall
+	// window, an administrator of the group at any time. Open streams go by the
+	// new type at once: who may no longer read the message is told to remove it,
+	// who now may is given it. The type it has changes nothing.
+	//
+	// Reasons: MESSAGE_NOT_FOUND, MESSAGE_TYPE_NOT_FOUND, MESSAGE_TYPE_DELETED,
+	// MESSAGE_RECALLED, MESSAGE_RETYPED, MESSAGE_TYPE_CHANGES_FULL, GROUP_DELETED,
+	// RECALL_WINDOW_OVER, NOT_SENDER, ETAG_MISMATCH.
+	RetypeMessage(context.Context, *RetypeMessageRequest) (*Message, error)
 	// Streams a group's messages after a sequence number, each once and in order,
-	// first those that are there, then live. Recalls made since that position
-	// arrive too, perhaps one twice. Resume with the last sequence seen.
+	// first those that are there, then live. Recalls and changes of type made
+	// since that position arrive too, perhaps one twice. Resume with the last
+	// sequence seen, of a message or of what was withheld.
 	//
 	// The stream ends with PERMISSION_DENIED when the caller loses the group,
 	// UNAUTHENTICATED (TOKEN_EXPIRED) when its token ends, UNAVAILABLE
@@ -185,6 +234,9 @@ func (UnimplementedMessageServiceServer) ListMessages(context.Context, *ListMess
 }
 func (UnimplementedMessageServiceServer) RecallMessage(context.Context, *RecallMessageRequest) (*Message, error) {
 	return nil, status.Error(codes.Unimplemented, "method RecallMessage not implemented")
+}
+func (UnimplementedMessageServiceServer) RetypeMessage(context.Context, *RetypeMessageRequest) (*Message, error) {
+	return nil, status.Error(codes.Unimplemented, "method RetypeMessage not implemented")
 }
 func (UnimplementedMessageServiceServer) StreamMessages(*StreamMessagesRequest, grpc.ServerStreamingServer[StreamMessagesResponse]) error {
 	return status.Error(codes.Unimplemented, "method StreamMessages not implemented")
@@ -281,6 +333,24 @@ func _MessageService_RecallMessage_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _MessageService_RetypeMessage_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RetypeMessageRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MessageServiceServer).RetypeMessage(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: MessageService_RetypeMessage_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MessageServiceServer).RetypeMessage(ctx, req.(*RetypeMessageRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _MessageService_StreamMessages_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(StreamMessagesRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -314,6 +384,10 @@ var MessageService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RecallMessage",
 			Handler:    _MessageService_RecallMessage_Handler,
+		},
+		{
+			MethodName: "RetypeMessage",
+			Handler:    _MessageService_RetypeMessage_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -104,7 +104,13 @@ type Authorization struct {
 	Mutates bool `protobuf:"varint,7,opt,name=mutates,proto3" json:"mutates,omitempty"`
 	// A fixed resource name instead of a field: "installation", the one resource
 	// that belongs to no organisation. Used by RPCs that create organisations.
-	ResourceName  string `protobuf:"bytes,8,opt,name=resource_name,json=resourceName,proto3" json:"resource_name,omitempty"`
+	ResourceName string `protobuf:"bytes,8,opt,name=resource_name,json=resourceName,proto3" json:"resource_name,omitempty"`
+	// The answer varies by something that the service knows of the resource: a
+	// text field of guildhall.permission.v1.Attributes, as in "message_type". The
+	// permission is asked for with each value that the request may be about; the
+	// call goes on with a yes, or, where the request is about several at once,
+	// with a yes for each. The handler leaves out what the rest is of.
+	VariesBy      string `protobuf:"bytes,9,opt,name=varies_by,json=variesBy,proto3" json:"varies_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -210,6 +216,13 @@ func (x *Authorization) GetResourceName() string {
 	return ""
 }
 
+func (x *Authorization) GetVariesBy() string {
+	if x != nil {
+		return x.VariesBy
+	}
+	return ""
+}
+
 type isAuthorization_Rule interface {
 	isAuthorization_Rule()
 }
@@ -298,7 +311,7 @@ var File_guildhall_options_v1_options_proto protoreflect.FileDescriptor
 
 const file_guildhall_options_v1_options_proto_rawDesc = "" +
 	"\n" +
-	"\"guildhall/options/v1/options.proto\x12\x14guildhall.options.v1\x1a google/protobuf/descriptor.proto\"\x90\x02\n" +
+	"\"guildhall/options/v1/options.proto\x12\x14guildhall.options.v1\x1a google/protobuf/descriptor.proto\"\xad\x02\n" +
 	"\rAuthorization\x12 \n" +
 	"\n" +
 	"permission\x18\x01 \x01(\tH\x00R\n" +
@@ -309,7 +322,8 @@ const file_guildhall_options_v1_options_proto_rawDesc = "" +
 	"\bresource\x18\x05 \x01(\tR\bresource\x12\x1a\n" +
 	"\bservices\x18\x06 \x03(\tR\bservices\x12\x18\n" +
 	"\amutates\x18\a \x01(\bR\amutates\x12#\n" +
-	"\rresource_name\x18\b \x01(\tR\fresourceNameB\x06\n" +
+	"\rresource_name\x18\b \x01(\tR\fresourceName\x12\x1b\n" +
+	"\tvaries_by\x18\t \x01(\tR\bvariesByB\x06\n" +
 	"\x04rule*g\n" +
 	"\fPersonalData\x12\x1d\n" +
 	"\x19PERSONAL_DATA_UNSPECIFIED\x10\x00\x12\x1d\n" +

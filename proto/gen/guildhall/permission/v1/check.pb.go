@@ -298,7 +298,11 @@ type CheckQuery struct {
 	Attributes *Attributes `protobuf:"bytes,5,opt,name=attributes,proto3" json:"attributes,omitempty"`
 	// A second person's approval, for what takes one: the name of a change
 	// request of kind approval. See SeparationRule.two_person.
-	Approval      string `protobuf:"bytes,6,opt,name=approval,proto3" json:"approval,omitempty"`
+	Approval string `protobuf:"bytes,6,opt,name=approval,proto3" json:"approval,omitempty"`
+	// It is asked to leave out of an answer what the subject may not have, and
+	// not because the subject tries it. It changes no answer; the decision log
+	// and the metrics keep such questions apart.
+	Filtering     bool `protobuf:"varint,7,opt,name=filtering,proto3" json:"filtering,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -373,6 +377,13 @@ func (x *CheckQuery) GetApproval() string {
 		return x.Approval
 	}
 	return ""
+}
+
+func (x *CheckQuery) GetFiltering() bool {
+	if x != nil {
+		return x.Filtering
+	}
+	return false
 }
 
 // What is known of a request beside who does what on what: the variables of
@@ -876,7 +887,7 @@ const file_guildhall_permission_v1_check_proto_rawDesc = "" +
 	"\x11at_least_as_fresh\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x90\x03H\x00R\x0eatLeastAsFresh\x12+\n" +
 	"\x10fully_consistent\x18\x02 \x01(\bH\x00R\x0ffullyConsistentB\r\n" +
-	"\vrequirement\"\x8f\x02\n" +
+	"\vrequirement\"\xad\x02\n" +
 	"\n" +
 	"CheckQuery\x12$\n" +
 	"\asubject\x18\x01 \x01(\tB\n" +
@@ -889,7 +900,8 @@ const file_guildhall_permission_v1_check_proto_rawDesc = "" +
 	"\n" +
 	"attributes\x18\x05 \x01(\v2#.guildhall.permission.v1.AttributesR\n" +
 	"attributes\x12$\n" +
-	"\bapproval\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x90\x03R\bapproval\"\xd7\x02\n" +
+	"\bapproval\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x90\x03R\bapproval\x12\x1c\n" +
+	"\tfiltering\x18\a \x01(\bR\tfiltering\"\xd7\x02\n" +
 	"\n" +
 	"Attributes\x12!\n" +
 	"\aaddress\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\aaddress\x12*\n" +

@@ -27,8 +27,8 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// One answer to one check. It says nothing of what conditions looked at, which
-// may be personal.
+// One answer to one check. Of what conditions looked at it says the message type
+// alone: the rest may be personal.
 type Decision struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "organizations/{organization}/decisions/{decision}".
@@ -50,7 +50,12 @@ type Decision struct {
 	// Why not; unspecified for yes.
 	Denial Denial `protobuf:"varint,9,opt,name=denial,proto3,enum=guildhall.permission.v1.Denial" json:"denial,omitempty"`
 	// The organisation's revision at which it was made.
-	Revision      int64 `protobuf:"varint,10,opt,name=revision,proto3" json:"revision,omitempty"`
+	Revision int64 `protobuf:"varint,10,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Type of the message that was asked about: "complaint".
+	MessageType string `protobuf:"bytes,11,opt,name=message_type,json=messageType,proto3" json:"message_type,omitempty"`
+	// It was asked to leave out of an answer what the subject may not have: no
+	// attempt.
+	Filtering     bool `protobuf:"varint,12,opt,name=filtering,proto3" json:"filtering,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -155,6 +160,20 @@ func (x *Decision) GetRevision() int64 {
 	return 0
 }
 
+func (x *Decision) GetMessageType() string {
+	if x != nil {
+		return x.MessageType
+	}
+	return ""
+}
+
+func (x *Decision) GetFiltering() bool {
+	if x != nil {
+		return x.Filtering
+	}
+	return false
+}
+
 // See ListDecisions.
 type ListDecisionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -165,8 +184,9 @@ type ListDecisionsRequest struct {
 	// From the page before.
 	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// Any of `subject = "…"`, `permission = "…"`, `resource = "…"`, `scope = "…"`
-	// (a resource and all below it), `allowed = false`, and a time range
-	// `time >= "…" AND time < "…"` (RFC 3339), joined by AND.
+	// (a resource and all below it), `allowed = false`, `message_type = "…"`,
+	// `filtering = false`, and a time range `time >= "…" AND time < "…"` (RFC
+	// 3339), joined by AND.
 	Filter        string `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -289,7 +309,7 @@ var File_guildhall_permission_v1_decision_proto protoreflect.FileDescriptor
 
 const file_guildhall_permission_v1_decision_proto_rawDesc = "" +
 	"\n" +
-	"&guildhall/permission/v1/decision.proto\x12\x17guildhall.permission.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\x1a#guildhall/permission/v1/check.proto\"\xc2\x02\n" +
+	"&guildhall/permission/v1/decision.proto\x12\x17guildhall.permission.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\x1a#guildhall/permission/v1/check.proto\"\x83\x03\n" +
 	"\bDecision\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x18\n" +
@@ -303,7 +323,9 @@ const file_guildhall_permission_v1_decision_proto_rawDesc = "" +
 	"\x04role\x18\b \x01(\tR\x04role\x127\n" +
 	"\x06denial\x18\t \x01(\x0e2\x1f.guildhall.permission.v1.DenialR\x06denial\x12\x1a\n" +
 	"\brevision\x18\n" +
-	" \x01(\x03R\brevision\"\x95\x01\n" +
+	" \x01(\x03R\brevision\x12!\n" +
+	"\fmessage_type\x18\v \x01(\tR\vmessageType\x12\x1c\n" +
+	"\tfiltering\x18\f \x01(\bR\tfiltering\"\x95\x01\n" +
 	"\x14ListDecisionsRequest\x12\x1f\n" +
 	"\x06parent\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06parent\x12\x1b\n" +
 	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +

@@ -33,7 +33,7 @@ type GroupHead struct {
 	Group string `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"`
 	// Sequence number of the newest message.
 	LastSequence int64 `protobuf:"varint,2,opt,name=last_sequence,json=lastSequence,proto3" json:"last_sequence,omitempty"`
-	// Recalls so far.
+	// Recalls and changes of type so far.
 	RecallCount   int64 `protobuf:"varint,3,opt,name=recall_count,json=recallCount,proto3" json:"recall_count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -90,16 +90,17 @@ func (x *GroupHead) GetRecallCount() int64 {
 	return 0
 }
 
-// One recall, in the order they were made.
+// One recall or change of type of a message, in the order they were made. Which
+// of the two, the message as it is now tells.
 type Recall struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The group's name.
 	Group string `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"`
 	// The group's last_sequence when it was made.
 	Position int64 `protobuf:"varint,2,opt,name=position,proto3" json:"position,omitempty"`
-	// Counts the group's recalls, from 1.
+	// Counts them in the group, from 1.
 	Number int64 `protobuf:"varint,3,opt,name=number,proto3" json:"number,omitempty"`
-	// Sequence number of the recalled message.
+	// Sequence number of the message.
 	Sequence      int64 `protobuf:"varint,4,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -302,6 +303,61 @@ func (x *Departure) GetTime() *timestamppb.Timestamp {
 	return nil
 }
 
+// The type of messages that name none, once an organisation has chosen one.
+type DefaultMessageType struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The organisation.
+	Organization string `protobuf:"bytes,1,opt,name=organization,proto3" json:"organization,omitempty"`
+	// The type's name.
+	Type          string `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DefaultMessageType) Reset() {
+	*x = DefaultMessageType{}
+	mi := &file_guildhall_groupchat_store_v1_store_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DefaultMessageType) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DefaultMessageType) ProtoMessage() {}
+
+func (x *DefaultMessageType) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_groupchat_store_v1_store_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DefaultMessageType.ProtoReflect.Descriptor instead.
+func (*DefaultMessageType) Descriptor() ([]byte, []int) {
+	return file_guildhall_groupchat_store_v1_store_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *DefaultMessageType) GetOrganization() string {
+	if x != nil {
+		return x.Organization
+	}
+	return ""
+}
+
+func (x *DefaultMessageType) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
 var File_guildhall_groupchat_store_v1_store_proto protoreflect.FileDescriptor
 
 const file_guildhall_groupchat_store_v1_store_proto_rawDesc = "" +
@@ -325,7 +381,10 @@ const file_guildhall_groupchat_store_v1_store_proto_rawDesc = "" +
 	"createTime\"U\n" +
 	"\tDeparture\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12.\n" +
-	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04timeB>Z<guildhall.dev/proto/gen/guildhall/groupchat/store/v1;storev1b\x06proto3"
+	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"L\n" +
+	"\x12DefaultMessageType\x12\"\n" +
+	"\forganization\x18\x01 \x01(\tR\forganization\x12\x12\n" +
+	"\x04type\x18\x02 \x01(\tR\x04typeB>Z<guildhall.dev/proto/gen/guildhall/groupchat/store/v1;storev1b\x06proto3"
 
 var (
 	file_guildhall_groupchat_store_v1_store_proto_rawDescOnce sync.Once
@@ -339,17 +398,18 @@ func file_guildhall_groupchat_store_v1_store_proto_rawDescGZIP() []byte {
 	return file_guildhall_groupchat_store_v1_store_proto_rawDescData
 }
 
-var file_guildhall_groupchat_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_guildhall_groupchat_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_guildhall_groupchat_store_v1_store_proto_goTypes = []any{
 	(*GroupHead)(nil),             // 0: guildhall.groupchat.store.v1.GroupHead
 	(*Recall)(nil),                // 1: guildhall.groupchat.store.v1.Recall
 	(*GrantIntent)(nil),           // 2: guildhall.groupchat.store.v1.GrantIntent
 	(*Departure)(nil),             // 3: guildhall.groupchat.store.v1.Departure
-	(*timestamppb.Timestamp)(nil), // 4: google.protobuf.Timestamp
+	(*DefaultMessageType)(nil),    // 4: guildhall.groupchat.store.v1.DefaultMessageType
+	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
 }
 var file_guildhall_groupchat_store_v1_store_proto_depIdxs = []int32{
-	4, // 0: guildhall.groupchat.store.v1.GrantIntent.create_time:type_name -> google.protobuf.Timestamp
-	4, // 1: guildhall.groupchat.store.v1.Departure.time:type_name -> google.protobuf.Timestamp
+	5, // 0: guildhall.groupchat.store.v1.GrantIntent.create_time:type_name -> google.protobuf.Timestamp
+	5, // 1: guildhall.groupchat.store.v1.Departure.time:type_name -> google.protobuf.Timestamp
 	2, // [2:2] is the sub-list for method output_type
 	2, // [2:2] is the sub-list for method input_type
 	2, // [2:2] is the sub-list for extension type_name
@@ -368,7 +428,7 @@ func file_guildhall_groupchat_store_v1_store_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_groupchat_store_v1_store_proto_rawDesc), len(file_guildhall_groupchat_store_v1_store_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
