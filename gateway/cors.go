@@ -9,8 +9,8 @@ import (
 
 // The headers that browser apps may send and read.
 const (
-	corsRequest = "Accept, Accept-Language, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, " +
-		"Last-Event-ID, X-Request-Id, X-Request-Timeout, Traceparent, Tracestate"
+	corsRequest = "Accept, Accept-Language, Authorization, Content-Type, Guildhall-Approval, Idempotency-Key, If-Match, " +
+		"If-None-Match, Last-Event-ID, X-Request-Id, X-Request-Timeout, Traceparent, Tracestate"
 	corsAnswer = "ETag, Retry-After, X-Request-Id, WWW-Authenticate, Content-Language"
 )
 

@@ -134,9 +134,14 @@ func (e *edge) check(q *request) error {
 	case !utf8.ValidString(u.Path):
 		return errs.New(errs.Invalid, problem.TextNotUTF8, "the path must be UTF-8")
 	}
-	for _, value := range q.http.Header.Values("Authorization") {
-		if !isPrintable(value) {
-			return invalidHeader("Authorization", "send the token as it was given to you")
+	for _, passed := range [][2]string{
+		{"Authorization", "send the token as it was given to you"},
+		{approvalHeader, "send the name of a change request"},
+	} {
+		for _, value := range q.http.Header.Values(passed[0]) {
+			if !isPrintable(value) {
+				return invalidHeader(passed[0], passed[1])
+			}
 		}
 	}
 	if err := q.readQuery(); err != nil {

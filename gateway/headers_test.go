@@ -28,12 +28,14 @@ func TestHeaders_onlyTheListedBecomeMetadata(t *testing.T) {
 	c := &calls{}
 	send(t, newHandler(t, c), "GET", "/identity/v1/me", "",
 		"Authorization", "Bearer abc", "Accept-Language", "zh-CN", "X-Request-Id", "req-1",
+		"Guildhall-Approval", "organizations/acme/staff/s1/permissionChangeRequests/r1", "Grpc-Metadata-Guildhall-Approval", "forged",
 		"Grpc-Metadata-X-User-Id", "root", "Grpc-Metadata-Authorization", "Bearer forged", "Grpc-Metadata-Guildhall-Forwarder", "forged",
 		"Guildhall-Forwarder", "forged", "Grpcgateway-Authorization", "x", "Grpc-Metadata-X-Forwarded-For", "6.6.6.6",
 		"X-Forwarded-For", "6.6.6.6", "X-Forwarded-Host", "evil.example", "Forwarded", "for=6.6.6.6", "X-Real-Ip", "6.6.6.6",
 		"Grpc-Timeout", "1n", "Cookie", "a=b", "User-Agent", "x", "Te", "trailers", "Tracestate", "a=b", "Baggage", "a=b", "Grpc-Encoding", "gzip", "X-Bin", "AAAA")
 	want := metadata.MD{
 		"authorization": {"Bearer abc"}, "accept-language": {"zh-CN"}, "x-request-id": {"req-1"}, "x-forwarded-for": {"192.0.2.1"},
+		"guildhall-approval": {"organizations/acme/staff/s1/permissionChangeRequests/r1"},
 	}
 	got := c.sent()
 	for key, values := range got {
@@ -73,9 +75,11 @@ func (c *headerCalls) Invoke(_ context.Context, _ string, _, _ any, opts ...grpc
 	return nil
 }
 
-func TestAuthorization_unprintableIsRefused(t *testing.T) {
-	w := send(t, newHandler(t, &calls{}), "GET", "/identity/v1/me", "", "Authorization", "Bearer \x7f")
-	wantProblem(t, w, http.StatusBadRequest, "HEADER_INVALID")
+func TestHeaders_unprintableIsRefused(t *testing.T) {
+	for header, value := range map[string]string{"Authorization": "Bearer \x7f", "Guildhall-Approval": "organizations/\x7f"} {
+		w := send(t, newHandler(t, &calls{}), "GET", "/identity/v1/me", "", header, value)
+		wantProblem(t, w, http.StatusBadRequest, "HEADER_INVALID")
+	}
 }
 
 func TestRequestID_isEchoedOrMade(t *testing.T) {

@@ -12,9 +12,13 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"guildhall.dev/gateway/internal/problem"
+	"guildhall.dev/pkg/authz"
 	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/rpc"
 )
+
+// approvalHeader is authz.ApprovalHeader as net/http spells it.
+const approvalHeader = "Guildhall-Approval"
 
 // maxLanguage is the longest Accept-Language that is passed on.
 const maxLanguage = 256
@@ -71,11 +75,15 @@ func (q *request) problem() problem.Context {
 // metadata returns the whole metadata of the call to the service. It is built
 // from nothing, so that no header becomes metadata by its name alone; the
 // trace goes with the connection's stats handler. All values of Authorization
-// are passed on: that there is more than one is for the service to refuse.
+// and Guildhall-Approval are passed on: that there is more than one is for the
+// service to refuse.
 func (q *request) metadata() metadata.MD {
 	md := metadata.MD{rpc.RequestIDHeader: {q.id}}
 	if values := q.http.Header.Values("Authorization"); len(values) > 0 {
 		md["authorization"] = values
+	}
+	if values := q.http.Header.Values(approvalHeader); len(values) > 0 {
+		md[authz.ApprovalHeader] = values
 	}
 	if l := q.http.Header.Get("Accept-Language"); l != "" && len(l) <= maxLanguage && isPrintable(l) {
 		md["accept-language"] = []string{l}

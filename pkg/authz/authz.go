@@ -32,6 +32,8 @@ type Request struct {
 	// Attributes are what conditions of grants may look at beside what is known
 	// of the running call; see Known. Nil is nothing.
 	Attributes *permissionv1.Attributes
+	// Approval is the second person's approval that the call names.
+	Approval Approval
 }
 
 // Asked returns the resources that questions are about, one each: "" stands for
@@ -48,8 +50,8 @@ type Checker interface {
 	// Check returns nil when the caller may act at all and holds the
 	// permission, if one is asked for, on every resource. Otherwise it returns
 	// what Refusal does: Unauthenticated for a caller that may not act, Denied
-	// for one that lacks the permission. When it cannot know it returns an error
-	// of another kind (Unavailable, PERMISSION_UNAVAILABLE) and the call does
+	// for one that lacks the permission, or a second person's approval. When it
+	// cannot know it returns an error of another kind (Unavailable, PERMISSION_UNAVAILABLE) and the call does
 	// not go on.
 	Check(ctx context.Context, r Request) error
 	// Which answers the same question once for each variant of the request's
@@ -81,6 +83,8 @@ func Refusal(why permissionv1.Denial, permission, resource string) *errs.Error {
 		return errs.New(errs.Unauthenticated, ReasonSuspended, "the account may not act at the moment; ask who administers it")
 	case permissionv1.Denial_DENIAL_SESSION_ENDED:
 		return errs.New(errs.Unauthenticated, ReasonSessionEnded, "the session has ended; log in again")
+	case permissionv1.Denial_DENIAL_APPROVAL_NEEDED:
+		return approvalNeeded(permission, resource)
 	default:
 		return NewDenied(permission, resource)
 	}
@@ -97,8 +101,8 @@ type Guard struct {
 
 // Authorise returns nil when the caller may make the call on the resources:
 // what Rule.Resources reads from the request when Rule.Asks(caller), else none.
-// The errors: Denied for a caller
-// without the permission, Unauthenticated (ACCOUNT_SUSPENDED, SESSION_ENDED)
+// The approval that the context names (WithApproval) counts. The errors: Denied
+// for a caller without the permission, or without the approval that it takes, Unauthenticated (ACCOUNT_SUSPENDED, SESSION_ENDED)
 // for one that may not act at all, NotFound for a resource of another
 // organisation (whether or not it exists), and whatever keeps the Checker from
 // knowing.
@@ -141,6 +145,7 @@ func (g Guard) decide(ctx context.Context, rule *Rule, r Request) error {
 		}
 		return deniedCall(rule)
 	}
+	r.Approval = ApprovalOf(ctx)
 	switch rule.Access {
 	case Authenticated:
 		return g.Checker.Check(ctx, r)

@@ -21,11 +21,12 @@ const remoteTimeout = 3 * time.Second
 // answer from coming is Unavailable with reason PERMISSION_UNAVAILABLE, unless
 // it is the end of the caller's own context.
 func Remote(conn grpc.ClientConnInterface) Checker {
-	return &remote{client: permissionv1.NewCheckServiceClient(conn)}
+	return &remote{client: permissionv1.NewCheckServiceClient(conn), requests: permissionv1.NewPermissionChangeRequestServiceClient(conn)}
 }
 
 type remote struct {
-	client permissionv1.CheckServiceClient
+	client   permissionv1.CheckServiceClient
+	requests permissionv1.PermissionChangeRequestServiceClient
 }
 
 func (r *remote) Check(ctx context.Context, req Request) error {
@@ -38,12 +39,23 @@ func (r *remote) Check(ctx context.Context, req Request) error {
 	if err != nil {
 		return err
 	}
+	var answers []Answer // that are no plain yes
 	for i, result := range results {
-		if !result.GetAllowed() {
-			return Refusal(result.GetDenial(), req.Permission, resources[i])
+		if !result.GetAllowed() || result.GetApprovalSingleUse() {
+			answers = append(answers, Answer{resources[i], result.GetAllowed(), result.GetDenial(), result.GetApprovalSingleUse()})
 		}
 	}
-	return nil
+	if answers == nil {
+		return nil
+	}
+	return req.Settle(ctx, answers, r.use)
+}
+
+func (r *remote) use(ctx context.Context, req *permissionv1.UseApprovalRequest) error {
+	bounded, cancel := context.WithTimeout(ctx, remoteTimeout)
+	defer cancel()
+	_, err := r.requests.UseApproval(bounded, req)
+	return err
 }
 
 func (r *remote) Which(ctx context.Context, req Request, variants []*permissionv1.Attributes) ([]bool, error) {
@@ -83,7 +95,7 @@ func Among(variants int, results []*permissionv1.CheckResult) ([]bool, error) {
 func (r Request) query(ctx context.Context, resource string, filtering bool) *permissionv1.CheckQuery {
 	return &permissionv1.CheckQuery{
 		Subject: r.Caller.Name, Permission: r.Permission, Resource: resource,
-		Session: r.Caller.Session, Attributes: r.Known(ctx), Filtering: filtering,
+		Session: r.Caller.Session, Attributes: r.Known(ctx), Approval: r.Approval.Name, Filtering: filtering,
 	}
 }
 

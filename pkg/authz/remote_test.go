@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/testing/protocmp"
 
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 
@@ -93,6 +94,33 @@ func TestRemote_failsClosed(t *testing.T) {
 		if !errs.Is(err, errs.Unavailable) || errs.ReasonOf(err) != "PERMISSION_UNAVAILABLE" {
 			t.Errorf("%s: got %v, want PERMISSION_UNAVAILABLE", name, err)
 		}
+	}
+}
+
+func TestRemote_usesUpAnApproval(t *testing.T) {
+	const on = "organizations/acme/things/a"
+	r := question(on)
+	r.Approval = Approval{Name: approvalName, Call: "c1"}
+	query := &permissionv1.CheckQuery{Subject: r.Caller.Name, Permission: r.Permission, Resource: on, Approval: approvalName}
+	var asked []proto.Message
+	err := Remote(conn{answer: func(ctx context.Context, request any) (proto.Message, error) {
+		if _, ok := ctx.Deadline(); !ok {
+			t.Error("a call without a deadline")
+		}
+		asked = append(asked, request.(proto.Message))
+		if len(asked) == 1 {
+			return &permissionv1.CheckResponse{Result: &permissionv1.CheckResult{Allowed: true, ApprovalSingleUse: true}}, nil
+		}
+		return &permissionv1.UseApprovalResponse{}, nil
+	}}).Check(t.Context(), r)
+	want := []proto.Message{
+		&permissionv1.CheckRequest{Parent: "organizations/acme", Query: query},
+		&permissionv1.UseApprovalRequest{
+			Parent: "organizations/acme", Approval: approvalName, Subject: r.Caller.Name, Permission: r.Permission, Resource: on, RequestId: r.useID(on),
+		},
+	}
+	if diff := cmp.Diff(want, asked, protocmp.Transform()); diff != "" || err != nil {
+		t.Errorf("%v; asked (-want +got):\n%s", err, diff)
 	}
 }
 

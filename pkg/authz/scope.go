@@ -115,10 +115,10 @@ func (s *Scope) ask(ctx context.Context, values []string) error {
 	}
 	s.mu.Unlock()
 	if len(values) == 0 {
-		return s.refuse(ctx)
+		return s.refuse(ctx, nil)
 	}
-	if each || len(values) == 1 {
-		return s.try(ctx, round, values)
+	if each || len(values) == 1 || ApprovalOf(ctx).Name != "" {
+		return s.try(ctx, round, values, each)
 	}
 	variants := make([]*permissionv1.Attributes, len(values))
 	for i, v := range values {
@@ -135,25 +135,39 @@ func (s *Scope) ask(ctx context.Context, values []string) error {
 	}
 	s.take(round, values, allowed)
 	if !slices.Contains(allowed, true) {
-		return s.refuse(ctx)
+		return s.refuse(ctx, values)
 	}
 	return nil
 }
 
-// try asks for what the caller needs every one of.
-func (s *Scope) try(ctx context.Context, round int, values []string) error {
+// try asks for one value after the other, of which the caller needs each, or
+// one: so an approval counts that the call names, and is used up.
+func (s *Scope) try(ctx context.Context, round int, values []string, each bool) error {
+	var refusal error
+	var refused Request
+	allowed := false
 	for _, v := range values {
 		r := s.request(s.rule.attribute(v))
+		r.Approval = ApprovalOf(ctx)
 		err := s.guard.Checker.Check(ctx, r)
 		if err == nil || errs.Is(err, errs.Denied) {
 			s.take(round, []string{v}, []bool{err == nil})
 		}
-		if err != nil {
+		switch {
+		case err == nil:
+			allowed = true
+		case each || !errs.Is(err, errs.Denied):
 			s.guard.tell(ctx, r, s.rule, err)
 			return err
+		case refusal == nil:
+			refused, refusal = r, err
 		}
 	}
-	return nil
+	if allowed {
+		return nil
+	}
+	s.guard.tell(ctx, refused, s.rule, refusal)
+	return refusal
 }
 
 func (s *Scope) request(a *permissionv1.Attributes) Request {
@@ -161,10 +175,16 @@ func (s *Scope) request(a *permissionv1.Attributes) Request {
 }
 
 // refuse is the answer to a caller who holds the permission for nothing that
-// the request may be about.
-func (s *Scope) refuse(ctx context.Context) error {
+// the request may be about: why not for the first of it.
+func (s *Scope) refuse(ctx context.Context, values []string) error {
 	r := s.request(nil)
-	err := NewDenied(r.Permission, r.Resources[0])
+	err := error(NewDenied(r.Permission, r.Resources[0]))
+	if len(values) > 0 {
+		first := s.request(s.rule.attribute(values[0]))
+		if why := s.guard.Checker.Check(ctx, first); errs.Is(why, errs.Denied) {
+			err = why
+		}
+	}
 	s.guard.tell(ctx, r, s.rule, err)
 	return err
 }

@@ -65,6 +65,9 @@ func (s *server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 	if err != nil {
 		return nil, err
 	}
+	if ctx, err = c.approve(ctx, message.ProtoReflect()); err != nil {
+		return nil, err
+	}
 	var resources []string
 	if c.rule.Asks(c.caller) {
 		if resources, err = c.rule.Resources(message.ProtoReflect()); err != nil {
@@ -90,6 +93,9 @@ func (s *server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 		return err
 	}
 	if err := s.admit(&c); err != nil {
+		return err
+	}
+	if authenticated, err = c.approve(authenticated, nil); err != nil {
 		return err
 	}
 	release, err := s.streams.take(c.caller)

@@ -39,8 +39,10 @@ func (s *Service) newHandlers(c *centres, kit *serve.Kit) handlers {
 			Journal: s.journal, Grants: c.grants, Edits: c.edits, Checker: s.checker, Tokens: c.tokens, Usage: s.usage,
 			Lanes: change.NewLanes(s.journal.Changes), Appointed: c.people.appointments.Appointed,
 		},
-		roles:    roles.Config{Journal: s.journal, Roles: c.roles, Grants: c.grants, Properties: c.properties, Edits: c.edits},
-		policies: policies.Config{Journal: s.journal, Policies: c.policies, Edits: c.edits, Rules: c.rules, Loader: c.loader},
+		roles: roles.Config{Journal: s.journal, Roles: c.roles, Grants: c.grants, Properties: c.properties, Edits: c.edits},
+		policies: policies.Config{
+			Journal: s.journal, Policies: c.policies, Edits: c.edits, Rules: c.rules, Loader: c.loader, Lists: c.lists,
+		},
 		governance: governance.Config{
 			Journal: s.journal, Requests: c.people.requests, Policies: c.people.policies, Notices: c.people.notices,
 			Reviews: c.people.reviews, Separations: c.people.separations, Readings: c.people.readings, Clock: kit.Clock,

@@ -32,10 +32,10 @@ import (
 
 	// The catalogue of permissions is made of the protos of all services.
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 
 	_ "guildhall.dev/proto/gen/guildhall/feedback/v1"
 	_ "guildhall.dev/proto/gen/guildhall/groupchat/v1"
-	_ "guildhall.dev/proto/gen/guildhall/permission/v1"
 )
 
 // Name is the service's name.
@@ -133,7 +133,7 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error)
 	}
 	if s.checker, err = check.New(check.Config{
 		Cache: s.cache, Rules: c.rules, Clock: kit.Clock, Meter: kit.Meter, Usage: s.usage, Decisions: s.decisions,
-		Readings: s.readings,
+		Readings: s.readings, Use: s.useApproval,
 	}); err != nil {
 		return nil, err
 	}
@@ -185,6 +185,12 @@ func (s *Service) follow(kit *serve.Kit, cfg mirror.Config) error {
 
 // Name implements serve.Service.
 func (s *Service) Name() string { return Name }
+
+// useApproval implements authz.Use for this process.
+func (s *Service) useApproval(ctx context.Context, req *permissionv1.UseApprovalRequest) error {
+	_, err := s.handlers.governance.UseApproval(ctx, req)
+	return err
+}
 
 // Checker implements serve.CheckSource: this process asks itself.
 func (s *Service) Checker() authz.Checker { return s.checker }

@@ -9,7 +9,7 @@ const labels = {
     path: "path", query: "query", required: "required", readOnly: "read only", list: "list of", map: "map of",
     public: "no login", authenticated: "any login", nothing: "Nothing matches.", anything: "any JSON",
     stream: "A stream: one JSON value per line, or server-sent events with Accept: text/event-stream.",
-    intro: "Headers: Authorization: Bearer, Accept-Language, If-Match and ETag, Idempotency-Key, X-Request-Id, X-Request-Timeout. Errors are problem details (RFC 9457) with a stable reason. 64-bit integers are strings; fields at their default are left out.",
+    intro: "Headers: Authorization: Bearer, Accept-Language, If-Match and ETag, Idempotency-Key, Guildhall-Approval, X-Request-Id, X-Request-Timeout. Errors are problem details (RFC 9457) with a stable reason. 64-bit integers are strings; fields at their default are left out.",
     services: { identity: "Identity", permission: "Permission", groupchat: "Group chat", feedback: "Feedback" },
   },
   zh: {
@@ -18,7 +18,7 @@ const labels = {
     path: "路径", query: "查询", required: "必填", readOnly: "只读", list: "列表：", map: "映射：",
     public: "无需登录", authenticated: "登录即可", nothing: "没有匹配的操作。", anything: "任意 JSON",
     stream: "流式响应：每行一个 JSON；带 Accept: text/event-stream 时为 SSE 事件。",
-    intro: "请求头：Authorization: Bearer、Accept-Language、If-Match 与 ETag、Idempotency-Key、X-Request-Id、X-Request-Timeout。错误为 RFC 9457 格式，reason 固定不变。64 位整数以字符串表示；取默认值的字段不返回。",
+    intro: "请求头：Authorization: Bearer、Accept-Language、If-Match 与 ETag、Idempotency-Key、Guildhall-Approval、X-Request-Id、X-Request-Timeout。错误为 RFC 9457 格式，reason 固定不变。64 位整数以字符串表示；取默认值的字段不返回。",
     services: { identity: "身份", permission: "权限", groupchat: "群聊", feedback: "反馈" },
   },
 };

@@ -15,6 +15,8 @@ var chineseChange = map[string]text{
 	"GRANT_OUTLASTS_REQUEST":       {"授权超出申请期限", "授权的结束时间不得晚于申请中的期限。"},
 	"PROPOSAL_DIFFERS":             {"与申请不一致", "所填授权与申请中的不同；如需更改，请驳回后重新申请。"},
 	"APPROVAL_LAPSED":              {"审批已失效", "有审批人已不再具备相应权限，或审批规则已变更，请重新申请。"},
+	"APPROVAL_NEEDED":              {"需要他人审批", "该操作须经他人审批：请提交类型为 approval 的申请，获批后在请求头 Guildhall-Approval 中填写该申请的名称。审批仅对本人、该权限和该资源有效。"},
+	"APPROVAL_INVALID":             {"审批名称无效", "请求头 Guildhall-Approval 应为一个已获批申请的名称，例如 organizations/acme/staff/s1/permissionChangeRequests/r1。"},
 	"REQUESTER_ONLY":               {"仅限申请人", "只有申请人可以撤回申请。"},
 	"RANGE_TOO_LARGE":              {"时间范围过大", "该时间范围内的记录过多，请缩短范围。"},
 	"NOTICE_NOT_FOUND":             {"未找到通知", "通知不存在，或您无权查看。"},

@@ -68,12 +68,38 @@ type properties struct {
 	Values map[string]any `yaml:"values"`
 }
 
-// assertion has one of allow and deny.
+// assertion has one of allow, deny, resources and subjects.
 type assertion struct {
-	Title string    `yaml:"title,omitempty"`
-	Allow *question `yaml:"allow,omitempty"`
-	Deny  *question `yaml:"deny,omitempty"`
-	Time  string    `yaml:"time,omitempty"`
+	Title     string         `yaml:"title,omitempty"`
+	Allow     *question      `yaml:"allow,omitempty"`
+	Deny      *question      `yaml:"deny,omitempty"`
+	Resources *resourceNames `yaml:"resources,omitempty"`
+	Subjects  *subjectNames  `yaml:"subjects,omitempty"`
+	Time      string         `yaml:"time,omitempty"`
+}
+
+// resourceNames is what ListResources has to list, and subjectNames what
+// ListSubjects has to.
+type resourceNames struct {
+	Subject    string         `yaml:"subject"`
+	Permission string         `yaml:"permission"`
+	Collection string         `yaml:"collection,omitempty"`
+	Attributes map[string]any `yaml:"attributes,omitempty"`
+	Names      names          `yaml:",inline"`
+}
+
+type subjectNames struct {
+	Permission string         `yaml:"permission"`
+	Resource   string         `yaml:"resource"`
+	Attributes map[string]any `yaml:"attributes,omitempty"`
+	Names      names          `yaml:",inline"`
+}
+
+// names has one of the three. "equals: []" says that nothing is listed.
+type names struct {
+	Equals   *[]string `yaml:"equals,omitempty"`
+	Includes *[]string `yaml:"includes,omitempty"`
+	Excludes *[]string `yaml:"excludes,omitempty"`
 }
 
 // question may bring attributes, as CheckQuery has them.

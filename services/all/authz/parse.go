@@ -11,7 +11,6 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
-	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -187,34 +186,6 @@ func timeOf(text, field string, fault func(field, message string)) *timestamppb.
 		return nil
 	}
 	return timestamppb.New(t)
-}
-
-func (f *file) assertion(a assertion, field string, fault func(field, message string)) *permissionv1.PolicyAssertion {
-	out := &permissionv1.PolicyAssertion{Title: a.Title, Time: timeOf(a.Time, field+".time", fault)}
-	switch {
-	case (a.Allow == nil) == (a.Deny == nil):
-		fault(field, "want either allow or deny")
-	case a.Allow != nil:
-		out.Expectation = &permissionv1.PolicyAssertion_Allow{Allow: f.query(a.Allow, field+".allow", fault)}
-	default:
-		out.Expectation = &permissionv1.PolicyAssertion_Deny{Deny: f.query(a.Deny, field+".deny", fault)}
-	}
-	return out
-}
-
-func (f *file) query(q *question, field string, fault func(field, message string)) *permissionv1.CheckQuery {
-	out := &permissionv1.CheckQuery{
-		Subject: lengthen(f.home, q.Subject), Permission: q.Permission, Resource: lengthen(f.home, q.Resource),
-	}
-	if q.Attributes == nil {
-		return out
-	}
-	out.Attributes = &permissionv1.Attributes{}
-	text, err := json.Marshal(q.Attributes)
-	if err != nil || protojson.Unmarshal(text, out.Attributes) != nil {
-		fault(field+".attributes", "want address, messageType, customerLevel, and objects subject, resource, action, context")
-	}
-	return out
 }
 
 func structOf(values map[string]any) (*structpb.Struct, error) {

@@ -69,11 +69,30 @@ func printAssertions(out io.Writer, f *file, p *permissionv1.PolicyPlan) {
 			fmt.Fprintf(out, "  ok    %s\n", title)
 			continue
 		}
-		said := "it is allowed by " + a.GetResult().GetGrant()
-		if !a.GetResult().GetAllowed() {
-			said = "it is denied: " + strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(a.GetResult().GetDenial().String(), "DENIAL_"), "_", " "))
-		}
-		fmt.Fprintf(out, "  FAIL  %s (%s): %s\n", title, f.place(a.GetField()), said)
+		fmt.Fprintf(out, "  FAIL  %s (%s): %s\n", title, f.place(a.GetField()), f.said(a))
 	}
 	fmt.Fprintf(out, "%d assertions, %d failed.\n", len(p.GetAssertions()), p.GetFailedAssertionCount())
+}
+
+// said is what came instead of what was asserted.
+func (f *file) said(a *permissionv1.PolicyAssertionResult) string {
+	r := a.GetResult()
+	switch {
+	case r.GetAllowed():
+		return "it is allowed by " + r.GetGrant()
+	case r != nil:
+		return "it is denied: " + strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(r.GetDenial().String(), "DENIAL_"), "_", " "))
+	}
+	var parts []string
+	add := func(what string, names []string) {
+		for _, name := range names {
+			parts = append(parts, what+shorten(f.home, name))
+		}
+	}
+	add("-", a.GetMissing())
+	add("+", a.GetUnexpected())
+	if a.GetTruncated() {
+		parts = append(parts, "and more than 1000 in all")
+	}
+	return "the list differs: " + strings.Join(parts, " ")
 }

@@ -16,6 +16,7 @@ var bodies = map[string]func(t *testing.T, s *suite){
 	"journals":    journals,
 	"types":       types,
 	"networks":    networks,
+	"approvals":   approvals,
 }
 
 func TestSuite(t *testing.T) {

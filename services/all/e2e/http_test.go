@@ -15,6 +15,7 @@ import (
 
 	"google.golang.org/genproto/googleapis/api/annotations"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -76,6 +77,11 @@ func (c *httpConn) send(ctx context.Context, method string, args proto.Message) 
 	}
 	for name, values := range c.header {
 		req.Header[name] = values
+	}
+	if sent, ok := metadata.FromOutgoingContext(ctx); ok {
+		for _, value := range sent.Get(approvalHeader) {
+			req.Header.Add(approvalHeader, value)
+		}
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {

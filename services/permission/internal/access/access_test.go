@@ -21,15 +21,8 @@ import (
 	"guildhall.dev/services/permission/internal/access"
 	"guildhall.dev/services/permission/internal/condition"
 	"guildhall.dev/services/permission/internal/decide"
-	"guildhall.dev/services/permission/internal/grant"
-	"guildhall.dev/services/permission/internal/people/qualification"
+	"guildhall.dev/services/permission/internal/people/peopletest"
 	"guildhall.dev/services/permission/internal/property"
-	"guildhall.dev/services/permission/internal/revision"
-	"guildhall.dev/services/permission/internal/role"
-	"guildhall.dev/services/permission/internal/subject"
-
-	_ "guildhall.dev/proto/gen/guildhall/groupchat/v1"
-	_ "guildhall.dev/proto/gen/guildhall/identity/v1"
 )
 
 var (
@@ -40,12 +33,8 @@ var (
 
 // world is one organisation of a store, in which tests and cases have one each.
 type world struct {
-	store        kv.Store
-	grants       *grant.Grants
-	subjects     *subject.Subjects
+	*peopletest.House
 	properties   *property.Properties
-	rules        *decide.Rules
-	loader       *decide.Loader
 	lists        *access.Lists
 	organization string
 }
@@ -56,14 +45,13 @@ func open(t testing.TB, engine string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	roles, subjects, properties := role.New(role.NewCatalogue(authz.Catalogue())), subject.New(), property.New()
-	grants := grant.New(roles, subjects, conditions)
-	qualifications := qualification.New(roles, grants, subjects)
-	w := &world{grants: grants, subjects: subjects, properties: properties, rules: decide.New(roles, conditions)}
-	w.loader = &decide.Loader{Grants: grants, Subjects: subjects, Roles: roles, Properties: properties, Qualifications: qualifications}
-	w.lists = &access.Lists{Rules: w.rules, Loader: w.loader, Conditions: conditions}
-	w.store = testkit.Store(t, engine, "permission", append(kv.RawTables(roles, subjects, properties, grants, qualifications), revision.Tables()...))
-	return w
+	h := peopletest.New(t)
+	h.Now = begin
+	h.Open(engine, nil)
+	return &world{
+		House: h, properties: h.Loader.Properties,
+		lists: &access.Lists{Rules: h.Rules, Loader: h.Loader, Conditions: conditions},
+	}
 }
 
 // fresh returns the world with an organisation of which nothing is known yet.
@@ -95,7 +83,7 @@ func (w *world) grant(tx kv.Tx, id int, f fact) error {
 	if f.condition != "" {
 		g.Condition = &permissionv1.Condition{Expression: w.on(f.condition)}
 	}
-	_, _, err := w.grants.Create(tx, begin, g)
+	_, _, err := w.Grants.Create(tx, begin, g)
 	if errs.Is(err, errs.Exists) {
 		return nil
 	}
@@ -104,17 +92,17 @@ func (w *world) grant(tx kv.Tx, id int, f fact) error {
 
 func (w *world) update(t testing.TB, fn func(tx kv.Tx) error) {
 	t.Helper()
-	if err := w.store.Update(t.Context(), fn); err != nil {
+	if err := w.Store.Update(t.Context(), fn); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func (w *world) view(t rapid.TB, fn func(s *access.State, ask func(account, permission, resource string) bool) error) {
 	t.Helper()
-	err := w.store.View(context.Background(), func(r kv.Reader) error {
-		facts := w.loader.Snapshot(r)
+	err := w.Store.View(context.Background(), func(r kv.Reader) error {
+		facts := w.Loader.Snapshot(r)
 		return fn(w.lists.At(r, w.organization, now), func(account, permission, resource string) bool {
-			a, err := w.rules.Answer(facts, w.organization, decide.Question{
+			a, err := w.Rules.Answer(facts, w.organization, decide.Question{
 				Subject: account, Permission: permission, Resource: resource, Attributes: attributes(),
 			}, now)
 			if err != nil {
@@ -207,7 +195,7 @@ func TestResources_saysWhatIsCovered(t *testing.T) {
 			fact{subject: "ORG/staff/sue", role: "roles/viewer", resource: "ORG/groups/g3/topics/y", deny: true},
 			fact{subject: "ORG/staff/sue", role: "roles/viewer", resource: "ORG/groups/g4", expired: true},
 			fact{subject: "ORG/staff/sue", role: "roles/viewer", resource: "ORG/groups/g5", condition: `request.message_type == "offer"`})
-		w.update(t, func(tx kv.Tx) error { return w.subjects.AddMember(tx, begin, w.on("ORG/teams/t"), sue) })
+		w.update(t, func(tx kv.Tx) error { return w.Subjects.AddMember(tx, begin, w.on("ORG/teams/t"), sue) })
 		w.view(t, func(s *access.State, _ func(a, p, r string) bool) error {
 			q := access.ResourceQuery{Subject: sue, Permission: "groupchat.groups.get", Attributes: attributes()}
 			found, more := resources(t, s, q)
@@ -247,10 +235,10 @@ func TestSubjects_namesClassesAndWhoIsWithoutThem(t *testing.T) {
 			fact{subject: "ORG/customers/c1", role: "roles/viewer", resource: "ORG/groups/g1"},
 			fact{subject: "ORG/staff/sue", role: "roles/viewer", resource: "ORG/groups/g1"})
 		w.update(t, func(tx kv.Tx) error {
-			if err := w.subjects.SetState(tx, begin, w.on("ORG/staff/idle"), "SUSPENDED"); err != nil {
+			if err := w.Subjects.SetState(tx, begin, w.on("ORG/staff/idle"), "SUSPENDED"); err != nil {
 				return err
 			}
-			return w.subjects.AddMember(tx, begin, w.on("ORG/teams/t"), w.on("ORG/staff/tom"))
+			return w.Subjects.AddMember(tx, begin, w.on("ORG/teams/t"), w.on("ORG/staff/tom"))
 		})
 		w.view(t, func(s *access.State, _ func(a, p, r string) bool) error {
 			q := access.SubjectQuery{Permission: "groupchat.groups.get", Resource: w.on("ORG/groups/g1/-")}
@@ -283,7 +271,7 @@ func TestSubjects_pagesThroughMany(t *testing.T) {
 	const many = 4500
 	w.update(t, func(tx kv.Tx) error {
 		for i := range many {
-			if err := w.subjects.AddMember(tx, begin, w.on("ORG/teams/t"), fmt.Sprintf("%s/staff/s%05d", w.organization, i)); err != nil {
+			if err := w.Subjects.AddMember(tx, begin, w.on("ORG/teams/t"), fmt.Sprintf("%s/staff/s%05d", w.organization, i)); err != nil {
 				return err
 			}
 		}

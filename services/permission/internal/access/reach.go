@@ -100,6 +100,9 @@ func (s *State) reach(q SubjectQuery, p role.Permission, after string) (*reach, 
 			found.names.add(on) // it holds roles/self there
 		}
 	}
+	for _, account := range q.separation.exempt {
+		found.names.add(account) // what others are refused
+	}
 	return found, s.addClasses(found)
 }
 

@@ -24,8 +24,9 @@ type ResourceQuery struct {
 // ResourcePage is one page of resources.
 type ResourcePage struct {
 	Resources []*permissionv1.AccessibleResource
-	// MoreUnderConditions says that a grant counts under a condition only, and
-	// may allow more of what is below it than is listed.
+	// MoreUnderConditions says that a grant counts under a condition only, or is
+	// refused by a rule of separation on a part of what it covers, and may allow
+	// more of what is below it than is listed.
 	MoreUnderConditions bool
 	// Next is the name to go on behind; "" at the end.
 	Next string
@@ -84,6 +85,8 @@ type holds struct {
 	// those of them for which that depends on what is asked about.
 	denied      []string
 	conditional []string
+	// separated are the rules of separation that may refuse it.
+	separated []separated
 }
 
 func (s *State) holdsOf(q ResourceQuery, p role.Permission) (*holds, error) {
@@ -114,7 +117,22 @@ func (s *State) holdsOf(q ResourceQuery, p role.Permission) (*holds, error) {
 		}
 	}
 	slices.Sort(all.denied)
-	return all, nil
+	return all, s.separate(all, q, p, names)
+}
+
+// separate adds the rules of separation that may refuse what is held.
+func (s *State) separate(all *holds, q ResourceQuery, p role.Permission, names []decide.Name) error {
+	rules, err := s.separating(q.Permission, p)
+	if err != nil || rules == nil {
+		return err
+	}
+	if all.separated, err = s.separatedFrom(rules, q.Subject, names); err != nil {
+		return err
+	}
+	for _, r := range all.separated {
+		all.depends = all.depends || slices.ContainsFunc(all.allows, func(h decide.Hold) bool { return r.splits(h.Resource) })
+	}
+	return nil
 }
 
 // speaksOf reports whether the grant has a condition that may look at the
@@ -153,13 +171,14 @@ func (s *State) add(all *holds, q ResourceQuery, h decide.Hold, denyOnly bool) {
 
 // coverAllBelow reports whether all below a name that is allowed is allowed
 // too: by a grant that counts whatever is asked about, and with nothing denied
-// there or under a condition.
+// there, by a grant or a rule, or under a condition.
 func (a *holds) coverAllBelow(name string, answer decide.Answer) bool {
 	covered := answer.Role == role.Self
 	for _, n := range above(name) {
 		covered = covered || a.always[n]
 	}
-	if !covered || slices.ContainsFunc(a.conditional, func(on string) bool { return within(name, on) }) {
+	if !covered || slices.ContainsFunc(a.conditional, func(on string) bool { return within(name, on) }) ||
+		slices.ContainsFunc(a.separated, func(r separated) bool { return r.reachesBelow(name) }) {
 		return false
 	}
 	// What is below a name stands together behind it.

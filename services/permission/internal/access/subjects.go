@@ -13,8 +13,10 @@ import (
 type SubjectQuery struct {
 	Permission, Resource string
 	Attributes           *permissionv1.Attributes
-	// requiring are the roles that need a certificate; Subjects sets it.
-	requiring map[string]bool
+	// requiring are the roles that need a certificate, and separation what rules
+	// have to say; Subjects sets both.
+	requiring  map[string]bool
+	separation separation
 }
 
 // Subjects lists who may do it with the resource, behind a name, and returns
@@ -35,6 +37,11 @@ func (s *State) Subjects(q SubjectQuery, after string, limit int) (found []*perm
 	if q.requiring, err = s.rules.Requiring(s.facts, s.organization); err != nil {
 		return nil, "", err
 	}
+	rules, err := s.separating(q.Permission, p)
+	if err != nil {
+		return nil, "", err
+	}
+	q.separation = s.separationOn(rules, q.Resource)
 	reached, err := s.reach(q, p, after)
 	if err != nil {
 		return nil, "", err
@@ -84,13 +91,16 @@ func (s *State) allowedClass(q SubjectQuery, reached *reach, c *class) (*permiss
 	}
 	one := &permissionv1.AllowedSubject{Name: c.name, Grant: a.Grant, Role: a.Role}
 	switch {
-	case c.denied || !c.always && !c.sometimes:
+	case c.denied || !c.always && !c.sometimes || q.separation.twoPeople:
 		return nil, nil
 	case !c.always || c.perhapsDenied:
 		one.Conditional = true
 		return one, nil
 	case !a.Allowed:
 		return nil, nil
+	case q.separation.perhaps:
+		one.Conditional = true // for who does not hold the other side
+		return one, nil
 	}
 	one.Excluded, one.MoreExcluded, err = s.excluded(q, reached, c)
 	return one, err

@@ -64,10 +64,10 @@ func newSecond(cfg Config, stats *Stats) (*second, error) {
 		return nil, errors.New("cache: Redis needs a ring and a time to live")
 	}
 	// The version of the key changes with the form of the entries: a version
-	// of this service that knows no rules of separation must not open them, nor
-	// write what later ones would.
+	// of this service that does not know approvals for a single use must not
+	// write what later ones would take for another kind.
 	// Nonces are random and the key never changes, so they have to be long.
-	aead, err := chacha20poly1305.NewX(cfg.Ring.Derive("permission.redis.subject.v3"))
+	aead, err := chacha20poly1305.NewX(cfg.Ring.Derive("permission.redis.subject.v4"))
 	if err != nil {
 		return nil, fmt.Errorf("cache: the key for Redis: %w", err)
 	}

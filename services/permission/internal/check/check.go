@@ -25,7 +25,7 @@ import (
 	"guildhall.dev/services/permission/internal/usage"
 )
 
-// Config says what a Checker needs. Cache and Rules are required.
+// Config says what a Checker needs. Cache, Rules and Use are required.
 type Config struct {
 	Cache *cache.Cache
 	Rules *decide.Rules
@@ -39,6 +39,8 @@ type Config struct {
 	Decisions *decision.Log
 	// Readings counts who reads how much; nil counts nothing.
 	Readings *reading.Counter
+	// Use uses up approvals for a single use.
+	Use authz.Use
 }
 
 // Checker answers checks. It is an authz.Checker, and safe for concurrent use.
@@ -141,12 +143,16 @@ func (c *Checker) Check(ctx context.Context, r authz.Request) error {
 	if err != nil {
 		return err
 	}
+	var unsettled []authz.Answer
 	for i, a := range answers {
-		if !a.Allowed {
-			return authz.Refusal(a.Denial, r.Permission, resources[i])
+		if !a.Allowed || a.SingleUse {
+			unsettled = append(unsettled, authz.Answer{Resource: resources[i], Allowed: a.Allowed, Denial: a.Denial, SingleUse: a.SingleUse})
 		}
 	}
-	return nil
+	if unsettled == nil {
+		return nil
+	}
+	return r.Settle(ctx, unsettled, c.cfg.Use)
 }
 
 // Which implements authz.Checker.
@@ -175,7 +181,7 @@ func (c *Checker) Which(ctx context.Context, r authz.Request, variants []*permis
 func question(r authz.Request, resource string, attributes *permissionv1.Attributes) decide.Question {
 	return decide.Question{
 		Subject: r.Caller.Name, Permission: r.Permission, Resource: resource,
-		Session: r.Caller.Session, Attributes: attributes,
+		Session: r.Caller.Session, Attributes: attributes, Approval: r.Approval.Name,
 	}
 }
 

@@ -17,5 +17,8 @@ func Question(q *permissionv1.CheckQuery) decide.Question {
 
 // Result shows an answer of the revision.
 func Result(a decide.Answer, v revision.Revision) *permissionv1.CheckResult {
-	return &permissionv1.CheckResult{Allowed: a.Allowed, Grant: a.Grant, Role: a.Role, Revision: v.Number, Denial: a.Denial}
+	return &permissionv1.CheckResult{
+		Allowed: a.Allowed, Grant: a.Grant, Role: a.Role, Revision: v.Number, Denial: a.Denial,
+		Rule: a.Rule, ApprovalSingleUse: a.SingleUse,
+	}
 }

@@ -78,6 +78,11 @@ type Answer struct {
 	Role string
 	// Denial says why not; unspecified when it is allowed.
 	Denial permissionv1.Denial
+	// Rule is the separation rule that denied it; "" for none.
+	Rule string
+	// SingleUse says that it is allowed by an approval that who lets the
+	// subject act has to use up.
+	SingleUse bool
 }
 
 // Facts are where an answer is taken from: one consistent state of an
@@ -142,7 +147,7 @@ func (q *query) answer(question Question) (Answer, error) {
 	if declared, err := declares(q.facts, q.organization, q.permission); err != nil || !declared {
 		return Answer{Denial: permissionv1.Denial_DENIAL_PERMISSION_UNKNOWN}, err
 	}
-	question.Resource = subjectMatter(question.Resource)
+	question.Resource = SubjectMatter(question.Resource)
 	root := q.organization
 	if question.Resource == authz.Installation {
 		root = authz.Installation
@@ -169,8 +174,8 @@ func (q *query) answer(question Question) (Answer, error) {
 	return q.separate(a)
 }
 
-// subjectMatter returns the resource that a question about the name is about.
-func subjectMatter(name string) string {
+// SubjectMatter returns the resource that a question about the name is about.
+func SubjectMatter(name string) string {
 	if collection, ok := strings.CutSuffix(name, "/-"); ok {
 		name = cut(collection)
 	}

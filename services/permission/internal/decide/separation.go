@@ -43,17 +43,34 @@ func (s *Subject) Separation() []*permissionv1.SeparationRule {
 	return s.separation.rules
 }
 
+// Unseparated returns the facts as they would be without rules of separation:
+// to explain what one of them takes away.
+func Unseparated(facts Facts) Facts { return unseparated{facts} }
+
+type unseparated struct{ Facts }
+
+// Subject implements Facts.
+func (f unseparated) Subject(name string) (*Subject, error) {
+	s, err := f.Facts.Subject(name)
+	if err != nil || s.separation == nil {
+		return s, err
+	}
+	return Compile(name, s.Facts(), s.Holds()), nil
+}
+
 // holdsOn reports whether a rule holds on the resource for the account.
 func holdsOn(r *permissionv1.SeparationRule, account, resource string, now int64) bool {
 	if on := r.GetResource(); on != "" && !within(resource, on) {
 		return false
 	}
-	for _, e := range r.GetExemptions() {
-		if e.GetSubject() == account && now < e.GetExpireTime().GetSeconds() {
-			return false
-		}
-	}
-	return true
+	return !Exempt(r, account, now)
+}
+
+// Exempt reports whether a rule exempts the account at the Unix second.
+func Exempt(r *permissionv1.SeparationRule, account string, now int64) bool {
+	return slices.ContainsFunc(r.GetExemptions(), func(e *permissionv1.SeparationExemption) bool {
+		return e.GetSubject() == account && now < e.GetExpireTime().GetSeconds()
+	})
 }
 
 // separate looks at an answer of yes by the organisation's rules.
@@ -72,8 +89,9 @@ func (q *query) separate(a Answer) (Answer, error) {
 			if first == "" {
 				break
 			}
+			separated := Answer{Grant: first, Denial: permissionv1.Denial_DENIAL_SEPARATED, Rule: r.GetName()}
 			if named {
-				return Answer{Grant: first, Denial: permissionv1.Denial_DENIAL_SEPARATED}, nil
+				return separated, nil
 			}
 			// Another role may give it that is on no side.
 			q.without = append(q.without, a.Role)
@@ -82,7 +100,7 @@ func (q *query) separate(a Answer) (Answer, error) {
 				return Answer{}, err
 			}
 			if !again.Allowed {
-				return Answer{Grant: first, Denial: permissionv1.Denial_DENIAL_SEPARATED}, nil
+				return separated, nil
 			}
 			a = again
 		}
@@ -109,7 +127,7 @@ func (q *query) holding(side *permissionv1.SeparationSide, resource string) (str
 			if !Overlap(h.Resource, resource) {
 				continue
 			}
-			gives, err := q.rules.gives(q.facts, side, h.Role)
+			gives, err := q.rules.Gives(q.facts, side, h.Role)
 			if err != nil || gives {
 				return h.Grant, err
 			}
@@ -121,8 +139,8 @@ func (q *query) holding(side *permissionv1.SeparationSide, resource string) (str
 // Overlap reports whether one of two resources is the other or above it.
 func Overlap(a, b string) bool { return within(a, b) || within(b, a) }
 
-// gives reports whether a role gives one side of a pair.
-func (d *Rules) gives(facts Facts, side *permissionv1.SeparationSide, name string) (bool, error) {
+// Gives reports whether a role gives one side of a pair.
+func (d *Rules) Gives(facts Facts, side *permissionv1.SeparationSide, name string) (bool, error) {
 	if slices.Contains(side.GetRoles(), name) {
 		return true, nil
 	}
@@ -141,12 +159,11 @@ func (d *Rules) gives(facts Facts, side *permissionv1.SeparationSide, name strin
 
 // approve looks for the approval that a rule wants.
 func (q *query) approve(a Answer) (Answer, error) {
-	wanted := false
-	for _, r := range q.holders.separation.rules {
-		wanted = wanted || slices.Contains(r.GetTwoPerson().GetPermissions(), q.question.Permission) &&
+	i := slices.IndexFunc(q.holders.separation.rules, func(r *permissionv1.SeparationRule) bool {
+		return slices.Contains(r.GetTwoPerson().GetPermissions(), q.question.Permission) &&
 			holdsOn(r, q.question.Subject, q.question.Resource, q.now.Unix())
-	}
-	if !wanted {
+	})
+	if i < 0 {
 		return a, nil
 	}
 	if q.question.Approval != "" {
@@ -156,12 +173,17 @@ func (q *query) approve(a Answer) (Answer, error) {
 		}
 		for _, r := range approvals.on(levelOf(relative(q.organization, q.question.Resource))) {
 			if h := approvals.hold(r); h.Grant == q.question.Approval && h.Role == q.question.Permission && !q.expired(r, allow) {
+				a.SingleUse = h.Condition == SingleUse
 				return a, nil
 			}
 		}
 	}
-	return no(permissionv1.Denial_DENIAL_APPROVAL_NEEDED)
+	return Answer{Denial: permissionv1.Denial_DENIAL_APPROVAL_NEEDED, Rule: q.holders.separation.rules[i].GetName()}, nil
 }
+
+// SingleUse stands where a grant has its condition, in the Hold of an approval
+// that is for a single use.
+const SingleUse = "single use"
 
 // Violation is a forbidden pair that an account holds.
 type Violation struct {
@@ -197,7 +219,7 @@ func (d *Rules) Violations(facts Facts, rules *Separation, organization, account
 				if !Overlap(h.Resource, scopeOf(r, organization)) {
 					continue
 				}
-				gives, err := d.gives(facts, side, h.Role)
+				gives, err := d.Gives(facts, side, h.Role)
 				if err != nil {
 					return nil, err
 				}

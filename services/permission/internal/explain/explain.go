@@ -1,6 +1,7 @@
 // Package explain says why a check says what it says: the chain that allows
-// it, all that denies it, and what comes nearest to allowing it; and what it
-// would say after changes that are not made.
+// it, all that denies it, and what comes nearest to allowing it; of what a rule
+// of separation refuses, the chain that would; and what it would say after
+// changes that are not made.
 //
 // The answer is package decide's; this package reads the grants once more and
 // says how they stand to it, slowly and in full. So an explanation decides
@@ -61,6 +62,12 @@ func (x *Explainer) Explain(r kv.Reader, organization string, q decide.Question,
 	if err := l.prepare(); err != nil {
 		return nil, err
 	}
+	if answer.Rule != "" {
+		// What it would rest on but for the rule.
+		if answer, err = x.Rules.Answer(decide.Unseparated(facts), organization, q, now); err != nil {
+			return nil, err
+		}
+	}
 	if answer.Allowed {
 		e.Chain, err = l.chain(answer)
 		return e, err
@@ -71,13 +78,13 @@ func (x *Explainer) Explain(r kv.Reader, organization string, q decide.Question,
 	return e, l.near(others)
 }
 
-// unexplained reports whether a denial says all there is to say: no grant has
-// a part in it.
+// unexplained reports whether a denial says all there is to say: neither a
+// grant nor a rule of separation has a part in it.
 func unexplained(d permissionv1.Denial) bool {
 	switch d {
 	case permissionv1.Denial_DENIAL_UNSPECIFIED, permissionv1.Denial_DENIAL_NO_GRANT,
 		permissionv1.Denial_DENIAL_DENIED_BY_GRANT, permissionv1.Denial_DENIAL_CONDITION_NOT_MET,
-		permissionv1.Denial_DENIAL_UNQUALIFIED:
+		permissionv1.Denial_DENIAL_UNQUALIFIED, permissionv1.Denial_DENIAL_SEPARATED, permissionv1.Denial_DENIAL_APPROVAL_NEEDED:
 		return false
 	}
 	return true

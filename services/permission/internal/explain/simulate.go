@@ -125,9 +125,10 @@ func (f *proposed) Subject(name string) (*decide.Subject, error) {
 			holds = append(holds, h)
 		}
 	}
-	s = decide.Compile(name, s.Facts(), append(holds, f.created[name]...))
-	f.subjects[name] = s
-	return s, nil
+	changed := decide.Compile(name, s.Facts(), append(holds, f.created[name]...))
+	changed.Separate(s.Separation()) // which grants do not change
+	f.subjects[name] = changed
+	return changed, nil
 }
 
 // Role implements decide.Facts.

@@ -133,8 +133,9 @@ type ListResourcesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// By name.
 	Resources []*AccessibleResource `protobuf:"bytes,1,rep,name=resources,proto3" json:"resources,omitempty"`
-	// A grant on a name above counts under a condition only: it may allow more
-	// below that name, of which nothing here knows. Ask Check.
+	// A grant on a name above counts under a condition only, or a separation rule
+	// refuses the name itself and not all below it: it may allow more below that
+	// name, of which nothing here knows. Ask Check.
 	MoreUnderConditions bool `protobuf:"varint,2,opt,name=more_under_conditions,json=moreUnderConditions,proto3" json:"more_under_conditions,omitempty"`
 	// The organisation's revision that the page was taken at.
 	Revision int64 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
@@ -441,8 +442,9 @@ type AllowedSubject struct {
 	Grant string `protobuf:"bytes,2,opt,name=grant,proto3" json:"grant,omitempty"`
 	// See grant.
 	Role string `protobuf:"bytes,3,opt,name=role,proto3" json:"role,omitempty"`
-	// Of a class: some of its accounts, depending on the account. Those that are
-	// known are listed by themselves; ask Check about others.
+	// Of a class: some of its accounts, depending on the account, as under a
+	// condition or where a forbidden pair refuses who holds the other side. Those
+	// that are known are listed by themselves; ask Check about others.
 	Conditional bool `protobuf:"varint,4,opt,name=conditional,proto3" json:"conditional,omitempty"`
 	// Of a class: accounts that are refused, by name, at most 100.
 	Excluded []string `protobuf:"bytes,5,rep,name=excluded,proto3" json:"excluded,omitempty"`

@@ -31,7 +31,8 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // Lists what Check answers one by one. Nothing is listed that Check refuses on
-// the same state; each page is of one state, the newest.
+// the same state; each page is of one state, the newest. What takes a second
+// person's approval is listed only for whom the rule exempts: a list names none.
 type AccessServiceClient interface {
 	// Lists the resources that a subject may do something with, by name: those
 	// that a grant to the subject names, directly or by a team, a segment or a
@@ -111,7 +112,8 @@ func (c *accessServiceClient) ListEffectivePermissions(ctx context.Context, in *
 // for forward compatibility.
 //
 // Lists what Check answers one by one. Nothing is listed that Check refuses on
-// the same state; each page is of one state, the newest.
+// the same state; each page is of one state, the newest. What takes a second
+// person's approval is listed only for whom the rule exempts: a list names none.
 type AccessServiceServer interface {
 	// Lists the resources that a subject may do something with, by name: those
 	// that a grant to the subject names, directly or by a team, a segment or a

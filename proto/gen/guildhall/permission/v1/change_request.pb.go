@@ -609,7 +609,8 @@ type WantedApproval struct {
 	// How long it counts from when it is approved; when not set an hour, or up
 	// to until.
 	Duration *durationpb.Duration `protobuf:"bytes,3,opt,name=duration,proto3" json:"duration,omitempty"`
-	// It is used up when the request is applied.
+	// It is used up by the first call that needs it, or when the request is
+	// applied.
 	SingleUse bool `protobuf:"varint,4,opt,name=single_use,json=singleUse,proto3" json:"single_use,omitempty"`
 	// Until when it is wanted: it counts no longer, nor longer than 30 days, and
 	// the request expires when nobody has approved it before.
@@ -1452,6 +1453,134 @@ func (x *ApplyPermissionChangeRequestRequest) GetRequestId() string {
 	return ""
 }
 
+// See UseApproval.
+type UseApprovalRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The organisation: "organizations/acme".
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// The name of the change request.
+	Approval string `protobuf:"bytes,2,opt,name=approval,proto3" json:"approval,omitempty"`
+	// The account that acts.
+	Subject string `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
+	// What it does.
+	Permission string `protobuf:"bytes,4,opt,name=permission,proto3" json:"permission,omitempty"`
+	// On what.
+	Resource string `protobuf:"bytes,5,opt,name=resource,proto3" json:"resource,omitempty"`
+	// The same id with the same body returns the first result (AIP-155).
+	RequestId     string `protobuf:"bytes,6,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UseApprovalRequest) Reset() {
+	*x = UseApprovalRequest{}
+	mi := &file_guildhall_permission_v1_change_request_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UseApprovalRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UseApprovalRequest) ProtoMessage() {}
+
+func (x *UseApprovalRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_change_request_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UseApprovalRequest.ProtoReflect.Descriptor instead.
+func (*UseApprovalRequest) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_change_request_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *UseApprovalRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *UseApprovalRequest) GetApproval() string {
+	if x != nil {
+		return x.Approval
+	}
+	return ""
+}
+
+func (x *UseApprovalRequest) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *UseApprovalRequest) GetPermission() string {
+	if x != nil {
+		return x.Permission
+	}
+	return ""
+}
+
+func (x *UseApprovalRequest) GetResource() string {
+	if x != nil {
+		return x.Resource
+	}
+	return ""
+}
+
+func (x *UseApprovalRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// See UseApproval.
+type UseApprovalResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UseApprovalResponse) Reset() {
+	*x = UseApprovalResponse{}
+	mi := &file_guildhall_permission_v1_change_request_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UseApprovalResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UseApprovalResponse) ProtoMessage() {}
+
+func (x *UseApprovalResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_change_request_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UseApprovalResponse.ProtoReflect.Descriptor instead.
+func (*UseApprovalResponse) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_change_request_proto_rawDescGZIP(), []int{16}
+}
+
 // See WithdrawPermissionChangeRequest.
 type WithdrawPermissionChangeRequestRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1469,7 +1598,7 @@ type WithdrawPermissionChangeRequestRequest struct {
 
 func (x *WithdrawPermissionChangeRequestRequest) Reset() {
 	*x = WithdrawPermissionChangeRequestRequest{}
-	mi := &file_guildhall_permission_v1_change_request_proto_msgTypes[15]
+	mi := &file_guildhall_permission_v1_change_request_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1481,7 +1610,7 @@ func (x *WithdrawPermissionChangeRequestRequest) String() string {
 func (*WithdrawPermissionChangeRequestRequest) ProtoMessage() {}
 
 func (x *WithdrawPermissionChangeRequestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_change_request_proto_msgTypes[15]
+	mi := &file_guildhall_permission_v1_change_request_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1494,7 +1623,7 @@ func (x *WithdrawPermissionChangeRequestRequest) ProtoReflect() protoreflect.Mes
 
 // Deprecated: Use WithdrawPermissionChangeRequestRequest.ProtoReflect.Descriptor instead.
 func (*WithdrawPermissionChangeRequestRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_change_request_proto_rawDescGZIP(), []int{15}
+	return file_guildhall_permission_v1_change_request_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *WithdrawPermissionChangeRequestRequest) GetName() string {
@@ -1542,7 +1671,7 @@ type CancelPermissionChangeRequestRequest struct {
 
 func (x *CancelPermissionChangeRequestRequest) Reset() {
 	*x = CancelPermissionChangeRequestRequest{}
-	mi := &file_guildhall_permission_v1_change_request_proto_msgTypes[16]
+	mi := &file_guildhall_permission_v1_change_request_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1554,7 +1683,7 @@ func (x *CancelPermissionChangeRequestRequest) String() string {
 func (*CancelPermissionChangeRequestRequest) ProtoMessage() {}
 
 func (x *CancelPermissionChangeRequestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_change_request_proto_msgTypes[16]
+	mi := &file_guildhall_permission_v1_change_request_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1567,7 +1696,7 @@ func (x *CancelPermissionChangeRequestRequest) ProtoReflect() protoreflect.Messa
 
 // Deprecated: Use CancelPermissionChangeRequestRequest.ProtoReflect.Descriptor instead.
 func (*CancelPermissionChangeRequestRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_change_request_proto_rawDescGZIP(), []int{16}
+	return file_guildhall_permission_v1_change_request_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CancelPermissionChangeRequestRequest) GetName() string {
@@ -1613,7 +1742,7 @@ type SummarizePermissionChangeRequestsRequest struct {
 
 func (x *SummarizePermissionChangeRequestsRequest) Reset() {
 	*x = SummarizePermissionChangeRequestsRequest{}
-	mi := &file_guildhall_permission_v1_change_request_proto_msgTypes[17]
+	mi := &file_guildhall_permission_v1_change_request_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1625,7 +1754,7 @@ func (x *SummarizePermissionChangeRequestsRequest) String() string {
 func (*SummarizePermissionChangeRequestsRequest) ProtoMessage() {}
 
 func (x *SummarizePermissionChangeRequestsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_change_request_proto_msgTypes[17]
+	mi := &file_guildhall_permission_v1_change_request_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1638,7 +1767,7 @@ func (x *SummarizePermissionChangeRequestsRequest) ProtoReflect() protoreflect.M
 
 // Deprecated: Use SummarizePermissionChangeRequestsRequest.ProtoReflect.Descriptor instead.
 func (*SummarizePermissionChangeRequestsRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_change_request_proto_rawDescGZIP(), []int{17}
+	return file_guildhall_permission_v1_change_request_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *SummarizePermissionChangeRequestsRequest) GetParent() string {
@@ -1680,7 +1809,7 @@ type SummarizePermissionChangeRequestsResponse struct {
 
 func (x *SummarizePermissionChangeRequestsResponse) Reset() {
 	*x = SummarizePermissionChangeRequestsResponse{}
-	mi := &file_guildhall_permission_v1_change_request_proto_msgTypes[18]
+	mi := &file_guildhall_permission_v1_change_request_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1692,7 +1821,7 @@ func (x *SummarizePermissionChangeRequestsResponse) String() string {
 func (*SummarizePermissionChangeRequestsResponse) ProtoMessage() {}
 
 func (x *SummarizePermissionChangeRequestsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_change_request_proto_msgTypes[18]
+	mi := &file_guildhall_permission_v1_change_request_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1705,7 +1834,7 @@ func (x *SummarizePermissionChangeRequestsResponse) ProtoReflect() protoreflect.
 
 // Deprecated: Use SummarizePermissionChangeRequestsResponse.ProtoReflect.Descriptor instead.
 func (*SummarizePermissionChangeRequestsResponse) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_change_request_proto_rawDescGZIP(), []int{18}
+	return file_guildhall_permission_v1_change_request_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SummarizePermissionChangeRequestsResponse) GetTotal() int32 {
@@ -1749,7 +1878,7 @@ type SummarizePermissionChangeRequestsResponse_StateCount struct {
 
 func (x *SummarizePermissionChangeRequestsResponse_StateCount) Reset() {
 	*x = SummarizePermissionChangeRequestsResponse_StateCount{}
-	mi := &file_guildhall_permission_v1_change_request_proto_msgTypes[19]
+	mi := &file_guildhall_permission_v1_change_request_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1761,7 +1890,7 @@ func (x *SummarizePermissionChangeRequestsResponse_StateCount) String() string {
 func (*SummarizePermissionChangeRequestsResponse_StateCount) ProtoMessage() {}
 
 func (x *SummarizePermissionChangeRequestsResponse_StateCount) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_change_request_proto_msgTypes[19]
+	mi := &file_guildhall_permission_v1_change_request_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1774,7 +1903,7 @@ func (x *SummarizePermissionChangeRequestsResponse_StateCount) ProtoReflect() pr
 
 // Deprecated: Use SummarizePermissionChangeRequestsResponse_StateCount.ProtoReflect.Descriptor instead.
 func (*SummarizePermissionChangeRequestsResponse_StateCount) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_change_request_proto_rawDescGZIP(), []int{18, 0}
+	return file_guildhall_permission_v1_change_request_proto_rawDescGZIP(), []int{20, 0}
 }
 
 func (x *SummarizePermissionChangeRequestsResponse_StateCount) GetState() PermissionChangeRequest_State {
@@ -1810,7 +1939,7 @@ type SummarizePermissionChangeRequestsResponse_StageTime struct {
 
 func (x *SummarizePermissionChangeRequestsResponse_StageTime) Reset() {
 	*x = SummarizePermissionChangeRequestsResponse_StageTime{}
-	mi := &file_guildhall_permission_v1_change_request_proto_msgTypes[20]
+	mi := &file_guildhall_permission_v1_change_request_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1822,7 +1951,7 @@ func (x *SummarizePermissionChangeRequestsResponse_StageTime) String() string {
 func (*SummarizePermissionChangeRequestsResponse_StageTime) ProtoMessage() {}
 
 func (x *SummarizePermissionChangeRequestsResponse_StageTime) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_change_request_proto_msgTypes[20]
+	mi := &file_guildhall_permission_v1_change_request_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1835,7 +1964,7 @@ func (x *SummarizePermissionChangeRequestsResponse_StageTime) ProtoReflect() pro
 
 // Deprecated: Use SummarizePermissionChangeRequestsResponse_StageTime.ProtoReflect.Descriptor instead.
 func (*SummarizePermissionChangeRequestsResponse_StageTime) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_change_request_proto_rawDescGZIP(), []int{18, 1}
+	return file_guildhall_permission_v1_change_request_proto_rawDescGZIP(), []int{20, 1}
 }
 
 func (x *SummarizePermissionChangeRequestsResponse_StageTime) GetStage() PermissionChangeRequest_State {
@@ -2007,7 +2136,21 @@ const file_guildhall_permission_v1_change_request_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\x12\x12\n" +
 	"\x04etag\x18\x02 \x01(\tR\x04etag\x12&\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xa3\x01\n" +
+	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xfe\x01\n" +
+	"\x12UseApprovalRequest\x12\x1f\n" +
+	"\x06parent\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06parent\x12&\n" +
+	"\bapproval\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x90\x03R\bapproval\x12$\n" +
+	"\asubject\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x90\x03R\asubject\x12)\n" +
+	"\n" +
+	"permission\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\n" +
+	"permission\x12&\n" +
+	"\bresource\x18\x05 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x90\x03R\bresource\x12&\n" +
+	"\n" +
+	"request_id\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\x15\n" +
+	"\x13UseApprovalResponse\"\xa3\x01\n" +
 	"&WithdrawPermissionChangeRequestRequest\x12\x1b\n" +
 	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\x12 \n" +
 	"\x04note\x18\x02 \x01(\tB\f\xbaH\x05r\x03\x18\xd0\x0f\xf0\xe0\x18\x02R\x04note\x12\x12\n" +
@@ -2039,7 +2182,7 @@ const file_guildhall_permission_v1_change_request_proto_rawDesc = "" +
 	"\x05count\x18\x02 \x01(\x05R\x05count\x121\n" +
 	"\x06median\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x06median\x12+\n" +
 	"\x03p90\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x03p90\x12-\n" +
-	"\x04mean\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x04mean2\x8a\x18\n" +
+	"\x04mean\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x04mean2\xaa\x19\n" +
 	"\x1ePermissionChangeRequestService\x12\xb4\x02\n" +
 	"\x1dCreatePermissionChangeRequest\x12=.guildhall.permission.v1.CreatePermissionChangeRequestRequest\x1a0.guildhall.permission.v1.PermissionChangeRequest\"\xa1\x01\xea\xe0\x186*\x06parent8\x01\n" +
 	"*permission.permissionChangeRequests.create\x82\xd3\xe4\x93\x02a:\x19permission_change_request\"D/permission/v1/{parent=organizations/*/*/*}/permissionChangeRequests\x12\x8b\x02\n" +
@@ -2054,7 +2197,9 @@ const file_guildhall_permission_v1_change_request_proto_rawDesc = "" +
 	"\x1dRejectPermissionChangeRequest\x12=.guildhall.permission.v1.RejectPermissionChangeRequestRequest\x1a0.guildhall.permission.v1.PermissionChangeRequest\"\x8e\x01\xea\xe0\x184*\x04name8\x01\n" +
 	"*permission.permissionChangeRequests.reject\x82\xd3\xe4\x93\x02P:\x01*\"K/permission/v1/{name=organizations/*/*/*/permissionChangeRequests/*}:reject\x12\x9d\x02\n" +
 	"\x1cApplyPermissionChangeRequest\x12<.guildhall.permission.v1.ApplyPermissionChangeRequestRequest\x1a0.guildhall.permission.v1.PermissionChangeRequest\"\x8c\x01\xea\xe0\x183*\x04name8\x01\n" +
-	")permission.permissionChangeRequests.apply\x82\xd3\xe4\x93\x02O:\x01*\"J/permission/v1/{name=organizations/*/*/*/permissionChangeRequests/*}:apply\x12\xa9\x02\n" +
+	")permission.permissionChangeRequests.apply\x82\xd3\xe4\x93\x02O:\x01*\"J/permission/v1/{name=organizations/*/*/*/permissionChangeRequests/*}:apply\x12\x9d\x01\n" +
+	"\vUseApproval\x12+.guildhall.permission.v1.UseApprovalRequest\x1a,.guildhall.permission.v1.UseApprovalResponse\"3\xea\xe0\x18/2\bidentity2\n" +
+	"permission2\tgroupchat2\bfeedback8\x01 \x01\x12\xa9\x02\n" +
 	"\x1fWithdrawPermissionChangeRequest\x12?.guildhall.permission.v1.WithdrawPermissionChangeRequestRequest\x1a0.guildhall.permission.v1.PermissionChangeRequest\"\x92\x01\xea\xe0\x186*\x04name8\x01\n" +
 	",permission.permissionChangeRequests.withdraw\x82\xd3\xe4\x93\x02R:\x01*\"M/permission/v1/{name=organizations/*/*/*/permissionChangeRequests/*}:withdraw\x12\xa1\x02\n" +
 	"\x1dCancelPermissionChangeRequest\x12=.guildhall.permission.v1.CancelPermissionChangeRequestRequest\x1a0.guildhall.permission.v1.PermissionChangeRequest\"\x8e\x01\xea\xe0\x184*\x04name8\x01\n" +
@@ -2075,7 +2220,7 @@ func file_guildhall_permission_v1_change_request_proto_rawDescGZIP() []byte {
 }
 
 var file_guildhall_permission_v1_change_request_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_guildhall_permission_v1_change_request_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_guildhall_permission_v1_change_request_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_guildhall_permission_v1_change_request_proto_goTypes = []any{
 	(PermissionChangeRequest_State)(0),                           // 0: guildhall.permission.v1.PermissionChangeRequest.State
 	(IdentityProof_Method)(0),                                    // 1: guildhall.permission.v1.IdentityProof.Method
@@ -2094,15 +2239,17 @@ var file_guildhall_permission_v1_change_request_proto_goTypes = []any{
 	(*ApprovePermissionChangeRequestRequest)(nil),                // 14: guildhall.permission.v1.ApprovePermissionChangeRequestRequest
 	(*RejectPermissionChangeRequestRequest)(nil),                 // 15: guildhall.permission.v1.RejectPermissionChangeRequestRequest
 	(*ApplyPermissionChangeRequestRequest)(nil),                  // 16: guildhall.permission.v1.ApplyPermissionChangeRequestRequest
-	(*WithdrawPermissionChangeRequestRequest)(nil),               // 17: guildhall.permission.v1.WithdrawPermissionChangeRequestRequest
-	(*CancelPermissionChangeRequestRequest)(nil),                 // 18: guildhall.permission.v1.CancelPermissionChangeRequestRequest
-	(*SummarizePermissionChangeRequestsRequest)(nil),             // 19: guildhall.permission.v1.SummarizePermissionChangeRequestsRequest
-	(*SummarizePermissionChangeRequestsResponse)(nil),            // 20: guildhall.permission.v1.SummarizePermissionChangeRequestsResponse
-	(*SummarizePermissionChangeRequestsResponse_StateCount)(nil), // 21: guildhall.permission.v1.SummarizePermissionChangeRequestsResponse.StateCount
-	(*SummarizePermissionChangeRequestsResponse_StageTime)(nil),  // 22: guildhall.permission.v1.SummarizePermissionChangeRequestsResponse.StageTime
-	(*timestamppb.Timestamp)(nil),                                // 23: google.protobuf.Timestamp
-	(*Condition)(nil),                                            // 24: guildhall.permission.v1.Condition
-	(*durationpb.Duration)(nil),                                  // 25: google.protobuf.Duration
+	(*UseApprovalRequest)(nil),                                   // 17: guildhall.permission.v1.UseApprovalRequest
+	(*UseApprovalResponse)(nil),                                  // 18: guildhall.permission.v1.UseApprovalResponse
+	(*WithdrawPermissionChangeRequestRequest)(nil),               // 19: guildhall.permission.v1.WithdrawPermissionChangeRequestRequest
+	(*CancelPermissionChangeRequestRequest)(nil),                 // 20: guildhall.permission.v1.CancelPermissionChangeRequestRequest
+	(*SummarizePermissionChangeRequestsRequest)(nil),             // 21: guildhall.permission.v1.SummarizePermissionChangeRequestsRequest
+	(*SummarizePermissionChangeRequestsResponse)(nil),            // 22: guildhall.permission.v1.SummarizePermissionChangeRequestsResponse
+	(*SummarizePermissionChangeRequestsResponse_StateCount)(nil), // 23: guildhall.permission.v1.SummarizePermissionChangeRequestsResponse.StateCount
+	(*SummarizePermissionChangeRequestsResponse_StageTime)(nil),  // 24: guildhall.permission.v1.SummarizePermissionChangeRequestsResponse.StageTime
+	(*timestamppb.Timestamp)(nil),                                // 25: google.protobuf.Timestamp
+	(*Condition)(nil),                                            // 26: guildhall.permission.v1.Condition
+	(*durationpb.Duration)(nil),                                  // 27: google.protobuf.Duration
 }
 var file_guildhall_permission_v1_change_request_proto_depIdxs = []int32{
 	3,  // 0: guildhall.permission.v1.PermissionChangeRequest.grant:type_name -> guildhall.permission.v1.WantedGrant
@@ -2112,35 +2259,35 @@ var file_guildhall_permission_v1_change_request_proto_depIdxs = []int32{
 	6,  // 4: guildhall.permission.v1.PermissionChangeRequest.identity:type_name -> guildhall.permission.v1.IdentityProof
 	7,  // 5: guildhall.permission.v1.PermissionChangeRequest.approvals:type_name -> guildhall.permission.v1.ChangeApproval
 	3,  // 6: guildhall.permission.v1.PermissionChangeRequest.proposal:type_name -> guildhall.permission.v1.WantedGrant
-	23, // 7: guildhall.permission.v1.PermissionChangeRequest.approved_until:type_name -> google.protobuf.Timestamp
-	23, // 8: guildhall.permission.v1.PermissionChangeRequest.stage_deadline:type_name -> google.protobuf.Timestamp
+	25, // 7: guildhall.permission.v1.PermissionChangeRequest.approved_until:type_name -> google.protobuf.Timestamp
+	25, // 8: guildhall.permission.v1.PermissionChangeRequest.stage_deadline:type_name -> google.protobuf.Timestamp
 	8,  // 9: guildhall.permission.v1.PermissionChangeRequest.history:type_name -> guildhall.permission.v1.ChangeRequestMove
-	23, // 10: guildhall.permission.v1.PermissionChangeRequest.create_time:type_name -> google.protobuf.Timestamp
-	23, // 11: guildhall.permission.v1.PermissionChangeRequest.update_time:type_name -> google.protobuf.Timestamp
-	23, // 12: guildhall.permission.v1.WantedGrant.expire_time:type_name -> google.protobuf.Timestamp
-	24, // 13: guildhall.permission.v1.WantedGrant.condition:type_name -> guildhall.permission.v1.Condition
-	23, // 14: guildhall.permission.v1.WantedAccess.until:type_name -> google.protobuf.Timestamp
-	25, // 15: guildhall.permission.v1.WantedApproval.duration:type_name -> google.protobuf.Duration
-	23, // 16: guildhall.permission.v1.WantedApproval.until:type_name -> google.protobuf.Timestamp
+	25, // 10: guildhall.permission.v1.PermissionChangeRequest.create_time:type_name -> google.protobuf.Timestamp
+	25, // 11: guildhall.permission.v1.PermissionChangeRequest.update_time:type_name -> google.protobuf.Timestamp
+	25, // 12: guildhall.permission.v1.WantedGrant.expire_time:type_name -> google.protobuf.Timestamp
+	26, // 13: guildhall.permission.v1.WantedGrant.condition:type_name -> guildhall.permission.v1.Condition
+	25, // 14: guildhall.permission.v1.WantedAccess.until:type_name -> google.protobuf.Timestamp
+	27, // 15: guildhall.permission.v1.WantedApproval.duration:type_name -> google.protobuf.Duration
+	25, // 16: guildhall.permission.v1.WantedApproval.until:type_name -> google.protobuf.Timestamp
 	1,  // 17: guildhall.permission.v1.IdentityProof.method:type_name -> guildhall.permission.v1.IdentityProof.Method
-	23, // 18: guildhall.permission.v1.IdentityProof.time:type_name -> google.protobuf.Timestamp
-	23, // 19: guildhall.permission.v1.ChangeApproval.time:type_name -> google.protobuf.Timestamp
-	23, // 20: guildhall.permission.v1.ChangeRequestMove.time:type_name -> google.protobuf.Timestamp
+	25, // 18: guildhall.permission.v1.IdentityProof.time:type_name -> google.protobuf.Timestamp
+	25, // 19: guildhall.permission.v1.ChangeApproval.time:type_name -> google.protobuf.Timestamp
+	25, // 20: guildhall.permission.v1.ChangeRequestMove.time:type_name -> google.protobuf.Timestamp
 	0,  // 21: guildhall.permission.v1.ChangeRequestMove.from:type_name -> guildhall.permission.v1.PermissionChangeRequest.State
 	0,  // 22: guildhall.permission.v1.ChangeRequestMove.to:type_name -> guildhall.permission.v1.PermissionChangeRequest.State
 	2,  // 23: guildhall.permission.v1.CreatePermissionChangeRequestRequest.permission_change_request:type_name -> guildhall.permission.v1.PermissionChangeRequest
 	2,  // 24: guildhall.permission.v1.ListPermissionChangeRequestsResponse.permission_change_requests:type_name -> guildhall.permission.v1.PermissionChangeRequest
 	1,  // 25: guildhall.permission.v1.VerifyPermissionChangeRequestIdentityRequest.method:type_name -> guildhall.permission.v1.IdentityProof.Method
 	3,  // 26: guildhall.permission.v1.ApprovePermissionChangeRequestRequest.grant:type_name -> guildhall.permission.v1.WantedGrant
-	23, // 27: guildhall.permission.v1.SummarizePermissionChangeRequestsRequest.start_time:type_name -> google.protobuf.Timestamp
-	23, // 28: guildhall.permission.v1.SummarizePermissionChangeRequestsRequest.end_time:type_name -> google.protobuf.Timestamp
-	21, // 29: guildhall.permission.v1.SummarizePermissionChangeRequestsResponse.states:type_name -> guildhall.permission.v1.SummarizePermissionChangeRequestsResponse.StateCount
-	22, // 30: guildhall.permission.v1.SummarizePermissionChangeRequestsResponse.stages:type_name -> guildhall.permission.v1.SummarizePermissionChangeRequestsResponse.StageTime
+	25, // 27: guildhall.permission.v1.SummarizePermissionChangeRequestsRequest.start_time:type_name -> google.protobuf.Timestamp
+	25, // 28: guildhall.permission.v1.SummarizePermissionChangeRequestsRequest.end_time:type_name -> google.protobuf.Timestamp
+	23, // 29: guildhall.permission.v1.SummarizePermissionChangeRequestsResponse.states:type_name -> guildhall.permission.v1.SummarizePermissionChangeRequestsResponse.StateCount
+	24, // 30: guildhall.permission.v1.SummarizePermissionChangeRequestsResponse.stages:type_name -> guildhall.permission.v1.SummarizePermissionChangeRequestsResponse.StageTime
 	0,  // 31: guildhall.permission.v1.SummarizePermissionChangeRequestsResponse.StateCount.state:type_name -> guildhall.permission.v1.PermissionChangeRequest.State
 	0,  // 32: guildhall.permission.v1.SummarizePermissionChangeRequestsResponse.StageTime.stage:type_name -> guildhall.permission.v1.PermissionChangeRequest.State
-	25, // 33: guildhall.permission.v1.SummarizePermissionChangeRequestsResponse.StageTime.median:type_name -> google.protobuf.Duration
-	25, // 34: guildhall.permission.v1.SummarizePermissionChangeRequestsResponse.StageTime.p90:type_name -> google.protobuf.Duration
-	25, // 35: guildhall.permission.v1.SummarizePermissionChangeRequestsResponse.StageTime.mean:type_name -> google.protobuf.Duration
+	27, // 33: guildhall.permission.v1.SummarizePermissionChangeRequestsResponse.StageTime.median:type_name -> google.protobuf.Duration
+	27, // 34: guildhall.permission.v1.SummarizePermissionChangeRequestsResponse.StageTime.p90:type_name -> google.protobuf.Duration
+	27, // 35: guildhall.permission.v1.SummarizePermissionChangeRequestsResponse.StageTime.mean:type_name -> google.protobuf.Duration
 	9,  // 36: guildhall.permission.v1.PermissionChangeRequestService.CreatePermissionChangeRequest:input_type -> guildhall.permission.v1.CreatePermissionChangeRequestRequest
 	10, // 37: guildhall.permission.v1.PermissionChangeRequestService.GetPermissionChangeRequest:input_type -> guildhall.permission.v1.GetPermissionChangeRequestRequest
 	11, // 38: guildhall.permission.v1.PermissionChangeRequestService.ListPermissionChangeRequests:input_type -> guildhall.permission.v1.ListPermissionChangeRequestsRequest
@@ -2148,21 +2295,23 @@ var file_guildhall_permission_v1_change_request_proto_depIdxs = []int32{
 	14, // 40: guildhall.permission.v1.PermissionChangeRequestService.ApprovePermissionChangeRequest:input_type -> guildhall.permission.v1.ApprovePermissionChangeRequestRequest
 	15, // 41: guildhall.permission.v1.PermissionChangeRequestService.RejectPermissionChangeRequest:input_type -> guildhall.permission.v1.RejectPermissionChangeRequestRequest
 	16, // 42: guildhall.permission.v1.PermissionChangeRequestService.ApplyPermissionChangeRequest:input_type -> guildhall.permission.v1.ApplyPermissionChangeRequestRequest
-	17, // 43: guildhall.permission.v1.PermissionChangeRequestService.WithdrawPermissionChangeRequest:input_type -> guildhall.permission.v1.WithdrawPermissionChangeRequestRequest
-	18, // 44: guildhall.permission.v1.PermissionChangeRequestService.CancelPermissionChangeRequest:input_type -> guildhall.permission.v1.CancelPermissionChangeRequestRequest
-	19, // 45: guildhall.permission.v1.PermissionChangeRequestService.SummarizePermissionChangeRequests:input_type -> guildhall.permission.v1.SummarizePermissionChangeRequestsRequest
-	2,  // 46: guildhall.permission.v1.PermissionChangeRequestService.CreatePermissionChangeRequest:output_type -> guildhall.permission.v1.PermissionChangeRequest
-	2,  // 47: guildhall.permission.v1.PermissionChangeRequestService.GetPermissionChangeRequest:output_type -> guildhall.permission.v1.PermissionChangeRequest
-	12, // 48: guildhall.permission.v1.PermissionChangeRequestService.ListPermissionChangeRequests:output_type -> guildhall.permission.v1.ListPermissionChangeRequestsResponse
-	2,  // 49: guildhall.permission.v1.PermissionChangeRequestService.VerifyPermissionChangeRequestIdentity:output_type -> guildhall.permission.v1.PermissionChangeRequest
-	2,  // 50: guildhall.permission.v1.PermissionChangeRequestService.ApprovePermissionChangeRequest:output_type -> guildhall.permission.v1.PermissionChangeRequest
-	2,  // 51: guildhall.permission.v1.PermissionChangeRequestService.RejectPermissionChangeRequest:output_type -> guildhall.permission.v1.PermissionChangeRequest
-	2,  // 52: guildhall.permission.v1.PermissionChangeRequestService.ApplyPermissionChangeRequest:output_type -> guildhall.permission.v1.PermissionChangeRequest
-	2,  // 53: guildhall.permission.v1.PermissionChangeRequestService.WithdrawPermissionChangeRequest:output_type -> guildhall.permission.v1.PermissionChangeRequest
-	2,  // 54: guildhall.permission.v1.PermissionChangeRequestService.CancelPermissionChangeRequest:output_type -> guildhall.permission.v1.PermissionChangeRequest
-	20, // 55: guildhall.permission.v1.PermissionChangeRequestService.SummarizePermissionChangeRequests:output_type -> guildhall.permission.v1.SummarizePermissionChangeRequestsResponse
-	46, // [46:56] is the sub-list for method output_type
-	36, // [36:46] is the sub-list for method input_type
+	17, // 43: guildhall.permission.v1.PermissionChangeRequestService.UseApproval:input_type -> guildhall.permission.v1.UseApprovalRequest
+	19, // 44: guildhall.permission.v1.PermissionChangeRequestService.WithdrawPermissionChangeRequest:input_type -> guildhall.permission.v1.WithdrawPermissionChangeRequestRequest
+	20, // 45: guildhall.permission.v1.PermissionChangeRequestService.CancelPermissionChangeRequest:input_type -> guildhall.permission.v1.CancelPermissionChangeRequestRequest
+	21, // 46: guildhall.permission.v1.PermissionChangeRequestService.SummarizePermissionChangeRequests:input_type -> guildhall.permission.v1.SummarizePermissionChangeRequestsRequest
+	2,  // 47: guildhall.permission.v1.PermissionChangeRequestService.CreatePermissionChangeRequest:output_type -> guildhall.permission.v1.PermissionChangeRequest
+	2,  // 48: guildhall.permission.v1.PermissionChangeRequestService.GetPermissionChangeRequest:output_type -> guildhall.permission.v1.PermissionChangeRequest
+	12, // 49: guildhall.permission.v1.PermissionChangeRequestService.ListPermissionChangeRequests:output_type -> guildhall.permission.v1.ListPermissionChangeRequestsResponse
+	2,  // 50: guildhall.permission.v1.PermissionChangeRequestService.VerifyPermissionChangeRequestIdentity:output_type -> guildhall.permission.v1.PermissionChangeRequest
+	2,  // 51: guildhall.permission.v1.PermissionChangeRequestService.ApprovePermissionChangeRequest:output_type -> guildhall.permission.v1.PermissionChangeRequest
+	2,  // 52: guildhall.permission.v1.PermissionChangeRequestService.RejectPermissionChangeRequest:output_type -> guildhall.permission.v1.PermissionChangeRequest
+	2,  // 53: guildhall.permission.v1.PermissionChangeRequestService.ApplyPermissionChangeRequest:output_type -> guildhall.permission.v1.PermissionChangeRequest
+	18, // 54: guildhall.permission.v1.PermissionChangeRequestService.UseApproval:output_type -> guildhall.permission.v1.UseApprovalResponse
+	2,  // 55: guildhall.permission.v1.PermissionChangeRequestService.WithdrawPermissionChangeRequest:output_type -> guildhall.permission.v1.PermissionChangeRequest
+	2,  // 56: guildhall.permission.v1.PermissionChangeRequestService.CancelPermissionChangeRequest:output_type -> guildhall.permission.v1.PermissionChangeRequest
+	22, // 57: guildhall.permission.v1.PermissionChangeRequestService.SummarizePermissionChangeRequests:output_type -> guildhall.permission.v1.SummarizePermissionChangeRequestsResponse
+	47, // [47:58] is the sub-list for method output_type
+	36, // [36:47] is the sub-list for method input_type
 	36, // [36:36] is the sub-list for extension type_name
 	36, // [36:36] is the sub-list for extension extendee
 	0,  // [0:36] is the sub-list for field type_name
@@ -2186,7 +2335,7 @@ func file_guildhall_permission_v1_change_request_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_permission_v1_change_request_proto_rawDesc), len(file_guildhall_permission_v1_change_request_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   21,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -29,6 +29,7 @@ const (
 	PermissionChangeRequestService_ApprovePermissionChangeRequest_FullMethodName        = "/guildhall.permission.v1.PermissionChangeRequestService/ApprovePermissionChangeRequest"
 	PermissionChangeRequestService_RejectPermissionChangeRequest_FullMethodName         = "/guildhall.permission.v1.PermissionChangeRequestService/RejectPermissionChangeRequest"
 	PermissionChangeRequestService_ApplyPermissionChangeRequest_FullMethodName          = "/guildhall.permission.v1.PermissionChangeRequestService/ApplyPermissionChangeRequest"
+	PermissionChangeRequestService_UseApproval_FullMethodName                           = "/guildhall.permission.v1.PermissionChangeRequestService/UseApproval"
 	PermissionChangeRequestService_WithdrawPermissionChangeRequest_FullMethodName       = "/guildhall.permission.v1.PermissionChangeRequestService/WithdrawPermissionChangeRequest"
 	PermissionChangeRequestService_CancelPermissionChangeRequest_FullMethodName         = "/guildhall.permission.v1.PermissionChangeRequestService/CancelPermissionChangeRequest"
 	PermissionChangeRequestService_SummarizePermissionChangeRequests_FullMethodName     = "/guildhall.permission.v1.PermissionChangeRequestService/SummarizePermissionChangeRequests"
@@ -89,7 +90,8 @@ type PermissionChangeRequestServiceClient interface {
 	// grant, or its end, and the notice that explains it to the subject come in
 	// one transaction, in which all rules are looked at again. A request that is
 	// applied already stays as it is. An approval of kind single_use is used up
-	// by it: an enforcement point applies it before it lets the subject act.
+	// by it: an enforcement point of one's own applies it before it lets the
+	// subject act; the suite's services do so by themselves.
 	//
 	// Reasons: CHANGE_REQUEST_NOT_FOUND, ETAG_MISMATCH, ILLEGAL_STATE,
 	// APPROVAL_LAPSED (an approver no longer may give it, or the policy now wants
@@ -97,6 +99,13 @@ type PermissionChangeRequestServiceClient interface {
 	// EXPIRE_TIME_PAST, SUBJECT_ENDING, LAST_ADMINISTRATOR, LAST_OPERATOR,
 	// SEPARATION_VIOLATION.
 	ApplyPermissionChangeRequest(ctx context.Context, in *ApplyPermissionChangeRequestRequest, opts ...grpc.CallOption) (*PermissionChangeRequest, error)
+	// Uses up an approval for a single use (APPROVED -> APPLIED), for a service
+	// that is about to let its subject act. Under one request_id it is used once,
+	// so that a call that is sent again finds its approval.
+	//
+	// Reasons: CHANGE_REQUEST_NOT_FOUND (also one of another subject, permission
+	// or resource), ILLEGAL_STATE.
+	UseApproval(ctx context.Context, in *UseApprovalRequest, opts ...grpc.CallOption) (*UseApprovalResponse, error)
 	// The requester takes it back (before it is applied -> WITHDRAWN).
 	//
 	// Reasons: CHANGE_REQUEST_NOT_FOUND, ETAG_MISMATCH, ILLEGAL_STATE,
@@ -191,6 +200,16 @@ func (c *permissionChangeRequestServiceClient) ApplyPermissionChangeRequest(ctx 
 	return out, nil
 }
 
+func (c *permissionChangeRequestServiceClient) UseApproval(ctx context.Context, in *UseApprovalRequest, opts ...grpc.CallOption) (*UseApprovalResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UseApprovalResponse)
+	err := c.cc.Invoke(ctx, PermissionChangeRequestService_UseApproval_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *permissionChangeRequestServiceClient) WithdrawPermissionChangeRequest(ctx context.Context, in *WithdrawPermissionChangeRequestRequest, opts ...grpc.CallOption) (*PermissionChangeRequest, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(PermissionChangeRequest)
@@ -276,7 +295,8 @@ type PermissionChangeRequestServiceServer interface {
 	// grant, or its end, and the notice that explains it to the subject come in
 	// one transaction, in which all rules are looked at again. A request that is
 	// applied already stays as it is. An approval of kind single_use is used up
-	// by it: an enforcement point applies it before it lets the subject act.
+	// by it: an enforcement point of one's own applies it before it lets the
+	// subject act; the suite's services do so by themselves.
 	//
 	// Reasons: CHANGE_REQUEST_NOT_FOUND, ETAG_MISMATCH, ILLEGAL_STATE,
 	// APPROVAL_LAPSED (an approver no longer may give it, or the policy now wants
@@ -284,6 +304,13 @@ type PermissionChangeRequestServiceServer interface {
 	// EXPIRE_TIME_PAST, SUBJECT_ENDING, LAST_ADMINISTRATOR, LAST_OPERATOR,
 	// SEPARATION_VIOLATION.
 	ApplyPermissionChangeRequest(context.Context, *ApplyPermissionChangeRequestRequest) (*PermissionChangeRequest, error)
+	// Uses up an approval for a single use (APPROVED -> APPLIED), for a service
+	// that is about to let its subject act. Under one request_id it is used once,
+	// so that a call that is sent again finds its approval.
+	//
+	// Reasons: CHANGE_REQUEST_NOT_FOUND (also one of another subject, permission
+	// or resource), ILLEGAL_STATE.
+	UseApproval(context.Context, *UseApprovalRequest) (*UseApprovalResponse, error)
 	// The requester takes it back (before it is applied -> WITHDRAWN).
 	//
 	// Reasons: CHANGE_REQUEST_NOT_FOUND, ETAG_MISMATCH, ILLEGAL_STATE,
@@ -327,6 +354,9 @@ func (UnimplementedPermissionChangeRequestServiceServer) RejectPermissionChangeR
 }
 func (UnimplementedPermissionChangeRequestServiceServer) ApplyPermissionChangeRequest(context.Context, *ApplyPermissionChangeRequestRequest) (*PermissionChangeRequest, error) {
 	return nil, status.Error(codes.Unimplemented, "method ApplyPermissionChangeRequest not implemented")
+}
+func (UnimplementedPermissionChangeRequestServiceServer) UseApproval(context.Context, *UseApprovalRequest) (*UseApprovalResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UseApproval not implemented")
 }
 func (UnimplementedPermissionChangeRequestServiceServer) WithdrawPermissionChangeRequest(context.Context, *WithdrawPermissionChangeRequestRequest) (*PermissionChangeRequest, error) {
 	return nil, status.Error(codes.Unimplemented, "method WithdrawPermissionChangeRequest not implemented")
@@ -483,6 +513,24 @@ func _PermissionChangeRequestService_ApplyPermissionChangeRequest_Handler(srv in
 	return interceptor(ctx, in, info, handler)
 }
 
+func _PermissionChangeRequestService_UseApproval_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UseApprovalRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PermissionChangeRequestServiceServer).UseApproval(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PermissionChangeRequestService_UseApproval_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PermissionChangeRequestServiceServer).UseApproval(ctx, req.(*UseApprovalRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _PermissionChangeRequestService_WithdrawPermissionChangeRequest_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(WithdrawPermissionChangeRequestRequest)
 	if err := dec(in); err != nil {
@@ -571,6 +619,10 @@ var PermissionChangeRequestService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ApplyPermissionChangeRequest",
 			Handler:    _PermissionChangeRequestService_ApplyPermissionChangeRequest_Handler,
+		},
+		{
+			MethodName: "UseApproval",
+			Handler:    _PermissionChangeRequestService_UseApproval_Handler,
 		},
 		{
 			MethodName: "WithdrawPermissionChangeRequest",

@@ -297,7 +297,8 @@ type CheckQuery struct {
 	// What conditions may look at.
 	Attributes *Attributes `protobuf:"bytes,5,opt,name=attributes,proto3" json:"attributes,omitempty"`
 	// A second person's approval, for what takes one: the name of a change
-	// request of kind approval. See SeparationRule.two_person.
+	// request of kind approval. See SeparationRule.two_person. A call of the
+	// suite's own RPCs names it in the header Guildhall-Approval.
 	Approval string `protobuf:"bytes,6,opt,name=approval,proto3" json:"approval,omitempty"`
 	// It is asked to leave out of an answer what the subject may not have, and
 	// not because the subject tries it. It changes no answer; the decision log
@@ -556,9 +557,16 @@ type CheckResult struct {
 	// Revision of the organisation's grants that the answer was computed at.
 	Revision int64 `protobuf:"varint,4,opt,name=revision,proto3" json:"revision,omitempty"`
 	// Why not; unspecified for yes.
-	Denial        Denial `protobuf:"varint,5,opt,name=denial,proto3,enum=guildhall.permission.v1.Denial" json:"denial,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Denial Denial `protobuf:"varint,5,opt,name=denial,proto3,enum=guildhall.permission.v1.Denial" json:"denial,omitempty"`
+	// The separation rule that says no, with DENIAL_SEPARATED and
+	// DENIAL_APPROVAL_NEEDED; else empty.
+	Rule string `protobuf:"bytes,6,opt,name=rule,proto3" json:"rule,omitempty"`
+	// The yes rests on the approval that the query names, which is for a single
+	// use: apply it before the subject acts (ApplyPermissionChangeRequest). The
+	// suite's own services do.
+	ApprovalSingleUse bool `protobuf:"varint,7,opt,name=approval_single_use,json=approvalSingleUse,proto3" json:"approval_single_use,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *CheckResult) Reset() {
@@ -624,6 +632,20 @@ func (x *CheckResult) GetDenial() Denial {
 		return x.Denial
 	}
 	return Denial_DENIAL_UNSPECIFIED
+}
+
+func (x *CheckResult) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *CheckResult) GetApprovalSingleUse() bool {
+	if x != nil {
+		return x.ApprovalSingleUse
+	}
+	return false
 }
 
 // See BatchCheck.
@@ -913,13 +935,15 @@ const file_guildhall_permission_v1_check_proto_rawDesc = "" +
 	"\acontext\x18\a \x01(\v2\x17.google.protobuf.StructR\acontext\"z\n" +
 	"\rCheckResponse\x12<\n" +
 	"\x06result\x18\x01 \x01(\v2$.guildhall.permission.v1.CheckResultR\x06result\x12+\n" +
-	"\x11consistency_token\x18\x02 \x01(\tR\x10consistencyToken\"\xa6\x01\n" +
+	"\x11consistency_token\x18\x02 \x01(\tR\x10consistencyToken\"\xea\x01\n" +
 	"\vCheckResult\x12\x18\n" +
 	"\aallowed\x18\x01 \x01(\bR\aallowed\x12\x14\n" +
 	"\x05grant\x18\x02 \x01(\tR\x05grant\x12\x12\n" +
 	"\x04role\x18\x03 \x01(\tR\x04role\x12\x1a\n" +
 	"\brevision\x18\x04 \x01(\x03R\brevision\x127\n" +
-	"\x06denial\x18\x05 \x01(\x0e2\x1f.guildhall.permission.v1.DenialR\x06denial\"\xc8\x01\n" +
+	"\x06denial\x18\x05 \x01(\x0e2\x1f.guildhall.permission.v1.DenialR\x06denial\x12\x12\n" +
+	"\x04rule\x18\x06 \x01(\tR\x04rule\x12.\n" +
+	"\x13approval_single_use\x18\a \x01(\bR\x11approvalSingleUse\"\xc8\x01\n" +
 	"\x11BatchCheckRequest\x12\x1f\n" +
 	"\x06parent\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06parent\x12J\n" +
 	"\aqueries\x18\x02 \x03(\v2#.guildhall.permission.v1.CheckQueryB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\aqueries\x12F\n" +

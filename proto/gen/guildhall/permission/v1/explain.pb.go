@@ -241,9 +241,11 @@ func (x *ExplainRequest) GetQuery() *CheckQuery {
 // See Explain.
 type ExplainResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What Check answers.
+	// What Check answers. Of what a separation rule refuses it names the rule,
+	// and the grant by which the subject holds the other side of a pair.
 	Result *CheckResult `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
-	// From the subject to the permission, for a yes; empty for a no.
+	// From the subject to the permission, for a yes and for what only a
+	// separation rule refuses; empty for any other no.
 	Chain []*ExplainStep `protobuf:"bytes,2,rep,name=chain,proto3" json:"chain,omitempty"`
 	// All grants that deny it, at most 20, from the resource upwards.
 	Denials []*ExplainedGrant `protobuf:"bytes,3,rep,name=denials,proto3" json:"denials,omitempty"`

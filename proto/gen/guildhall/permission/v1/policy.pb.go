@@ -86,7 +86,7 @@ func (x PolicyChange_Action) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use PolicyChange_Action.Descriptor instead.
 func (PolicyChange_Action) EnumDescriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_policy_proto_rawDescGZIP(), []int{6, 0}
+	return file_guildhall_permission_v1_policy_proto_rawDescGZIP(), []int{10, 0}
 }
 
 // A document. Names in it are full names, as everywhere in the API; the file
@@ -194,6 +194,8 @@ type PolicyAssertion struct {
 	//
 	//	*PolicyAssertion_Allow
 	//	*PolicyAssertion_Deny
+	//	*PolicyAssertion_Resources
+	//	*PolicyAssertion_Subjects
 	Expectation isPolicyAssertion_Expectation `protobuf_oneof:"expectation"`
 	// As of when; none is now. What expires, and conditions on the time of day,
 	// can be tested with it.
@@ -264,6 +266,24 @@ func (x *PolicyAssertion) GetDeny() *CheckQuery {
 	return nil
 }
 
+func (x *PolicyAssertion) GetResources() *ResourceListAssertion {
+	if x != nil {
+		if x, ok := x.Expectation.(*PolicyAssertion_Resources); ok {
+			return x.Resources
+		}
+	}
+	return nil
+}
+
+func (x *PolicyAssertion) GetSubjects() *SubjectListAssertion {
+	if x != nil {
+		if x, ok := x.Expectation.(*PolicyAssertion_Subjects); ok {
+			return x.Subjects
+		}
+	}
+	return nil
+}
+
 func (x *PolicyAssertion) GetTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.Time
@@ -285,9 +305,330 @@ type PolicyAssertion_Deny struct {
 	Deny *CheckQuery `protobuf:"bytes,3,opt,name=deny,proto3,oneof"`
 }
 
+type PolicyAssertion_Resources struct {
+	// An account may do it with these resources.
+	Resources *ResourceListAssertion `protobuf:"bytes,6,opt,name=resources,proto3,oneof"`
+}
+
+type PolicyAssertion_Subjects struct {
+	// These may do it with a resource.
+	Subjects *SubjectListAssertion `protobuf:"bytes,7,opt,name=subjects,proto3,oneof"`
+}
+
 func (*PolicyAssertion_Allow) isPolicyAssertion_Expectation() {}
 
 func (*PolicyAssertion_Deny) isPolicyAssertion_Expectation() {}
+
+func (*PolicyAssertion_Resources) isPolicyAssertion_Expectation() {}
+
+func (*PolicyAssertion_Subjects) isPolicyAssertion_Expectation() {}
+
+// What ListResources lists.
+type ResourceListAssertion struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An account of the organisation.
+	Subject string `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"`
+	// "custom.records.read".
+	Permission string `protobuf:"bytes,2,opt,name=permission,proto3" json:"permission,omitempty"`
+	// As in ListResourcesRequest: "organizations/acme/records". Empty is all.
+	Collection string `protobuf:"bytes,3,opt,name=collection,proto3" json:"collection,omitempty"`
+	// What conditions look at.
+	Attributes *Attributes `protobuf:"bytes,4,opt,name=attributes,proto3" json:"attributes,omitempty"`
+	// What the list has to be.
+	List          *ListExpectation `protobuf:"bytes,5,opt,name=list,proto3" json:"list,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResourceListAssertion) Reset() {
+	*x = ResourceListAssertion{}
+	mi := &file_guildhall_permission_v1_policy_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResourceListAssertion) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResourceListAssertion) ProtoMessage() {}
+
+func (x *ResourceListAssertion) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_policy_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResourceListAssertion.ProtoReflect.Descriptor instead.
+func (*ResourceListAssertion) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_policy_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ResourceListAssertion) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *ResourceListAssertion) GetPermission() string {
+	if x != nil {
+		return x.Permission
+	}
+	return ""
+}
+
+func (x *ResourceListAssertion) GetCollection() string {
+	if x != nil {
+		return x.Collection
+	}
+	return ""
+}
+
+func (x *ResourceListAssertion) GetAttributes() *Attributes {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
+func (x *ResourceListAssertion) GetList() *ListExpectation {
+	if x != nil {
+		return x.List
+	}
+	return nil
+}
+
+// What ListSubjects lists: accounts, and classes such as
+// "organizations/acme/allStaff".
+type SubjectListAssertion struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "custom.records.read".
+	Permission string `protobuf:"bytes,1,opt,name=permission,proto3" json:"permission,omitempty"`
+	// On what.
+	Resource string `protobuf:"bytes,2,opt,name=resource,proto3" json:"resource,omitempty"`
+	// What conditions look at.
+	Attributes *Attributes `protobuf:"bytes,3,opt,name=attributes,proto3" json:"attributes,omitempty"`
+	// What the list has to be.
+	List          *ListExpectation `protobuf:"bytes,4,opt,name=list,proto3" json:"list,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SubjectListAssertion) Reset() {
+	*x = SubjectListAssertion{}
+	mi := &file_guildhall_permission_v1_policy_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubjectListAssertion) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubjectListAssertion) ProtoMessage() {}
+
+func (x *SubjectListAssertion) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_policy_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubjectListAssertion.ProtoReflect.Descriptor instead.
+func (*SubjectListAssertion) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_policy_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *SubjectListAssertion) GetPermission() string {
+	if x != nil {
+		return x.Permission
+	}
+	return ""
+}
+
+func (x *SubjectListAssertion) GetResource() string {
+	if x != nil {
+		return x.Resource
+	}
+	return ""
+}
+
+func (x *SubjectListAssertion) GetAttributes() *Attributes {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
+func (x *SubjectListAssertion) GetList() *ListExpectation {
+	if x != nil {
+		return x.List
+	}
+	return nil
+}
+
+// What a list has to be. One of more than 1000 names is what no assertion says.
+type ListExpectation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Exactly one.
+	//
+	// Types that are valid to be assigned to Expectation:
+	//
+	//	*ListExpectation_Equals
+	//	*ListExpectation_Includes
+	//	*ListExpectation_Excludes
+	Expectation   isListExpectation_Expectation `protobuf_oneof:"expectation"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListExpectation) Reset() {
+	*x = ListExpectation{}
+	mi := &file_guildhall_permission_v1_policy_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListExpectation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListExpectation) ProtoMessage() {}
+
+func (x *ListExpectation) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_policy_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListExpectation.ProtoReflect.Descriptor instead.
+func (*ListExpectation) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_policy_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ListExpectation) GetExpectation() isListExpectation_Expectation {
+	if x != nil {
+		return x.Expectation
+	}
+	return nil
+}
+
+func (x *ListExpectation) GetEquals() *ListedNames {
+	if x != nil {
+		if x, ok := x.Expectation.(*ListExpectation_Equals); ok {
+			return x.Equals
+		}
+	}
+	return nil
+}
+
+func (x *ListExpectation) GetIncludes() *ListedNames {
+	if x != nil {
+		if x, ok := x.Expectation.(*ListExpectation_Includes); ok {
+			return x.Includes
+		}
+	}
+	return nil
+}
+
+func (x *ListExpectation) GetExcludes() *ListedNames {
+	if x != nil {
+		if x, ok := x.Expectation.(*ListExpectation_Excludes); ok {
+			return x.Excludes
+		}
+	}
+	return nil
+}
+
+type isListExpectation_Expectation interface {
+	isListExpectation_Expectation()
+}
+
+type ListExpectation_Equals struct {
+	// Exactly these names are listed; perhaps none.
+	Equals *ListedNames `protobuf:"bytes,1,opt,name=equals,proto3,oneof"`
+}
+
+type ListExpectation_Includes struct {
+	// Each of these is listed, or allowed though it is not listed by itself: by
+	// a name above it, or as one of a class.
+	Includes *ListedNames `protobuf:"bytes,2,opt,name=includes,proto3,oneof"`
+}
+
+type ListExpectation_Excludes struct {
+	// None of these is listed, nor allowed.
+	Excludes *ListedNames `protobuf:"bytes,3,opt,name=excludes,proto3,oneof"`
+}
+
+func (*ListExpectation_Equals) isListExpectation_Expectation() {}
+
+func (*ListExpectation_Includes) isListExpectation_Expectation() {}
+
+func (*ListExpectation_Excludes) isListExpectation_Expectation() {}
+
+// Names, in any order.
+type ListedNames struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Full names.
+	Names         []string `protobuf:"bytes,1,rep,name=names,proto3" json:"names,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListedNames) Reset() {
+	*x = ListedNames{}
+	mi := &file_guildhall_permission_v1_policy_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListedNames) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListedNames) ProtoMessage() {}
+
+func (x *ListedNames) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_policy_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListedNames.ProtoReflect.Descriptor instead.
+func (*ListedNames) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_policy_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ListedNames) GetNames() []string {
+	if x != nil {
+		return x.Names
+	}
+	return nil
+}
 
 // See ExportPolicy.
 type ExportPolicyRequest struct {
@@ -302,7 +643,7 @@ type ExportPolicyRequest struct {
 
 func (x *ExportPolicyRequest) Reset() {
 	*x = ExportPolicyRequest{}
-	mi := &file_guildhall_permission_v1_policy_proto_msgTypes[2]
+	mi := &file_guildhall_permission_v1_policy_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -314,7 +655,7 @@ func (x *ExportPolicyRequest) String() string {
 func (*ExportPolicyRequest) ProtoMessage() {}
 
 func (x *ExportPolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_policy_proto_msgTypes[2]
+	mi := &file_guildhall_permission_v1_policy_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -327,7 +668,7 @@ func (x *ExportPolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportPolicyRequest.ProtoReflect.Descriptor instead.
 func (*ExportPolicyRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_policy_proto_rawDescGZIP(), []int{2}
+	return file_guildhall_permission_v1_policy_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ExportPolicyRequest) GetParent() string {
@@ -360,7 +701,7 @@ type PlanPolicyRequest struct {
 
 func (x *PlanPolicyRequest) Reset() {
 	*x = PlanPolicyRequest{}
-	mi := &file_guildhall_permission_v1_policy_proto_msgTypes[3]
+	mi := &file_guildhall_permission_v1_policy_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -372,7 +713,7 @@ func (x *PlanPolicyRequest) String() string {
 func (*PlanPolicyRequest) ProtoMessage() {}
 
 func (x *PlanPolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_policy_proto_msgTypes[3]
+	mi := &file_guildhall_permission_v1_policy_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -385,7 +726,7 @@ func (x *PlanPolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanPolicyRequest.ProtoReflect.Descriptor instead.
 func (*PlanPolicyRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_policy_proto_rawDescGZIP(), []int{3}
+	return file_guildhall_permission_v1_policy_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *PlanPolicyRequest) GetParent() string {
@@ -429,7 +770,7 @@ type ApplyPolicyRequest struct {
 
 func (x *ApplyPolicyRequest) Reset() {
 	*x = ApplyPolicyRequest{}
-	mi := &file_guildhall_permission_v1_policy_proto_msgTypes[4]
+	mi := &file_guildhall_permission_v1_policy_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -441,7 +782,7 @@ func (x *ApplyPolicyRequest) String() string {
 func (*ApplyPolicyRequest) ProtoMessage() {}
 
 func (x *ApplyPolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_policy_proto_msgTypes[4]
+	mi := &file_guildhall_permission_v1_policy_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -454,7 +795,7 @@ func (x *ApplyPolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyPolicyRequest.ProtoReflect.Descriptor instead.
 func (*ApplyPolicyRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_policy_proto_rawDescGZIP(), []int{4}
+	return file_guildhall_permission_v1_policy_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ApplyPolicyRequest) GetParent() string {
@@ -520,7 +861,7 @@ type PolicyPlan struct {
 
 func (x *PolicyPlan) Reset() {
 	*x = PolicyPlan{}
-	mi := &file_guildhall_permission_v1_policy_proto_msgTypes[5]
+	mi := &file_guildhall_permission_v1_policy_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -532,7 +873,7 @@ func (x *PolicyPlan) String() string {
 func (*PolicyPlan) ProtoMessage() {}
 
 func (x *PolicyPlan) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_policy_proto_msgTypes[5]
+	mi := &file_guildhall_permission_v1_policy_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -545,7 +886,7 @@ func (x *PolicyPlan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicyPlan.ProtoReflect.Descriptor instead.
 func (*PolicyPlan) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_policy_proto_rawDescGZIP(), []int{5}
+	return file_guildhall_permission_v1_policy_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *PolicyPlan) GetChanges() []*PolicyChange {
@@ -632,7 +973,7 @@ type PolicyChange struct {
 
 func (x *PolicyChange) Reset() {
 	*x = PolicyChange{}
-	mi := &file_guildhall_permission_v1_policy_proto_msgTypes[6]
+	mi := &file_guildhall_permission_v1_policy_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -644,7 +985,7 @@ func (x *PolicyChange) String() string {
 func (*PolicyChange) ProtoMessage() {}
 
 func (x *PolicyChange) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_policy_proto_msgTypes[6]
+	mi := &file_guildhall_permission_v1_policy_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -657,7 +998,7 @@ func (x *PolicyChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicyChange.ProtoReflect.Descriptor instead.
 func (*PolicyChange) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_policy_proto_rawDescGZIP(), []int{6}
+	return file_guildhall_permission_v1_policy_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *PolicyChange) GetAction() PolicyChange_Action {
@@ -710,7 +1051,7 @@ type PolicyFieldChange struct {
 
 func (x *PolicyFieldChange) Reset() {
 	*x = PolicyFieldChange{}
-	mi := &file_guildhall_permission_v1_policy_proto_msgTypes[7]
+	mi := &file_guildhall_permission_v1_policy_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -722,7 +1063,7 @@ func (x *PolicyFieldChange) String() string {
 func (*PolicyFieldChange) ProtoMessage() {}
 
 func (x *PolicyFieldChange) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_policy_proto_msgTypes[7]
+	mi := &file_guildhall_permission_v1_policy_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -735,7 +1076,7 @@ func (x *PolicyFieldChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicyFieldChange.ProtoReflect.Descriptor instead.
 func (*PolicyFieldChange) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_policy_proto_rawDescGZIP(), []int{7}
+	return file_guildhall_permission_v1_policy_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *PolicyFieldChange) GetField() string {
@@ -768,15 +1109,21 @@ type PolicyAssertionResult struct {
 	Field string `protobuf:"bytes,2,opt,name=field,proto3" json:"field,omitempty"`
 	// It holds.
 	Passed bool `protobuf:"varint,3,opt,name=passed,proto3" json:"passed,omitempty"`
-	// The answer to its question.
-	Result        *CheckResult `protobuf:"bytes,4,opt,name=result,proto3" json:"result,omitempty"`
+	// The answer to its question; none of a list.
+	Result *CheckResult `protobuf:"bytes,4,opt,name=result,proto3" json:"result,omitempty"`
+	// Of a list: what it should have and lacks.
+	Missing []string `protobuf:"bytes,5,rep,name=missing,proto3" json:"missing,omitempty"`
+	// Of a list: what it has and should not have.
+	Unexpected []string `protobuf:"bytes,6,rep,name=unexpected,proto3" json:"unexpected,omitempty"`
+	// Of a list: it has more than 1000 names, and no more were looked at.
+	Truncated     bool `protobuf:"varint,7,opt,name=truncated,proto3" json:"truncated,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PolicyAssertionResult) Reset() {
 	*x = PolicyAssertionResult{}
-	mi := &file_guildhall_permission_v1_policy_proto_msgTypes[8]
+	mi := &file_guildhall_permission_v1_policy_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -788,7 +1135,7 @@ func (x *PolicyAssertionResult) String() string {
 func (*PolicyAssertionResult) ProtoMessage() {}
 
 func (x *PolicyAssertionResult) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_policy_proto_msgTypes[8]
+	mi := &file_guildhall_permission_v1_policy_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -801,7 +1148,7 @@ func (x *PolicyAssertionResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicyAssertionResult.ProtoReflect.Descriptor instead.
 func (*PolicyAssertionResult) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_policy_proto_rawDescGZIP(), []int{8}
+	return file_guildhall_permission_v1_policy_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *PolicyAssertionResult) GetTitle() string {
@@ -832,6 +1179,27 @@ func (x *PolicyAssertionResult) GetResult() *CheckResult {
 	return nil
 }
 
+func (x *PolicyAssertionResult) GetMissing() []string {
+	if x != nil {
+		return x.Missing
+	}
+	return nil
+}
+
+func (x *PolicyAssertionResult) GetUnexpected() []string {
+	if x != nil {
+		return x.Unexpected
+	}
+	return nil
+}
+
+func (x *PolicyAssertionResult) GetTruncated() bool {
+	if x != nil {
+		return x.Truncated
+	}
+	return false
+}
+
 // With "guildhall.permission.policy.applied.v1". The changes have events of
 // their own.
 type PolicyApplied struct {
@@ -850,7 +1218,7 @@ type PolicyApplied struct {
 
 func (x *PolicyApplied) Reset() {
 	*x = PolicyApplied{}
-	mi := &file_guildhall_permission_v1_policy_proto_msgTypes[9]
+	mi := &file_guildhall_permission_v1_policy_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -862,7 +1230,7 @@ func (x *PolicyApplied) String() string {
 func (*PolicyApplied) ProtoMessage() {}
 
 func (x *PolicyApplied) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_permission_v1_policy_proto_msgTypes[9]
+	mi := &file_guildhall_permission_v1_policy_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -875,7 +1243,7 @@ func (x *PolicyApplied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicyApplied.ProtoReflect.Descriptor instead.
 func (*PolicyApplied) Descriptor() ([]byte, []int) {
-	return file_guildhall_permission_v1_policy_proto_rawDescGZIP(), []int{9}
+	return file_guildhall_permission_v1_policy_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *PolicyApplied) GetRevision() int64 {
@@ -921,13 +1289,45 @@ const file_guildhall_permission_v1_policy_proto_rawDesc = "" +
 	"properties\x12S\n" +
 	"\n" +
 	"assertions\x18\x06 \x03(\v2(.guildhall.permission.v1.PolicyAssertionB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\n" +
-	"assertions\"\xef\x01\n" +
+	"assertions\"\x8c\x03\n" +
 	"\x0fPolicyAssertion\x12\x1e\n" +
 	"\x05title\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x05title\x12;\n" +
 	"\x05allow\x18\x02 \x01(\v2#.guildhall.permission.v1.CheckQueryH\x00R\x05allow\x129\n" +
-	"\x04deny\x18\x03 \x01(\v2#.guildhall.permission.v1.CheckQueryH\x00R\x04deny\x12.\n" +
+	"\x04deny\x18\x03 \x01(\v2#.guildhall.permission.v1.CheckQueryH\x00R\x04deny\x12N\n" +
+	"\tresources\x18\x06 \x01(\v2..guildhall.permission.v1.ResourceListAssertionH\x00R\tresources\x12K\n" +
+	"\bsubjects\x18\a \x01(\v2-.guildhall.permission.v1.SubjectListAssertionH\x00R\bsubjects\x12.\n" +
 	"\x04time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04timeB\x14\n" +
-	"\vexpectation\x12\x05\xbaH\x02\b\x01\"\\\n" +
+	"\vexpectation\x12\x05\xbaH\x02\b\x01\"\x9d\x02\n" +
+	"\x15ResourceListAssertion\x12$\n" +
+	"\asubject\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x90\x03R\asubject\x12)\n" +
+	"\n" +
+	"permission\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\n" +
+	"permission\x12(\n" +
+	"\n" +
+	"collection\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x90\x03R\n" +
+	"collection\x12C\n" +
+	"\n" +
+	"attributes\x18\x04 \x01(\v2#.guildhall.permission.v1.AttributesR\n" +
+	"attributes\x12D\n" +
+	"\x04list\x18\x05 \x01(\v2(.guildhall.permission.v1.ListExpectationB\x06\xbaH\x03\xc8\x01\x01R\x04list\"\xf4\x01\n" +
+	"\x14SubjectListAssertion\x12)\n" +
+	"\n" +
+	"permission\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\n" +
+	"permission\x12&\n" +
+	"\bresource\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x90\x03R\bresource\x12C\n" +
+	"\n" +
+	"attributes\x18\x03 \x01(\v2#.guildhall.permission.v1.AttributesR\n" +
+	"attributes\x12D\n" +
+	"\x04list\x18\x04 \x01(\v2(.guildhall.permission.v1.ListExpectationB\x06\xbaH\x03\xc8\x01\x01R\x04list\"\xef\x01\n" +
+	"\x0fListExpectation\x12>\n" +
+	"\x06equals\x18\x01 \x01(\v2$.guildhall.permission.v1.ListedNamesH\x00R\x06equals\x12B\n" +
+	"\bincludes\x18\x02 \x01(\v2$.guildhall.permission.v1.ListedNamesH\x00R\bincludes\x12B\n" +
+	"\bexcludes\x18\x03 \x01(\v2$.guildhall.permission.v1.ListedNamesH\x00R\bexcludesB\x14\n" +
+	"\vexpectation\x12\x05\xbaH\x02\b\x01\"7\n" +
+	"\vListedNames\x12(\n" +
+	"\x05names\x18\x01 \x03(\tB\x12\xbaH\x0f\x92\x01\f\x10\xe8\a\"\ar\x05\x10\x01\x18\x90\x03R\x05names\"\\\n" +
 	"\x13ExportPolicyRequest\x12\x1f\n" +
 	"\x06parent\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06parent\x12$\n" +
 	"\tpolicy_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18?R\bpolicyId\"\x8b\x01\n" +
@@ -971,12 +1371,17 @@ const file_guildhall_permission_v1_policy_proto_rawDesc = "" +
 	"\x11PolicyFieldChange\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
 	"\aremoved\x18\x02 \x03(\tR\aremoved\x12\x14\n" +
-	"\x05added\x18\x03 \x03(\tR\x05added\"\x99\x01\n" +
+	"\x05added\x18\x03 \x03(\tR\x05added\"\xf1\x01\n" +
 	"\x15PolicyAssertionResult\x12\x14\n" +
 	"\x05title\x18\x01 \x01(\tR\x05title\x12\x14\n" +
 	"\x05field\x18\x02 \x01(\tR\x05field\x12\x16\n" +
 	"\x06passed\x18\x03 \x01(\bR\x06passed\x12<\n" +
-	"\x06result\x18\x04 \x01(\v2$.guildhall.permission.v1.CheckResultR\x06result\"\x94\x01\n" +
+	"\x06result\x18\x04 \x01(\v2$.guildhall.permission.v1.CheckResultR\x06result\x12\x18\n" +
+	"\amissing\x18\x05 \x03(\tR\amissing\x12\x1e\n" +
+	"\n" +
+	"unexpected\x18\x06 \x03(\tR\n" +
+	"unexpected\x12\x1c\n" +
+	"\ttruncated\x18\a \x01(\bR\ttruncated\"\x94\x01\n" +
 	"\rPolicyApplied\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x03R\brevision\x12!\n" +
 	"\fcreate_count\x18\x02 \x01(\x05R\vcreateCount\x12!\n" +
@@ -1004,55 +1409,69 @@ func file_guildhall_permission_v1_policy_proto_rawDescGZIP() []byte {
 }
 
 var file_guildhall_permission_v1_policy_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_guildhall_permission_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_guildhall_permission_v1_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_guildhall_permission_v1_policy_proto_goTypes = []any{
 	(PolicyChange_Action)(0),      // 0: guildhall.permission.v1.PolicyChange.Action
 	(*Policy)(nil),                // 1: guildhall.permission.v1.Policy
 	(*PolicyAssertion)(nil),       // 2: guildhall.permission.v1.PolicyAssertion
-	(*ExportPolicyRequest)(nil),   // 3: guildhall.permission.v1.ExportPolicyRequest
-	(*PlanPolicyRequest)(nil),     // 4: guildhall.permission.v1.PlanPolicyRequest
-	(*ApplyPolicyRequest)(nil),    // 5: guildhall.permission.v1.ApplyPolicyRequest
-	(*PolicyPlan)(nil),            // 6: guildhall.permission.v1.PolicyPlan
-	(*PolicyChange)(nil),          // 7: guildhall.permission.v1.PolicyChange
-	(*PolicyFieldChange)(nil),     // 8: guildhall.permission.v1.PolicyFieldChange
-	(*PolicyAssertionResult)(nil), // 9: guildhall.permission.v1.PolicyAssertionResult
-	(*PolicyApplied)(nil),         // 10: guildhall.permission.v1.PolicyApplied
-	(*ResourceType)(nil),          // 11: guildhall.permission.v1.ResourceType
-	(*Role)(nil),                  // 12: guildhall.permission.v1.Role
-	(*Grant)(nil),                 // 13: guildhall.permission.v1.Grant
-	(*Properties)(nil),            // 14: guildhall.permission.v1.Properties
-	(*CheckQuery)(nil),            // 15: guildhall.permission.v1.CheckQuery
-	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
-	(*CheckResult)(nil),           // 17: guildhall.permission.v1.CheckResult
+	(*ResourceListAssertion)(nil), // 3: guildhall.permission.v1.ResourceListAssertion
+	(*SubjectListAssertion)(nil),  // 4: guildhall.permission.v1.SubjectListAssertion
+	(*ListExpectation)(nil),       // 5: guildhall.permission.v1.ListExpectation
+	(*ListedNames)(nil),           // 6: guildhall.permission.v1.ListedNames
+	(*ExportPolicyRequest)(nil),   // 7: guildhall.permission.v1.ExportPolicyRequest
+	(*PlanPolicyRequest)(nil),     // 8: guildhall.permission.v1.PlanPolicyRequest
+	(*ApplyPolicyRequest)(nil),    // 9: guildhall.permission.v1.ApplyPolicyRequest
+	(*PolicyPlan)(nil),            // 10: guildhall.permission.v1.PolicyPlan
+	(*PolicyChange)(nil),          // 11: guildhall.permission.v1.PolicyChange
+	(*PolicyFieldChange)(nil),     // 12: guildhall.permission.v1.PolicyFieldChange
+	(*PolicyAssertionResult)(nil), // 13: guildhall.permission.v1.PolicyAssertionResult
+	(*PolicyApplied)(nil),         // 14: guildhall.permission.v1.PolicyApplied
+	(*ResourceType)(nil),          // 15: guildhall.permission.v1.ResourceType
+	(*Role)(nil),                  // 16: guildhall.permission.v1.Role
+	(*Grant)(nil),                 // 17: guildhall.permission.v1.Grant
+	(*Properties)(nil),            // 18: guildhall.permission.v1.Properties
+	(*CheckQuery)(nil),            // 19: guildhall.permission.v1.CheckQuery
+	(*timestamppb.Timestamp)(nil), // 20: google.protobuf.Timestamp
+	(*Attributes)(nil),            // 21: guildhall.permission.v1.Attributes
+	(*CheckResult)(nil),           // 22: guildhall.permission.v1.CheckResult
 }
 var file_guildhall_permission_v1_policy_proto_depIdxs = []int32{
-	11, // 0: guildhall.permission.v1.Policy.resource_types:type_name -> guildhall.permission.v1.ResourceType
-	12, // 1: guildhall.permission.v1.Policy.roles:type_name -> guildhall.permission.v1.Role
-	13, // 2: guildhall.permission.v1.Policy.grants:type_name -> guildhall.permission.v1.Grant
-	14, // 3: guildhall.permission.v1.Policy.properties:type_name -> guildhall.permission.v1.Properties
+	15, // 0: guildhall.permission.v1.Policy.resource_types:type_name -> guildhall.permission.v1.ResourceType
+	16, // 1: guildhall.permission.v1.Policy.roles:type_name -> guildhall.permission.v1.Role
+	17, // 2: guildhall.permission.v1.Policy.grants:type_name -> guildhall.permission.v1.Grant
+	18, // 3: guildhall.permission.v1.Policy.properties:type_name -> guildhall.permission.v1.Properties
 	2,  // 4: guildhall.permission.v1.Policy.assertions:type_name -> guildhall.permission.v1.PolicyAssertion
-	15, // 5: guildhall.permission.v1.PolicyAssertion.allow:type_name -> guildhall.permission.v1.CheckQuery
-	15, // 6: guildhall.permission.v1.PolicyAssertion.deny:type_name -> guildhall.permission.v1.CheckQuery
-	16, // 7: guildhall.permission.v1.PolicyAssertion.time:type_name -> google.protobuf.Timestamp
-	1,  // 8: guildhall.permission.v1.PlanPolicyRequest.policy:type_name -> guildhall.permission.v1.Policy
-	1,  // 9: guildhall.permission.v1.ApplyPolicyRequest.policy:type_name -> guildhall.permission.v1.Policy
-	7,  // 10: guildhall.permission.v1.PolicyPlan.changes:type_name -> guildhall.permission.v1.PolicyChange
-	9,  // 11: guildhall.permission.v1.PolicyPlan.assertions:type_name -> guildhall.permission.v1.PolicyAssertionResult
-	0,  // 12: guildhall.permission.v1.PolicyChange.action:type_name -> guildhall.permission.v1.PolicyChange.Action
-	13, // 13: guildhall.permission.v1.PolicyChange.grant:type_name -> guildhall.permission.v1.Grant
-	8,  // 14: guildhall.permission.v1.PolicyChange.fields:type_name -> guildhall.permission.v1.PolicyFieldChange
-	17, // 15: guildhall.permission.v1.PolicyAssertionResult.result:type_name -> guildhall.permission.v1.CheckResult
-	3,  // 16: guildhall.permission.v1.PolicyService.ExportPolicy:input_type -> guildhall.permission.v1.ExportPolicyRequest
-	4,  // 17: guildhall.permission.v1.PolicyService.PlanPolicy:input_type -> guildhall.permission.v1.PlanPolicyRequest
-	5,  // 18: guildhall.permission.v1.PolicyService.ApplyPolicy:input_type -> guildhall.permission.v1.ApplyPolicyRequest
-	1,  // 19: guildhall.permission.v1.PolicyService.ExportPolicy:output_type -> guildhall.permission.v1.Policy
-	6,  // 20: guildhall.permission.v1.PolicyService.PlanPolicy:output_type -> guildhall.permission.v1.PolicyPlan
-	6,  // 21: guildhall.permission.v1.PolicyService.ApplyPolicy:output_type -> guildhall.permission.v1.PolicyPlan
-	19, // [19:22] is the sub-list for method output_type
-	16, // [16:19] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	19, // 5: guildhall.permission.v1.PolicyAssertion.allow:type_name -> guildhall.permission.v1.CheckQuery
+	19, // 6: guildhall.permission.v1.PolicyAssertion.deny:type_name -> guildhall.permission.v1.CheckQuery
+	3,  // 7: guildhall.permission.v1.PolicyAssertion.resources:type_name -> guildhall.permission.v1.ResourceListAssertion
+	4,  // 8: guildhall.permission.v1.PolicyAssertion.subjects:type_name -> guildhall.permission.v1.SubjectListAssertion
+	20, // 9: guildhall.permission.v1.PolicyAssertion.time:type_name -> google.protobuf.Timestamp
+	21, // 10: guildhall.permission.v1.ResourceListAssertion.attributes:type_name -> guildhall.permission.v1.Attributes
+	5,  // 11: guildhall.permission.v1.ResourceListAssertion.list:type_name -> guildhall.permission.v1.ListExpectation
+	21, // 12: guildhall.permission.v1.SubjectListAssertion.attributes:type_name -> guildhall.permission.v1.Attributes
+	5,  // 13: guildhall.permission.v1.SubjectListAssertion.list:type_name -> guildhall.permission.v1.ListExpectation
+	6,  // 14: guildhall.permission.v1.ListExpectation.equals:type_name -> guildhall.permission.v1.ListedNames
+	6,  // 15: guildhall.permission.v1.ListExpectation.includes:type_name -> guildhall.permission.v1.ListedNames
+	6,  // 16: guildhall.permission.v1.ListExpectation.excludes:type_name -> guildhall.permission.v1.ListedNames
+	1,  // 17: guildhall.permission.v1.PlanPolicyRequest.policy:type_name -> guildhall.permission.v1.Policy
+	1,  // 18: guildhall.permission.v1.ApplyPolicyRequest.policy:type_name -> guildhall.permission.v1.Policy
+	11, // 19: guildhall.permission.v1.PolicyPlan.changes:type_name -> guildhall.permission.v1.PolicyChange
+	13, // 20: guildhall.permission.v1.PolicyPlan.assertions:type_name -> guildhall.permission.v1.PolicyAssertionResult
+	0,  // 21: guildhall.permission.v1.PolicyChange.action:type_name -> guildhall.permission.v1.PolicyChange.Action
+	17, // 22: guildhall.permission.v1.PolicyChange.grant:type_name -> guildhall.permission.v1.Grant
+	12, // 23: guildhall.permission.v1.PolicyChange.fields:type_name -> guildhall.permission.v1.PolicyFieldChange
+	22, // 24: guildhall.permission.v1.PolicyAssertionResult.result:type_name -> guildhall.permission.v1.CheckResult
+	7,  // 25: guildhall.permission.v1.PolicyService.ExportPolicy:input_type -> guildhall.permission.v1.ExportPolicyRequest
+	8,  // 26: guildhall.permission.v1.PolicyService.PlanPolicy:input_type -> guildhall.permission.v1.PlanPolicyRequest
+	9,  // 27: guildhall.permission.v1.PolicyService.ApplyPolicy:input_type -> guildhall.permission.v1.ApplyPolicyRequest
+	1,  // 28: guildhall.permission.v1.PolicyService.ExportPolicy:output_type -> guildhall.permission.v1.Policy
+	10, // 29: guildhall.permission.v1.PolicyService.PlanPolicy:output_type -> guildhall.permission.v1.PolicyPlan
+	10, // 30: guildhall.permission.v1.PolicyService.ApplyPolicy:output_type -> guildhall.permission.v1.PolicyPlan
+	28, // [28:31] is the sub-list for method output_type
+	25, // [25:28] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_guildhall_permission_v1_policy_proto_init() }
@@ -1068,6 +1487,13 @@ func file_guildhall_permission_v1_policy_proto_init() {
 	file_guildhall_permission_v1_policy_proto_msgTypes[1].OneofWrappers = []any{
 		(*PolicyAssertion_Allow)(nil),
 		(*PolicyAssertion_Deny)(nil),
+		(*PolicyAssertion_Resources)(nil),
+		(*PolicyAssertion_Subjects)(nil),
+	}
+	file_guildhall_permission_v1_policy_proto_msgTypes[4].OneofWrappers = []any{
+		(*ListExpectation_Equals)(nil),
+		(*ListExpectation_Includes)(nil),
+		(*ListExpectation_Excludes)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1075,7 +1501,7 @@ func file_guildhall_permission_v1_policy_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_permission_v1_policy_proto_rawDesc), len(file_guildhall_permission_v1_policy_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   10,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -65,7 +65,9 @@ type PolicyServiceClient interface {
 	// POLICY_INVALID (several of them at once), POLICY_ITEM_REPEATED (a thing
 	// stands there twice), POLICY_ITEM_OWNED (another policy says what it is),
 	// POLICY_ROLE_BUILT_IN, POLICY_PLAN_OUTDATED (what it would do is not what
-	// the plan with this etag said), POLICY_ASSERTION_FAILED, POLICY_TOO_LARGE.
+	// the plan with this etag said), POLICY_ASSERTION_FAILED, POLICY_TOO_LARGE
+	// (also more than 100 assertions about lists). An assertion about a list is
+	// refused for what ListResources and ListSubjects refuse.
 	ApplyPolicy(ctx context.Context, in *ApplyPolicyRequest, opts ...grpc.CallOption) (*PolicyPlan, error)
 }
 
@@ -146,7 +148,9 @@ type PolicyServiceServer interface {
 	// POLICY_INVALID (several of them at once), POLICY_ITEM_REPEATED (a thing
 	// stands there twice), POLICY_ITEM_OWNED (another policy says what it is),
 	// POLICY_ROLE_BUILT_IN, POLICY_PLAN_OUTDATED (what it would do is not what
-	// the plan with this etag said), POLICY_ASSERTION_FAILED, POLICY_TOO_LARGE.
+	// the plan with this etag said), POLICY_ASSERTION_FAILED, POLICY_TOO_LARGE
+	// (also more than 100 assertions about lists). An assertion about a list is
+	// refused for what ListResources and ListSubjects refuse.
 	ApplyPolicy(context.Context, *ApplyPolicyRequest) (*PolicyPlan, error)
 }
 

@@ -313,7 +313,10 @@ func (x *SeparationSide) GetPermissions() []string {
 // A check for one of the permissions is denied (DENIAL_APPROVAL_NEEDED) unless
 // it names an approval in force (CheckQuery.approval): a change request of kind
 // approval that somebody else approved for exactly that subject, permission and
-// resource.
+// resource. Of the suite's own RPCs that is the permission and the resource of
+// the RPC's rule; the call names the approval in the metadata, or the HTTP
+// header, guildhall-approval. Without one it is refused with APPROVAL_NEEDED;
+// with something else there, with APPROVAL_INVALID.
 type TwoPerson struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Which permissions.

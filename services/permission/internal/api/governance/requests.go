@@ -115,6 +115,25 @@ func (s *requests) ApplyPermissionChangeRequest(ctx context.Context, req *permis
 	})
 }
 
+// UseApproval implements permissionv1.PermissionChangeRequestServiceServer, and
+// authz.Use for this process.
+func (c Config) UseApproval(ctx context.Context, req *permissionv1.UseApprovalRequest) (*permissionv1.UseApprovalResponse, error) {
+	if err := subject.Organization.Check("parent", req.GetParent()); err != nil {
+		return nil, err
+	}
+	if err := request.CheckName(req.GetApproval()); err != nil {
+		return nil, err
+	}
+	if subject.OrganizationOf(req.GetApproval()) != req.GetParent() {
+		return nil, errs.NotFoundName("CHANGE_REQUEST_NOT_FOUND", req.GetApproval())
+	}
+	return change.Do(ctx, c.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.UseApprovalResponse, error) {
+		return &permissionv1.UseApprovalResponse{}, c.Requests.Use(tx, request.Use{
+			Approval: req.GetApproval(), Subject: req.GetSubject(), Permission: req.GetPermission(), Resource: req.GetResource(),
+		})
+	})
+}
+
 // WithdrawPermissionChangeRequest implements permissionv1.PermissionChangeRequestServiceServer.
 func (s *requests) WithdrawPermissionChangeRequest(ctx context.Context, req *permissionv1.WithdrawPermissionChangeRequestRequest) (*permissionv1.PermissionChangeRequest, error) {
 	return s.do(ctx, req, func(tx *change.Tx) (*permissionv1.PermissionChangeRequest, error) {

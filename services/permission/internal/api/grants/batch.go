@@ -79,14 +79,14 @@ func (s *grants) mayChange(ctx context.Context, by authn.Caller, req *permission
 		}
 	}
 	if create {
-		if err := s.Checker.Check(ctx, authz.Request{Caller: by, Permission: edit.CreateGrants, Resources: []string{req.GetParent()}}); err != nil {
+		if err := s.Checker.Check(ctx, authz.Request{Caller: by, Permission: edit.CreateGrants, Resources: []string{req.GetParent()}, Approval: authz.ApprovalOf(ctx)}); err != nil {
 			return err
 		}
 	}
 	if len(doomed) == 0 {
 		return nil
 	}
-	return s.Checker.Check(ctx, authz.Request{Caller: by, Permission: edit.DeleteGrants, Resources: doomed})
+	return s.Checker.Check(ctx, authz.Request{Caller: by, Permission: edit.DeleteGrants, Resources: doomed, Approval: authz.ApprovalOf(ctx)})
 }
 
 // expect refuses the batch unless all is as the caller supposes.

@@ -7,8 +7,6 @@ package policies
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
 
 	"google.golang.org/grpc"
 
@@ -18,7 +16,7 @@ import (
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/resource"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
-	"guildhall.dev/services/permission/internal/check"
+	"guildhall.dev/services/permission/internal/access"
 	"guildhall.dev/services/permission/internal/decide"
 	"guildhall.dev/services/permission/internal/edit"
 	"guildhall.dev/services/permission/internal/policy"
@@ -36,6 +34,7 @@ type Config struct {
 	Edits    *edit.Editor
 	Rules    *decide.Rules
 	Loader   *decide.Loader
+	Lists    *access.Lists
 }
 
 // Register registers all services of the package.
@@ -161,54 +160,4 @@ func count(p *permissionv1.PolicyPlan) {
 			p.AdoptCount++
 		}
 	}
-}
-
-// assert asks what the document asserts.
-func (s *policies) assert(tx *change.Tx, organization string, d *permissionv1.Policy, out *permissionv1.PolicyPlan) error {
-	facts := s.Loader.Snapshot(tx)
-	head, err := revision.Head(tx, organization)
-	if err != nil {
-		return err
-	}
-	for i, a := range d.GetAssertions() {
-		query, want := a.GetAllow(), true
-		if query == nil {
-			query, want = a.GetDeny(), false
-		}
-		at := tx.Time
-		if a.GetTime() != nil {
-			at = a.GetTime().AsTime()
-		}
-		answer, err := s.Rules.Answer(facts, organization, check.Question(query), at)
-		if err != nil {
-			return err
-		}
-		r := &permissionv1.PolicyAssertionResult{
-			Title: a.GetTitle(), Field: fmt.Sprintf("policy.assertions[%d]", i), Passed: answer.Allowed == want, Result: check.Result(answer, head),
-		}
-		if !r.Passed {
-			out.FailedAssertionCount++
-		}
-		out.Assertions = append(out.Assertions, r)
-	}
-	return nil
-}
-
-// failed refuses a policy whose assertions do not hold.
-func failed(p *permissionv1.PolicyPlan) error {
-	if p.GetFailedAssertionCount() == 0 {
-		return nil
-	}
-	const text = "the policy would not do what it asserts; nothing was changed"
-	e := errs.New(errs.Precondition, "POLICY_ASSERTION_FAILED", text)
-	for _, a := range p.GetAssertions() {
-		if !a.GetPassed() {
-			said := strings.ToLower(strings.TrimPrefix(a.GetResult().GetDenial().String(), "DENIAL_"))
-			if a.GetResult().GetAllowed() {
-				said = "it is allowed"
-			}
-			errs.Field(a.GetField(), "POLICY_ASSERTION_FAILED", "this does not hold: "+said)(e)
-		}
-	}
-	return e
 }

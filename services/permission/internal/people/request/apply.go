@@ -1,9 +1,11 @@
 package request
 
 import (
+	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
+	"guildhall.dev/services/permission/internal/decide"
 	"guildhall.dev/services/permission/internal/grant"
 	"guildhall.dev/services/permission/internal/subject"
 )
@@ -34,6 +36,31 @@ func (s *Requests) Apply(tx *change.Tx, m Move) (*permissionv1.PermissionChangeR
 		}
 		return s.carryOut(tx, mv, m.By.Name)
 	})
+}
+
+// Use is one act that takes an approval.
+type Use struct {
+	// Approval is the name of the change request.
+	Approval                      string
+	Subject, Permission, Resource string
+}
+
+// Use uses up an approval for a single use of exactly that. Errors are NotFound
+// (CHANGE_REQUEST_NOT_FOUND, also for the approval of something else) and
+// Precondition (ILLEGAL_STATE): it is used, over, or not for a single use.
+func (s *Requests) Use(tx *change.Tx, u Use) error {
+	rec, found, err := s.table.Find(tx, keyOf(u.Approval))
+	if err != nil {
+		return err
+	}
+	v := rec.Value
+	a := v.GetApproval()
+	if !found || a == nil || v.GetSubject() != u.Subject || a.GetPermission() != u.Permission ||
+		a.GetResource() != decide.SubjectMatter(u.Resource) {
+		return errs.NotFoundName("CHANGE_REQUEST_NOT_FOUND", u.Approval)
+	}
+	_, err = s.Apply(tx, Move{Name: u.Approval, By: authn.Caller{Name: u.Subject}})
+	return err
 }
 
 // carryOut changes the grants and tells the subject.

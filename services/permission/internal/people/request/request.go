@@ -279,10 +279,14 @@ func (s *Requests) ApprovalsOf(r kv.Reader, account string) ([]decide.Hold, erro
 			return nil, err
 		}
 		if a := rec.Value.GetApproval(); a != nil {
-			holds = append(holds, decide.Hold{
+			hold := decide.Hold{
 				Resource: a.GetResource(), Role: a.GetPermission(), Grant: rec.Value.GetName(),
 				Expires: rec.Value.GetApprovedUntil().GetSeconds(),
-			})
+			}
+			if a.GetSingleUse() {
+				hold.Condition = decide.SingleUse
+			}
+			holds = append(holds, hold)
 		}
 	}
 	return holds, nil
