@@ -287,3 +287,36 @@ func TestRemote_asksForVariantsAtOnce(t *testing.T) {
 		t.Errorf("an answer too few: %v", err)
 	}
 }
+
+// needingApproval allows things of a type when the call names an approval.
+type needingApproval struct{ byType }
+
+func (c *needingApproval) Check(ctx context.Context, r Request) error {
+	if err := c.byType.Check(ctx, r); err != nil || r.Approval.Name != "" {
+		return err
+	}
+	return Refusal(permissionv1.Denial_DENIAL_APPROVAL_NEEDED, r.Permission, r.Resources[0])
+}
+
+func (c *needingApproval) Which(ctx context.Context, r Request, variants []*permissionv1.Attributes) ([]bool, error) {
+	return Each(ctx, c.Check, r, variants)
+}
+
+func TestScope_takesTheApprovalThatTheCallNames(t *testing.T) {
+	for name, values := range map[string][]string{"one value": {"a"}, "a list": {"a", "b"}} {
+		t.Run(name, func(t *testing.T) {
+			guard, rule := varying(t, &needingApproval{byType{allowed: []string{"a"}}}, nil)
+			open := func(ctx context.Context) (*Scope, error) {
+				s := guard.NewScope(authn.Caller{Name: "organizations/acme/staff/s1"}, rule)
+				return s, s.Open(ctx, []string{thing}, func() (Values, error) { return Values{Of: values}, nil })
+			}
+			if _, err := open(t.Context()); errs.ReasonOf(err) != ReasonApprovalNeeded {
+				t.Errorf("without an approval: %v", err)
+			}
+			s, err := open(WithApproval(t.Context(), Approval{Name: "approval", Call: "call"}))
+			if err != nil || !s.Holds("a") || s.Holds("b") {
+				t.Errorf("with one: %v, holds a: %t, b: %t", err, s.Holds("a"), s.Holds("b"))
+			}
+		})
+	}
+}

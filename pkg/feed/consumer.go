@@ -78,6 +78,7 @@ type Consumer struct {
 	mu      sync.Mutex
 	applied position      // what is known to have taken effect
 	moved   chan struct{} // closed and replaced when applied changes
+	nudge   chan struct{} // holds one: the source is there, try again
 	stuck   error         // why Ready says no
 	lag     time.Duration // when the last response was applied
 	contact time.Time     // when that was; zero when never
@@ -101,7 +102,7 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
 	}
-	c := &Consumer{cfg: cfg, moved: make(chan struct{})}
+	c := &Consumer{cfg: cfg, moved: make(chan struct{}), nudge: make(chan struct{}, 1)}
 	return c, c.instrument()
 }
 
@@ -124,6 +125,8 @@ func (c *Consumer) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			timer.Stop()
 			return nil
+		case <-c.nudge:
+			timer.Stop()
 		case <-timer.C:
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"guildhall.dev/pkg/errs"
@@ -345,4 +346,33 @@ func TestNewConsumer_namesWhatIsMissing(t *testing.T) {
 			t.Errorf("config %d: no error", i)
 		}
 	}
+}
+
+// TestCaughtUp_doesNotWaitForTheNextAttempt has a source that can be asked where
+// it ends, and not followed: each question makes the consumer try at once. By
+// its pauses alone so many attempts would take minutes.
+func TestCaughtUp_doesNotWaitForTheNextAttempt(t *testing.T) {
+	s, source := openBolt(t), openBolt(t)
+	l := openLog(t, source)
+	p := newPipe(t, l)
+	appendGroups(t, source, l, 0, 1)
+	var attempts atomic.Int64
+	c, _ := follow(t, p, s, func(c *feed.ConsumerConfig) {
+		c.Source = func(ctx context.Context, req *eventv1.StreamEventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[eventv1.StreamEventsResponse], error) {
+			if req.GetStopAtEnd() {
+				return p.open(ctx, req, opts...)
+			}
+			attempts.Add(1)
+			return nil, errDown()
+		}
+	})
+	const enough = 20
+	until(t, "the consumer has tried often", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
+		defer cancel()
+		if err := c.CaughtUp(ctx); err == nil {
+			t.Fatal("it says to have caught up with what it cannot read")
+		}
+		return attempts.Load() >= enough
+	})
 }

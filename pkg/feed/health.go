@@ -47,11 +47,21 @@ func (c *Consumer) Lag() time.Duration {
 
 // CaughtUp waits until everything that the source had committed when it was
 // called has taken effect here, and returns nil, or an error when ctx ends or
-// the source cannot be asked. The consumer must be running.
+// the source cannot be asked. The consumer must be running. One that waits
+// before its next attempt waits no longer: the source was there to be asked.
 func (c *Consumer) CaughtUp(ctx context.Context) error {
 	end, err := c.end(ctx)
 	if err != nil {
 		return err
+	}
+	c.mu.Lock()
+	behind := !c.applied.covers(end)
+	c.mu.Unlock()
+	if behind {
+		select {
+		case c.nudge <- struct{}{}:
+		default:
+		}
 	}
 	for {
 		c.mu.Lock()

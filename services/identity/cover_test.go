@@ -14,12 +14,15 @@ import (
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 )
 
-// permission answers CheckCover: all is covered but the targets named. It hears
-// who may act, and answers questions of standing.
+// permission answers CheckCover: all is covered but the targets named, and what
+// is denied to those named with denied. It hears who may act and what is in the
+// feed, and answers questions of standing.
 type permission struct {
 	mu     sync.Mutex
 	exceed map[string]bool
 	away   bool
+	heard  int // how often it has come by all that is in the feed
+	deaf   int // it does not from the n-th time on; 0 never
 	asked  []*permissionv1.CheckCoverRequest
 	states map[string]*permissionv1.SetStandingRequest
 	ended  map[string]bool // sessions
@@ -35,6 +38,26 @@ func (s *permission) set(away bool, exceed ...string) {
 	}
 }
 
+// denied names to set a target to whom more is denied than others hold.
+func denied(target string) string { return "denied to " + target }
+
+// goDeafAfter lets the service come by the feed so many times more; negative is
+// without end.
+func (s *permission) goDeafAfter(times int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.deaf = 0
+	if times >= 0 {
+		s.deaf = s.heard + times + 1
+	}
+}
+
+func (s *permission) timesHeard() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.heard
+}
+
 func (s *permission) questions() []*permissionv1.CheckCoverRequest {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -48,6 +71,12 @@ func (s *permission) Invoke(_ context.Context, method string, args, reply any, _
 		return errs.New(errs.Unavailable, "SERVICE_UNAVAILABLE", "a part of the suite is away")
 	}
 	switch req := args.(type) {
+	case *permissionv1.CatchUpRequest:
+		if s.deaf > 0 && s.heard+1 >= s.deaf {
+			return errs.New(errs.Unavailable, "SERVICE_UNAVAILABLE", "identity cannot be heard")
+		}
+		s.heard++
+		return nil
 	case *permissionv1.SetStandingRequest:
 		s.hear(req)
 		return nil
@@ -67,7 +96,7 @@ func (s *permission) Invoke(_ context.Context, method string, args, reply any, _
 func (s *permission) cover(req *permissionv1.CheckCoverRequest, reply proto.Message) {
 	s.asked = append(s.asked, req)
 	answer := &permissionv1.CheckCoverResponse{Covered: true}
-	if s.exceed[req.GetSubject()] {
+	if target := req.GetSubject(); s.exceed[target] && !req.GetDenied() || s.exceed[denied(target)] && req.GetDenied() {
 		answer = &permissionv1.CheckCoverResponse{Permission: "permission.grants.create", Resource: org}
 	}
 	proto.Merge(reply, answer)

@@ -67,7 +67,8 @@ func New(ctx context.Context, cfg *Config, kit *serve.Kit) (serve.Service, error
 }
 
 func build(ctx context.Context, cfg *Config, kit *serve.Kit) (*service, error) {
-	c := &api.Centres{Organizations: organization.New(), Teams: team.New(team.MaxMembers), Checks: permissionv1.NewCheckServiceClient(kit.Dial("permission")), Clock: kit.Clock}
+	c := &api.Centres{Organizations: organization.New(), Teams: team.New(team.MaxMembers, team.MaxSubteams), Checks: permissionv1.NewCheckServiceClient(kit.Dial("permission")), Clock: kit.Clock}
+	c.Permission = permissionv1.NewStandingServiceClient(kit.Dial("permission"))
 	credentials, standings := credential.New(), standing.New()
 	var err error
 	if c.Sessions, err = session.New(session.Config{

@@ -89,9 +89,9 @@ func query(subject, permission, resource string) *permissionv1.CheckQuery {
 func TestGrant_reachesWhoItSays(t *testing.T) {
 	eachReplica(t, func(t *testing.T, r *replica) {
 		c, gateway := r.as(admin), r.asService("gateway")
-		const east, gold, tom = acme + "/teams/east", acme + "/segments/gold", acme + "/staff/tom"
+		const gold, tom = acme + "/segments/gold", acme + "/staff/tom"
 		r.in.identity.join(east, sue)
-		r.in.identity.tell("guildhall.identity.team.updated.v1", east, &identityv1.TeamChanged{Parent: sales})
+		r.in.identity.place(east, sales)
 		r.in.identity.tell("guildhall.identity.segment_member.created.v1", gold+"/members/carl", &identityv1.SegmentMemberChanged{Segment: gold, Account: carl})
 		above := c.grant(t, sales, "roles/auditor", acme)
 		c.grant(t, gold, "roles/viewer", groupOne)
@@ -112,7 +112,7 @@ func TestGrant_reachesWhoItSays(t *testing.T) {
 		}
 		gateway.wantMay(t, false, tom, "identity.customers.update", carl)
 		// What ended in identity ends here.
-		r.in.identity.tell("guildhall.identity.team.updated.v1", east, &identityv1.TeamChanged{})
+		r.in.identity.place(east, "")
 		r.in.identity.tell("guildhall.identity.segment.deleted.v1", gold, &identityv1.SegmentMemberChanged{})
 		r.in.await(func() bool { return !gateway.may(t, sue, "permission.auditEntries.list", acme) })
 		r.in.await(func() bool { return !gateway.may(t, carl, readGroups, groupOne) })

@@ -27,12 +27,13 @@ type lists struct {
 	states        map[string]string
 	purged        map[string]bool
 	teams         map[string]map[string]bool
+	parents       map[string]string
 }
 
 func newLists() *lists {
 	return &lists{
 		organizations: make(map[string]*identityv1.OrganizationCreated), states: make(map[string]string),
-		purged: make(map[string]bool), teams: make(map[string]map[string]bool),
+		purged: make(map[string]bool), teams: make(map[string]map[string]bool), parents: make(map[string]string),
 	}
 }
 
@@ -64,6 +65,8 @@ func (l *lists) tell(kind, subject string, data proto.Message) {
 	case *identityv1.AccountStateChanged:
 		l.states[subject] = data.GetState()
 		delete(l.purged, subject)
+	case *identityv1.TeamChanged:
+		l.parents[subject] = data.GetParent()
 	case *identityv1.TeamMemberChanged:
 		if l.teams[data.GetTeam()] == nil {
 			l.teams[data.GetTeam()] = make(map[string]bool)
@@ -76,6 +79,7 @@ func (l *lists) tell(kind, subject string, data proto.Message) {
 		l.purged[subject] = true
 	case strings.Contains(kind, "team.deleted"):
 		delete(l.teams, subject)
+		delete(l.parents, subject)
 	}
 }
 
@@ -134,7 +138,7 @@ func (l *lists) ListTeams(_ context.Context, req *identityv1.ListTeamsRequest) (
 	resp := &identityv1.ListTeamsResponse{}
 	for name := range l.teams {
 		if strings.HasPrefix(name, req.GetParent()+"/") {
-			resp.Teams = append(resp.Teams, &identityv1.Team{Name: name})
+			resp.Teams = append(resp.Teams, &identityv1.Team{Name: name, Parent: l.parents[name]})
 		}
 	}
 	return resp, nil

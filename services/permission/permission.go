@@ -180,6 +180,7 @@ func (s *Service) follow(kit *serve.Kit, cfg mirror.Config) error {
 	if err != nil {
 		return fmt.Errorf("follow identity: %w", err)
 	}
+	s.handlers.checks.Identity = s.identity
 	return nil
 }
 

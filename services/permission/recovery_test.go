@@ -107,14 +107,27 @@ func TestResync_aLostPlaceIsFoundAgain(t *testing.T) {
 	a := in.start()
 	in.seed(a)
 	manager, gateway := a.as(admin), a.asService("gateway")
-	const bob, ann, field = acme + "/staff/bob", acme + "/staff/ann", acme + "/teams/field"
+	const bob, ann, field, west = acme + "/staff/bob", acme + "/staff/ann", acme + "/teams/field", acme + "/teams/west"
+	const north = acme + "/teams/north"
 	in.identity.state(carl, "SUSPENDED")
 	in.identity.join(sales, sue)
 	in.identity.join(field, ann)
-	in.await(func() bool { return a.rows("standings") == 1 && a.rows("memberships") == 2 })
+	// Of three teams below others one goes to the top, one below another that
+	// did not know it, and one was below a team that is gone.
+	nested := map[string]string{east: acme + "/staff/e", west: acme + "/staff/w", north: acme + "/staff/n"}
+	for team, account := range nested {
+		in.identity.join(team, account)
+		in.identity.place(team, sales)
+	}
+	in.identity.place(north, field)
+	in.await(func() bool {
+		return a.rows("standings") == 1 && a.rows("memberships") == 5 && a.rows("team_parents") == 3
+	})
 	manager.grant(t, sales, "roles/viewer", acme)
 	manager.grant(t, field, "roles/viewer", acme)
 	manager.grant(t, bob, "roles/viewer", acme)
+	manager.grant(t, sales, "roles/auditor", groupOne)
+	gateway.wantMay(t, true, nested[west], readGroups, acme)
 	manager.revoke(t, acme+"/grants/all-staff")
 	a.stop()
 
@@ -127,10 +140,15 @@ func TestResync_aLostPlaceIsFoundAgain(t *testing.T) {
 	l.purged[bob] = true
 	delete(l.teams, field)
 	l.teams[sales][ann] = true
+	l.parents = map[string]string{east: sales, north: west}
 	a = in.start()
 	gateway = a.asService("gateway")
 	in.await(func() bool { return gateway.may(t, carl, "identity.organizations.get", acme) })
 	in.await(func() bool { return gateway.may(t, ann, readGroups, acme) })
+	in.await(func() bool { return a.rows("team_parents") == 2 })
+	gateway.wantMay(t, true, nested[east], readGroups, acme)
+	gateway.wantMay(t, false, nested[west], readGroups, acme)
+	gateway.wantMay(t, false, nested[north], readGroups, acme)
 	gateway.wantMay(t, true, admin, "permission.grants.create", acme)
 	gateway.wantMay(t, false, sue, readGroups, acme)
 	gateway.wantMay(t, false, bob, readGroups, acme)

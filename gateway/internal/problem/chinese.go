@@ -100,7 +100,7 @@ var chineseGeneral = map[string]text{
 	"TEAM_EXISTS":              {"团队已存在", "该团队标识已被使用。"},
 	"TEAM_NOT_FOUND":           {"未找到团队", "团队不存在，或您无权查看。"},
 	"SUBJECT_ENDING":           {"稍后再试", "该标识原持有者的授权正在清除，请稍后再试。"},
-	"TEAM_FULL":                {"团队已满", "团队人数已达上限。"},
+	"TEAM_FULL":                {"团队已满", "团队人数或下级团队数已达上限。"},
 	"TEAM_MEMBER_EXISTS":       {"已是团队成员", "该员工已在团队中。"},
 	"TEAM_MEMBER_NOT_FOUND":    {"不是团队成员", "该员工不在团队中。"},
 	"SESSION_NOT_FOUND":        {"未找到会话", "会话不存在，或您无权查看。"},

@@ -16,6 +16,7 @@ var chineseReasons = merge(
 	chineseLeases,
 	chineseRequests,
 	chineseTypes,
+	chineseTeams,
 )
 
 // merge returns the texts of all parts. A reason is in one of them.

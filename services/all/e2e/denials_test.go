@@ -152,7 +152,7 @@ func takeovers(t *testing.T, c *company) {
 	t.Helper()
 	mallory := c.hire("mallory")
 	role := need(c.admin.roles.CreateRole(t.Context(), &permissionv1.CreateRoleRequest{Parent: c.name, RoleId: "helpdesk", Role: &permissionv1.Role{
-		DisplayName: "Helpdesk", Permissions: []string{"identity.invitations.create", "identity.teamMembers.create"},
+		DisplayName: "Helpdesk", Permissions: []string{"identity.invitations.create", "identity.teamMembers.create", "identity.teams.create", "identity.teams.update"},
 	}}))(t)
 	c.grant(mallory.name, role.GetName(), c.name)
 	refused(mallory.auth.CreateInvitation(t.Context(), &identityv1.CreateInvitationRequest{
@@ -165,6 +165,7 @@ func takeovers(t *testing.T, c *company) {
 	refused(mallory.teams.CreateTeamMember(t.Context(), &identityv1.CreateTeamMemberRequest{
 		Parent: team.GetName(), TeamMember: &identityv1.TeamMember{Account: mallory.name},
 	}))(t, errs.Denied, "TARGET_EXCEEDS_CALLER")
+	c.nestingIsNoWayUp(t, mallory, team.GetName())
 	refused(c.admin.staff.DisableStaffMember(t.Context(), &identityv1.DisableStaffMemberRequest{Name: c.admin.name}))(t, errs.Precondition, "SELF_FORBIDDEN")
 	colleague := c.hire("colleague")
 	need(mallory.auth.CreateInvitation(t.Context(), &identityv1.CreateInvitationRequest{Account: colleague.name}))(t)

@@ -20,6 +20,7 @@ func revocations(t *testing.T, s *suite) {
 		t.Run("a grant that is revoked", func(t *testing.T) { revokeGrant(t, c) })
 		t.Run("an account that is disabled", func(t *testing.T) { disableAccount(t, c) })
 		t.Run("a session that is ended", func(t *testing.T) { endSession(t, c) })
+		t.Run("a team that is left, moved or deleted", func(t *testing.T) { leaveTeams(t, c) })
 	})
 }
 

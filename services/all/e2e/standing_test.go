@@ -121,6 +121,16 @@ func immediate(t *testing.T, s *suite) {
 			need(c.admin.grants.DeleteGrant(t.Context(), &permissionv1.DeleteGrantRequest{Name: g.GetName()}))(t)
 			end(t, streams, errs.Denied, "PERMISSION_DENIED")
 		})
+		t.Run("a team that is moved away", func(t *testing.T) {
+			region := c.team(t, "region", "")
+			shop := c.team(t, "shop", region)
+			c.grant(region, "roles/organization.admin", c.name)
+			boss := c.as(need(c.login(name))(t))
+			c.enlist(t, shop, boss)
+			streams := c.streams(t, boss)
+			c.moveTeam(t, shop, "")
+			end(t, streams, errs.Denied, "PERMISSION_DENIED")
+		})
 		t.Run("an administrator of a group", func(t *testing.T) { endGroupAdmin(t, c) })
 	})
 }

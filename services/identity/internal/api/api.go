@@ -47,11 +47,13 @@ type Centres struct {
 	Gate          *access.Gate
 	// Standings tells permission who may not act any more.
 	Standings *standing.Deliverer
-	// Checks is permission, which knows who holds how much.
-	Checks   permissionv1.CheckServiceClient
-	Keys     *keyring.Ring
-	Importer *importer.Importer
-	Clock    func() time.Time
+	// Checks is permission, which knows who holds how much, and Permission what
+	// it has heard of the feed.
+	Checks     permissionv1.CheckServiceClient
+	Permission permissionv1.StandingServiceClient
+	Keys       *keyring.Ring
+	Importer   *importer.Importer
+	Clock      func() time.Time
 }
 
 // Register registers all services of identity.

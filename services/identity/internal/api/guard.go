@@ -7,6 +7,7 @@ import (
 	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/errs"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
+	"guildhall.dev/services/identity/internal/team"
 )
 
 // reasonExceeds is the reason of a refusal to put the caller in the place of
@@ -27,6 +28,16 @@ const patience = 3 * time.Second
 // permission that the caller lacks), Unavailable (PERMISSION_UNAVAILABLE) when
 // there is no answer, and Unauthenticated without a caller.
 func (c *Centres) covers(ctx context.Context, target string) error {
+	return c.ask(ctx, target, false, "you can do this only to those who hold nothing that you do not hold yourself")
+}
+
+// frees is covers for a call that takes somebody out of a team: whoever lifts a
+// denial gives what it took, and must hold as much.
+func (c *Centres) frees(ctx context.Context, team string) error {
+	return c.ask(ctx, team, true, "something is denied to the team that you do not hold yourself; only who holds it can take anybody out of the team")
+}
+
+func (c *Centres) ask(ctx context.Context, target string, denied bool, refusal string) error {
 	caller, err := callerOf(ctx)
 	if err != nil {
 		return err
@@ -36,21 +47,33 @@ func (c *Centres) covers(ctx context.Context, target string) error {
 	}
 	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	answer, err := c.Checks.CheckCover(bounded, &permissionv1.CheckCoverRequest{
-		Parent: caller.Organization(), Actor: caller.Name, Subject: target,
-	})
+	var answer *permissionv1.CheckCoverResponse
+	// What a team holds depends on where it is, and permission hears of moves
+	// from the feed: an answer from before one would let the caller in behind it.
+	if team.Pattern.Matches(target) {
+		_, err = c.Permission.CatchUp(bounded, &permissionv1.CatchUpRequest{})
+	}
+	if err == nil {
+		answer, err = c.Checks.CheckCover(bounded, &permissionv1.CheckCoverRequest{
+			Parent: caller.Organization(), Actor: caller.Name, Subject: target, Denied: denied,
+		})
+	}
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return ctx.Err()
 	case err != nil:
-		return errs.New(errs.Unavailable, "PERMISSION_UNAVAILABLE", "permissions cannot be checked at the moment; try again",
-			errs.Cause(err), errs.RetryAfter(time.Second))
+		return unasked(err)
 	case answer.GetCovered():
 		return nil
 	}
 	c.Audit.Denied(ctx, target, reasonExceeds)
-	return errs.New(errs.Denied, reasonExceeds, "you can do this only to those who hold nothing that you do not hold yourself",
-		errs.Meta("permission", answer.GetPermission()))
+	return errs.New(errs.Denied, reasonExceeds, refusal, errs.Meta("permission", answer.GetPermission()))
+}
+
+// unasked is the error for permission that gave no answer.
+func unasked(err error) error {
+	return errs.New(errs.Unavailable, "PERMISSION_UNAVAILABLE", "permissions cannot be checked at the moment; try again",
+		errs.Cause(err), errs.RetryAfter(time.Second))
 }
 
 // notOneself refuses what would lock the caller out: an organisation could

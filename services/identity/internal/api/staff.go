@@ -109,9 +109,13 @@ func (s staff) DeleteStaffMember(ctx context.Context, req *identityv1.DeleteStaf
 	return everywhere(ctx, s.Centres, req.GetName(), resp, err)
 }
 
-// UndeleteStaffMember brings a deleted account back.
+// UndeleteStaffMember brings a deleted account back. It has left its teams, and
+// must not act before permission has heard that.
 func (s staff) UndeleteStaffMember(ctx context.Context, req *identityv1.UndeleteStaffMemberRequest) (*identityv1.StaffMember, error) {
 	if _, err := account.StaffPattern.Parse("name", req.GetName()); err != nil {
+		return nil, err
+	}
+	if err := s.inStep(ctx); err != nil {
 		return nil, err
 	}
 	resp, err := change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.StaffMember, error) {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 
@@ -19,13 +20,20 @@ import (
 // teams implements TeamService.
 type teams struct{ *Centres }
 
-// CreateTeam makes a team.
+// CreateTeam makes a team. Whoever joins one that is below another holds what
+// both do, so its maker must.
 func (s teams) CreateTeam(ctx context.Context, req *identityv1.CreateTeamRequest) (*identityv1.Team, error) {
 	ids, err := organization.Pattern.Parse("parent", req.GetParent())
 	if err != nil {
 		return nil, err
 	}
-	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.Team, error) {
+	above := req.GetTeam().GetParent()
+	if above != "" {
+		if err := s.mayNest(ctx, team.Pattern.Format(ids[0], "-"), above); err != nil {
+			return nil, err
+		}
+	}
+	made, err := change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.Team, error) {
 		id, err := tx.IDOr("team_id", req.GetTeamId())
 		if err != nil {
 			return nil, err
@@ -37,6 +45,10 @@ func (s teams) CreateTeam(ctx context.Context, req *identityv1.CreateTeamRequest
 		made.Name = team.Pattern.Format(ids[0], id)
 		return s.Teams.Create(tx, made)
 	})
+	if above == "" {
+		return made, err // at the top it changes nothing for anybody
+	}
+	return heard(ctx, s.Centres, made, err)
 }
 
 // GetTeam returns a team.
@@ -56,23 +68,34 @@ func (s teams) ListTeams(ctx context.Context, req *identityv1.ListTeamsRequest) 
 	if _, err := organization.Pattern.Parse("parent", req.GetParent()); err != nil {
 		return nil, err
 	}
-	l, err := s.start(ctx, page.Request{Size: req.GetPageSize(), Token: req.GetPageToken()}, "ListTeams", req.GetParent())
+	condition, err := team.ParseFilter(req.GetFilter())
+	if err != nil {
+		return nil, err
+	}
+	l, err := s.start(ctx, page.Request{Size: req.GetPageSize(), Token: req.GetPageToken()}, "ListTeams", req.GetParent(), req.GetFilter())
 	if err != nil {
 		return nil, err
 	}
 	resp := &identityv1.ListTeamsResponse{}
 	err = s.Store.View(ctx, func(r kv.Reader) error {
-		found, next, err := s.Teams.List(r, req.GetParent(), l.after, l.limit)
+		found, next, err := s.Teams.List(r, team.Query{Organization: req.GetParent(), Filter: condition, After: l.after, Limit: l.limit})
 		resp.Teams, resp.NextPageToken = found, l.next(next)
 		return err
 	})
 	return resp, err
 }
 
-// UpdateTeam changes the masked fields.
+// UpdateTeam changes the masked fields, of which the parent is one.
 func (s teams) UpdateTeam(ctx context.Context, req *identityv1.UpdateTeamRequest) (*identityv1.Team, error) {
 	if _, err := team.Pattern.Parse("team.name", req.GetTeam().GetName()); err != nil {
 		return nil, err
+	}
+	changes, err := team.Changes(req.GetTeam(), req.GetUpdateMask())
+	if err != nil {
+		return nil, err
+	}
+	if slices.Contains(changes, "parent") {
+		return s.move(ctx, req)
 	}
 	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.Team, error) {
 		return s.Teams.Update(tx, req.GetTeam(), req.GetUpdateMask())
@@ -84,9 +107,13 @@ func (s teams) DeleteTeam(ctx context.Context, req *identityv1.DeleteTeamRequest
 	if _, err := team.Pattern.Parse("name", req.GetName()); err != nil {
 		return nil, err
 	}
-	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.Team, error) {
-		return s.Teams.Delete(tx, req.GetName(), req.GetEtag())
+	if err := s.frees(ctx, req.GetName()); err != nil {
+		return nil, err
+	}
+	deleted, err := change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.Team, error) {
+		return s.Teams.Delete(tx, req.GetName(), req.GetEtag(), req.GetForce())
 	})
+	return heard(ctx, s.Centres, deleted, err)
 }
 
 // CreateTeamMember adds a member of staff to a team of its organisation.
@@ -105,7 +132,7 @@ func (s teams) CreateTeamMember(ctx context.Context, req *identityv1.CreateTeamM
 	if err := s.covers(ctx, req.GetParent()); err != nil {
 		return nil, err
 	}
-	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.TeamMember, error) {
+	added, err := change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.TeamMember, error) {
 		if _, err := s.Teams.Get(tx, req.GetParent()); err != nil {
 			return nil, err
 		}
@@ -114,6 +141,7 @@ func (s teams) CreateTeamMember(ctx context.Context, req *identityv1.CreateTeamM
 		}
 		return s.Teams.AddMember(tx, req.GetParent(), name)
 	})
+	return heard(ctx, s.Centres, added, err)
 }
 
 // ListTeamMembers returns a page of members, by account.
@@ -139,7 +167,11 @@ func (s teams) DeleteTeamMember(ctx context.Context, req *identityv1.DeleteTeamM
 	if _, err := team.MemberPattern.Parse("name", req.GetName()); err != nil {
 		return nil, err
 	}
-	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.TeamMember, error) {
+	if err := s.frees(ctx, resource.Parent(req.GetName())); err != nil {
+		return nil, err
+	}
+	removed, err := change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.TeamMember, error) {
 		return s.Teams.RemoveMember(tx, req.GetName())
 	})
+	return heard(ctx, s.Centres, removed, err)
 }

@@ -20,16 +20,36 @@ func sizeKey(team string) kv.Key { return kv.Key{kv.String(team)} }
 
 // resize counts members that come or go. The error is Exhausted (TEAM_FULL).
 func (b *Book) resize(tx kv.Tx, team string, by int32) error {
+	return b.count(tx, team, func(s *storev1.TeamSize) error {
+		if s.Members += by; by > 0 && s.Members > b.most {
+			return errs.New(errs.Exhausted, "TEAM_FULL", fmt.Sprintf("a team has at most %d members", b.most))
+		}
+		return nil
+	})
+}
+
+// branch counts teams that come directly below a team or go. The error is
+// Exhausted (TEAM_FULL).
+func (b *Book) branch(tx kv.Tx, team string, by int32) error {
+	return b.count(tx, team, func(s *storev1.TeamSize) error {
+		if s.Teams += by; by > 0 && s.Teams > b.widest {
+			return errs.New(errs.Exhausted, "TEAM_FULL", fmt.Sprintf("a team has at most %d teams directly below it", b.widest))
+		}
+		return nil
+	})
+}
+
+func (b *Book) count(tx kv.Tx, team string, add func(s *storev1.TeamSize) error) error {
 	rec, found, err := b.sizes.Find(tx, sizeKey(team))
 	if err != nil {
 		return err
 	}
-	size := &storev1.TeamSize{Team: team, Members: by}
-	if found {
-		size.Members += rec.Value.GetMembers()
+	size := rec.Value
+	if !found {
+		size = &storev1.TeamSize{Team: team}
 	}
-	if by > 0 && size.Members > b.most {
-		return errs.New(errs.Exhausted, "TEAM_FULL", fmt.Sprintf("a team has at most %d members", b.most))
+	if err := add(size); err != nil {
+		return err
 	}
 	_, err = b.sizes.Put(tx, size, "")
 	return err

@@ -10,7 +10,7 @@ import (
 
 func TestResize_aFullTeamTakesNobodyUntilOneLeaves(t *testing.T) {
 	const sales, field = "organizations/acme/teams/sales", "organizations/acme/teams/field"
-	b := New(2)
+	b := New(2, 1)
 	testkit.EachStore(t, "identity", b.Tables(), func(t *testing.T, s kv.Store) {
 		for i, step := range []struct {
 			team string
@@ -37,6 +37,26 @@ func TestResize_aFullTeamTakesNobodyUntilOneLeaves(t *testing.T) {
 			if step.full != errs.Is(err, errs.Exhausted) || step.full && errs.ReasonOf(err) != "TEAM_FULL" || !step.full && err != nil {
 				t.Fatalf("step %d: %v, want full %t", i, err, step.full)
 			}
+		}
+	})
+}
+
+func TestBranch_aFullTeamTakesNoTeamUntilOneLeaves(t *testing.T) {
+	const sales = "organizations/acme/teams/sales"
+	b := New(1, 2)
+	testkit.EachStore(t, "identity", b.Tables(), func(t *testing.T, s kv.Store) {
+		for i, step := range []struct {
+			by   int32
+			full bool
+		}{{+1, false}, {+1, false}, {+1, true}, {-1, false}, {+1, false}} {
+			err := s.Update(t.Context(), func(tx kv.Tx) error { return b.branch(tx, sales, step.by) })
+			if step.full != (errs.ReasonOf(err) == "TEAM_FULL") || !step.full && err != nil {
+				t.Fatalf("step %d: %v, want full %t", i, err, step.full)
+			}
+		}
+		// Members have places of their own.
+		if err := s.Update(t.Context(), func(tx kv.Tx) error { return b.resize(tx, sales, +1) }); err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -1,5 +1,13 @@
-// Package team keeps teams of staff and who is in them. Grants name teams, so
-// that who may do what follows from who works where.
+// Package team keeps teams of staff, which team is below which, and who is in
+// them. Grants name teams, so that who may do what follows from who works where.
+//
+// Teams are a forest: each is at the top or below one other, without circles
+// and not too deep. What is below a team moves with it, and moves up when it is
+// deleted.
+//
+//	CreateTeam ──▶ at the top ◀──UpdateTeam(parent)──▶ below a team ◀── CreateTeam
+//	                   │                                    │
+//	                   └──DeleteTeam, with force when teams are below it──▶ gone
 //
 // Whether an account may be a member is not decided here: see
 // account.Book.CheckStaff.
@@ -40,17 +48,23 @@ const (
 // where others follow, in the one transaction in which it is deleted.
 const MaxMembers = 5000
 
+// MaxSubteams is the most teams directly below a team: they move in the one
+// transaction in which it is deleted.
+const MaxSubteams = 1000
+
 // Book keeps teams and members. It is safe for concurrent use.
 type Book struct {
-	most    int32
+	most    int32 // members
+	widest  int32 // teams directly below
 	teams   *kv.Table[*identityv1.Team]
 	members *kv.Table[*identityv1.TeamMember]
 	sizes   *kv.Table[*storev1.TeamSize]
 }
 
-// New returns a book whose teams have at most so many members.
-func New(most int32) *Book {
-	return &Book{most: most, teams: teams(), members: members(), sizes: sizes()}
+// New returns a book whose teams have at most so many members, and so many teams
+// directly below them.
+func New(most, widest int32) *Book {
+	return &Book{most: most, widest: widest, teams: teams(), members: members(), sizes: sizes()}
 }
 
 // Tables returns the raw tables of a book.
@@ -63,7 +77,19 @@ func teams() *kv.Table[*identityv1.Team] {
 	return kv.NewTable(kv.TableConfig[*identityv1.Team]{
 		Name: "teams", NotFound: "TEAM_NOT_FOUND", Exists: "TEAM_EXISTS",
 		Key: func(t *identityv1.Team) kv.Key { return key(t.GetName()) },
+		Indexes: []kv.Index[*identityv1.Team]{{
+			Name: byParent,
+			Keys: func(t *identityv1.Team) []kv.Key {
+				return []kv.Key{parentKey(resource.Parent(t.GetName()), t.GetParent())}
+			},
+		}},
 	})
+}
+
+// parentKey finds the teams of an organisation directly below one; "" is those
+// at the top.
+func parentKey(organization, parent string) kv.Key {
+	return kv.Key{kv.String(organization), kv.String(parent)}
 }
 
 func key(name string) kv.Key { return kv.Key{kv.String(resource.Parent(name)), kv.String(name)} }
@@ -80,42 +106,41 @@ func (b *Book) Get(r kv.Reader, name string) (*identityv1.Team, error) {
 	return view(rec), nil
 }
 
-// List returns a page of an organisation's teams, by name, and where to go on
-// behind it, nil at the end.
-func (b *Book) List(r kv.Reader, organization string, after []byte, limit int) ([]*identityv1.Team, []byte, error) {
-	page, err := b.teams.List(r, kv.Query{Prefix: kv.Key{kv.String(organization)}, After: after, Limit: limit})
-	if err != nil {
-		return nil, nil, err
-	}
-	out := make([]*identityv1.Team, len(page.Records))
-	for i, rec := range page.Records {
-		out[i] = view(rec)
-	}
-	return out, page.Next, nil
-}
-
-// Create makes a team with the name and the caller's fields of t. The error is
-// Exists (TEAM_EXISTS).
+// Create makes a team with the name and the caller's fields of t. Its errors are
+// Exists (TEAM_EXISTS), those of CheckPlace, and Exhausted (TEAM_FULL).
 func (b *Book) Create(tx *change.Tx, t *identityv1.Team) (*identityv1.Team, error) {
 	made := &identityv1.Team{
-		Name: t.GetName(), DisplayName: t.GetDisplayName(), Description: t.GetDescription(),
+		Name: t.GetName(), DisplayName: t.GetDisplayName(), Description: t.GetDescription(), Parent: t.GetParent(),
 		CreateTime: timestamppb.New(tx.Time), UpdateTime: timestamppb.New(tx.Time),
+	}
+	if err := b.CheckPlace(tx, made.GetName(), made.GetParent()); err != nil {
+		return nil, err
 	}
 	rec, err := b.teams.Create(tx, made)
 	if err != nil {
 		return nil, err
 	}
+	if err := b.place(tx, "", made.GetParent()); err != nil {
+		return nil, err
+	}
 	tx.Record(change.Change{
-		Resource: made.GetName(), Type: CreatedType,
+		Resource: made.GetName(), Type: CreatedType, Data: moved(made),
 		ChangedFields: change.ChangedFields(nil, made),
 	})
 	return view(rec), nil
 }
 
-// Update changes the masked fields to those of t. Its errors are NotFound,
-// Conflict (ETAG_MISMATCH), and Invalid for a mask of other fields.
+// Changes returns the fields that an update changes, of those that it may. The
+// error is Invalid for a mask of others.
+func Changes(t *identityv1.Team, mask *fieldmaskpb.FieldMask) ([]string, error) {
+	return fieldmask.Paths(mask, t, "display_name", "description", "parent")
+}
+
+// Update changes the masked fields to those of t; another parent moves the team
+// with all below it. Its errors are NotFound, Conflict (ETAG_MISMATCH), Invalid
+// for a mask of other fields, those of CheckPlace, and Exhausted (TEAM_FULL).
 func (b *Book) Update(tx *change.Tx, t *identityv1.Team, mask *fieldmaskpb.FieldMask) (*identityv1.Team, error) {
-	paths, err := fieldmask.Paths(mask, t, "display_name", "description")
+	paths, err := Changes(t, mask)
 	if err != nil {
 		return nil, err
 	}
@@ -133,6 +158,8 @@ func (b *Book) Update(tx *change.Tx, t *identityv1.Team, mask *fieldmaskpb.Field
 			now.DisplayName = t.GetDisplayName()
 		case "description":
 			now.Description = t.GetDescription()
+		case "parent":
+			now.Parent = t.GetParent()
 		}
 	}
 	changed := change.ChangedFields(old.Value, now)
@@ -140,21 +167,37 @@ func (b *Book) Update(tx *change.Tx, t *identityv1.Team, mask *fieldmaskpb.Field
 		tx.Unchanged()
 		return view(old), nil
 	}
+	if now.GetParent() != old.Value.GetParent() {
+		if err := b.CheckPlace(tx, now.GetName(), now.GetParent()); err != nil {
+			return nil, err
+		}
+		if err := b.place(tx, old.Value.GetParent(), now.GetParent()); err != nil {
+			return nil, err
+		}
+	}
 	now.UpdateTime = timestamppb.New(tx.Time)
 	rec, err := b.teams.Update(tx, now, "")
 	if err != nil {
 		return nil, err
 	}
-	tx.Record(change.Change{Resource: now.GetName(), Type: UpdatedType, ChangedFields: changed})
+	tx.Record(change.Change{Resource: now.GetName(), Type: UpdatedType, Data: moved(now), ChangedFields: changed})
 	return view(rec), nil
 }
 
-// Delete removes a team and its members, and returns what it was. One event
-// tells of the team; that its members are none any more follows. Its errors
-// are NotFound and Conflict (ETAG_MISMATCH).
-func (b *Book) Delete(tx *change.Tx, name, etag string) (*identityv1.Team, error) {
+// Delete removes a team and its members, and returns what it was. With force,
+// teams below it move up to where it was. One event tells of the team; that
+// its members are none any more follows. Its errors are NotFound, Conflict
+// (ETAG_MISMATCH), Precondition (TEAM_HAS_SUBTEAMS) without force, and Exhausted
+// (TEAM_FULL) when the team above has no room for those below.
+func (b *Book) Delete(tx *change.Tx, name, etag string, force bool) (*identityv1.Team, error) {
 	rec, err := b.teams.Delete(tx, key(name), etag)
 	if err != nil {
+		return nil, err
+	}
+	if err := b.place(tx, rec.Value.GetParent(), ""); err != nil {
+		return nil, err
+	}
+	if err := b.liftChildren(tx, rec.Value, force); err != nil {
 		return nil, err
 	}
 	for member, err := range b.members.Scan(tx, kv.Query{Prefix: kv.Key{kv.String(name)}}) {

@@ -56,6 +56,18 @@ type Gap struct {
 // organisation covers all within it, also a permission that is of no use there
 // and that no administrator has.
 func (d *Rules) Cover(facts Facts, organization, actor, target string, now time.Time) (Gap, error) {
+	return d.compare(facts, organization, actor, target, now, allow)
+}
+
+// Lift is Cover for what is denied to the target, by whatever name it reaches
+// it: who takes somebody out of a team gives back what was denied there.
+func (d *Rules) Lift(facts Facts, organization, actor, target string, now time.Time) (Gap, error) {
+	return d.compare(facts, organization, actor, target, now, deny)
+}
+
+// compare returns the first thing that grants of the effect give the target, or
+// take from it, and the actor does not hold.
+func (d *Rules) compare(facts Facts, organization, actor, target string, now time.Time, e effect) (Gap, error) {
 	held, err := d.probe(facts, organization, target, now)
 	if err != nil {
 		return Gap{}, err
@@ -65,19 +77,22 @@ func (d *Rules) Cover(facts Facts, organization, actor, target string, now time.
 		return Gap{}, err
 	}
 	// What both have by the same name, the actor has, unless it is denied.
-	shares := !by.suspended() && !by.denies()
+	shares := e == allow && !by.suspended() && !by.denies()
 	for _, s := range held.sources {
-		if s.denyOnly || s.subject.name == subject.AllCustomers(organization) || shares && by.has(s.subject) {
+		if e == allow && s.denyOnly || s.subject.name == subject.AllCustomers(organization) || shares && by.has(s.subject) {
 			continue
 		}
 		for _, r := range s.subject.rows {
+			if effect(r.deny) != e {
+				continue
+			}
 			if gap, err := by.gap(s.subject, r); err != nil || gap != (Gap{}) {
 				return gap, err
 			}
 		}
 	}
 	for _, r := range held.holders.rows {
-		if r.deny || held.expired(r, deny) {
+		if effect(r.deny) != e || held.expired(r, deny) {
 			continue
 		}
 		if is, err := held.isHolder(held.holders.termsOf(r), deny); err != nil || !is {
@@ -145,11 +160,11 @@ func (q *query) suspended() bool {
 	return len(q.sources) > 0 && q.sources[0].subject.Facts().Denied
 }
 
-// gap returns what the row of another gives and the account that is probed
-// lacks.
+// gap returns what the row of another gives, or takes away, and the account
+// that is probed lacks.
 func (q *query) gap(s *Subject, r row) (Gap, error) {
 	h := s.hold(r)
-	if h.Deny || h.Expires != 0 && q.now.Unix() >= h.Expires {
+	if h.Expires != 0 && q.now.Unix() >= h.Expires {
 		return Gap{}, nil
 	}
 	if within(h.Resource, q.organization) {

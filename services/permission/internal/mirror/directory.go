@@ -88,29 +88,39 @@ func (d Directory) denied(ctx context.Context, organization string, page func() 
 	return out, nil
 }
 
-// members returns the teams of an organisation and who is in them.
-func (d Directory) members(ctx context.Context, organization string, page func() error) (map[string]map[string]bool, error) {
-	out := make(map[string]map[string]bool)
+// team is what identity has of a team.
+type team struct {
+	parent  string // "" at the top
+	members map[string]bool
+}
+
+// has reports whether the account is in the team; nobody is in one that is not
+// there.
+func (t *team) has(account string) bool { return t != nil && t.members[account] }
+
+// teams returns the teams of an organisation, where they are and who is in them.
+func (d Directory) teams(ctx context.Context, organization string, page func() error) (map[string]*team, error) {
+	out := make(map[string]*team)
 	err := all(func(token string) (*identityv1.ListTeamsResponse, error) {
 		return d.Teams.ListTeams(ctx, &identityv1.ListTeamsRequest{Parent: organization, PageSize: pageSize, PageToken: token})
 	}, func(resp *identityv1.ListTeamsResponse) {
 		for _, t := range resp.GetTeams() {
-			out[t.GetName()] = make(map[string]bool)
+			out[t.GetName()] = &team{parent: t.GetParent(), members: make(map[string]bool)}
 		}
 	}, page)
 	if err != nil {
 		return nil, err
 	}
-	for team, accounts := range out {
+	for name, t := range out {
 		err := all(func(token string) (*identityv1.ListTeamMembersResponse, error) {
-			return d.Teams.ListTeamMembers(ctx, &identityv1.ListTeamMembersRequest{Parent: team, PageSize: pageSize, PageToken: token})
+			return d.Teams.ListTeamMembers(ctx, &identityv1.ListTeamMembersRequest{Parent: name, PageSize: pageSize, PageToken: token})
 		}, func(resp *identityv1.ListTeamMembersResponse) {
 			for _, m := range resp.GetTeamMembers() {
-				accounts[m.GetAccount()] = true
+				t.members[m.GetAccount()] = true
 			}
 		}, page)
 		if errs.Is(err, errs.NotFound) {
-			delete(out, team) // deleted meanwhile
+			delete(out, name) // deleted meanwhile
 		} else if err != nil {
 			return nil, err
 		}

@@ -189,8 +189,8 @@ func (m *Mirror) segmentMember(tx kv.Tx, at time.Time, e *eventv1.Event) error {
 	return m.cfg.Subjects.AddMember(tx, at, data.GetSegment(), data.GetAccount())
 }
 
-// team takes over which team a team is below. An identity that knows no teams
-// below teams says nothing of it.
+// team takes over which team a team is below. An identity from before there were
+// teams below teams says nothing of it.
 func (m *Mirror) team(tx kv.Tx, at time.Time, e *eventv1.Event) error {
 	if e.GetData() == nil {
 		return nil

@@ -69,7 +69,7 @@ func (m *Mirror) resyncOrganization(ctx context.Context, c *claim, o *identityv1
 	if err != nil {
 		return err
 	}
-	teams, err := m.cfg.Identity.members(ctx, o.GetName(), page)
+	teams, err := m.cfg.Identity.teams(ctx, o.GetName(), page)
 	if err != nil {
 		return err
 	}
@@ -92,6 +92,7 @@ func (m *Mirror) resyncOrganization(ctx context.Context, c *claim, o *identityv1
 type local struct {
 	standings   []*storev1.Standing
 	memberships []*storev1.Membership
+	parents     []*storev1.TeamParent
 	subjects    []string // of grants
 }
 
@@ -100,6 +101,9 @@ func (m *Mirror) local(ctx context.Context, organization string) (l local, err e
 		return l, err
 	}
 	if l.memberships, err = readAll(ctx, m, organization, m.cfg.Subjects.Memberships); err != nil {
+		return l, err
+	}
+	if l.parents, err = readAll(ctx, m, organization, m.cfg.Subjects.Parents); err != nil {
 		return l, err
 	}
 	l.subjects, err = readAll(ctx, m, organization, m.cfg.Grants.Subjects)
@@ -126,13 +130,16 @@ func readAll[T any](ctx context.Context, m *Mirror, organization string, list fu
 
 // gone returns the accounts and teams that are known here and not to identity.
 // Who is denied is known to it.
-func (m *Mirror) gone(ctx context.Context, l local, denied map[string]string, teams map[string]map[string]bool, page func() error) ([]string, error) {
+func (m *Mirror) gone(ctx context.Context, l local, denied map[string]string, teams map[string]*team, page func() error) ([]string, error) {
 	known := make(map[string]bool)
 	for _, s := range l.standings {
 		known[s.GetAccount()] = true
 	}
 	for _, s := range l.memberships {
 		known[s.GetAccount()], known[s.GetTeam()] = true, true
+	}
+	for _, p := range l.parents {
+		known[p.GetTeam()], known[p.GetParent()] = true, true
 	}
 	for _, name := range l.subjects {
 		known[name] = true
@@ -159,8 +166,13 @@ func (m *Mirror) gone(ctx context.Context, l local, denied map[string]string, te
 	return gone, nil
 }
 
-// differences returns what makes states and memberships agree with identity.
-func (m *Mirror) differences(l local, denied map[string]string, teams map[string]map[string]bool) (steps []step) {
+// differences returns what makes states, memberships and the places of teams
+// agree with identity.
+func (m *Mirror) differences(l local, denied map[string]string, teams map[string]*team) (steps []step) {
+	return slices.Concat(m.otherStates(l, denied), m.otherMembers(l, teams), m.otherPlaces(l, teams))
+}
+
+func (m *Mirror) otherStates(l local, denied map[string]string) (steps []step) {
 	known := make(map[string]*storev1.Standing)
 	for _, s := range l.standings {
 		known[s.GetAccount()] = s
@@ -183,22 +195,48 @@ func (m *Mirror) differences(l local, denied map[string]string, teams map[string
 			state(s.GetAccount(), active)
 		}
 	}
+	return steps
+}
+
+func (m *Mirror) otherMembers(l local, teams map[string]*team) (steps []step) {
 	here := make(map[[2]string]bool)
 	for _, ms := range l.memberships {
 		team, account := ms.GetTeam(), ms.GetAccount()
 		here[[2]string{team, account}] = true
-		if !teams[team][account] {
+		if !teams[team].has(account) {
 			steps = append(steps, func(tx *change.Tx) error { return m.cfg.Subjects.RemoveMember(tx, tx.Time, team, account) })
 		}
 	}
-	for team, accounts := range teams {
-		for account := range accounts {
-			if !here[[2]string{team, account}] {
-				steps = append(steps, func(tx *change.Tx) error { return m.cfg.Subjects.AddMember(tx, tx.Time, team, account) })
+	for name, t := range teams {
+		for account := range t.members {
+			if !here[[2]string{name, account}] {
+				steps = append(steps, func(tx *change.Tx) error { return m.cfg.Subjects.AddMember(tx, tx.Time, name, account) })
 			}
 		}
 	}
 	return steps
+}
+
+// otherPlaces begins with the teams that are at the top now: others may be below
+// them, who must not come below what these have left.
+func (m *Mirror) otherPlaces(l local, teams map[string]*team) (steps []step) {
+	here := make(map[string]string)
+	for _, p := range l.parents {
+		here[p.GetTeam()] = p.GetParent()
+	}
+	var nested []step
+	for name, t := range teams {
+		if t.parent == here[name] {
+			continue
+		}
+		place := func(tx *change.Tx) error { return m.cfg.Subjects.SetParent(tx, tx.Time, name, t.parent) }
+		if t.parent == "" {
+			steps = append(steps, place)
+		} else {
+			nested = append(nested, place)
+		}
+	}
+	return append(steps, nested...)
 }
 
 // apply makes the changes, so many in one transaction, as long as the claim

@@ -4,8 +4,8 @@
 //
 // It holds no account that always was active, so a million customers who are in
 // no team take no room. identity owns the facts: who may not act it says
-// directly, before its own change returns; the rest its feed brings, late by
-// as long as the feed takes. How an account logs in and what it is called are
+// directly, before its own change returns; the rest its feed brings, and
+// identity waits for that before it says that somebody has left a team. How an account logs in and what it is called are
 // none of this service's business.
 //
 // That a team is below another is a fact of that team alone, and its members

@@ -194,19 +194,24 @@ func TestSubjects_teamsBelowTeams(t *testing.T) {
 		want(city, []string{east, sales}, false, tom)
 		want(sales, []string{city, east}, false, sue)
 		place(sales, "")
-		// A team that goes takes its place with it, and leaves those below it.
+		// A team that goes takes its place with it; those below it move up.
 		update(func(tx kv.Tx) error { return subjects.RemoveTeam(tx, at, east) })
-		want(city, nil, true, tom)
-		want(sales, nil, true, sue)
+		want(city, []string{sales}, true, tom)
+		want(sales, nil, true, sue, tom)
 		place(club, sales)
 		want(club, []string{sales}, true)
 		update(func(tx kv.Tx) error {
 			all, next, err := subjects.Parents(tx, acme, nil, 10)
-			if len(all) != 2 || next != nil || all[0].GetTeam() != club || all[1].GetTeam() != west {
+			if len(all) != 3 || next != nil || all[0].GetTeam() != city || all[1].GetTeam() != club || all[2].GetTeam() != west {
 				t.Errorf("parents %v", all)
 			}
 			return err
 		})
+		// Of a circle nothing is left but the top.
+		place(east, west)
+		place(west, east)
+		update(func(tx kv.Tx) error { return subjects.RemoveTeam(tx, at, east) })
+		want(west, nil, true)
 	})
 }
 

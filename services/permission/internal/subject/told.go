@@ -56,9 +56,15 @@ func (s *Subjects) SetParent(tx kv.Tx, at time.Time, team, parent string) error 
 	return touch(tx, at, team)
 }
 
-// RemoveTeam takes over that a team is gone: nobody is in it any more, and no
-// team is below it.
+// RemoveTeam takes over that a team is gone: nobody is in it any more, and the
+// teams below it are where it was. identity moves them there before it deletes a
+// team, and says so in events of theirs, which may come after this one: what is
+// denied to the teams above reaches them meanwhile.
 func (s *Subjects) RemoveTeam(tx kv.Tx, at time.Time, team string) error {
+	parent, err := s.parent(tx, team)
+	if err != nil {
+		return err
+	}
 	if err := s.SetParent(tx, at, team, ""); err != nil {
 		return err
 	}
@@ -70,11 +76,15 @@ func (s *Subjects) RemoveTeam(tx kv.Tx, at time.Time, team string) error {
 		below = append(below, rec.Value.GetTeam())
 	}
 	for _, t := range below {
-		if err := s.SetParent(tx, at, t, ""); err != nil {
+		place := parent
+		if t == parent {
+			place = "" // there was a circle
+		}
+		if err := s.SetParent(tx, at, t, place); err != nil {
 			return err
 		}
 	}
-	_, err := s.RemoveMembers(tx, at, team, maxTeam)
+	_, err = s.RemoveMembers(tx, at, team, maxTeam)
 	return err
 }
 

@@ -60,7 +60,8 @@ type StaffServiceClient interface {
 	// SUSPENSION_PENDING.
 	DeleteStaffMember(ctx context.Context, in *DeleteStaffMemberRequest, opts ...grpc.CallOption) (*StaffMember, error)
 	// Brings a deleted account back, before its purge time. Its sessions stay
-	// ended. Reasons: STAFF_MEMBER_NOT_FOUND, NOT_DELETED, SUSPENSION_PENDING.
+	// ended, and it is in no team. Reasons: STAFF_MEMBER_NOT_FOUND, NOT_DELETED,
+	// PERMISSION_UNAVAILABLE, SUSPENSION_PENDING.
 	UndeleteStaffMember(ctx context.Context, in *UndeleteStaffMemberRequest, opts ...grpc.CallOption) (*StaffMember, error)
 	// Suspends the account: no login, no refresh, all sessions ended. When the
 	// call returns no service takes a call of the account any more.
@@ -198,7 +199,8 @@ type StaffServiceServer interface {
 	// SUSPENSION_PENDING.
 	DeleteStaffMember(context.Context, *DeleteStaffMemberRequest) (*StaffMember, error)
 	// Brings a deleted account back, before its purge time. Its sessions stay
-	// ended. Reasons: STAFF_MEMBER_NOT_FOUND, NOT_DELETED, SUSPENSION_PENDING.
+	// ended, and it is in no team. Reasons: STAFF_MEMBER_NOT_FOUND, NOT_DELETED,
+	// PERMISSION_UNAVAILABLE, SUSPENSION_PENDING.
 	UndeleteStaffMember(context.Context, *UndeleteStaffMemberRequest) (*StaffMember, error)
 	// Suspends the account: no login, no refresh, all sessions ended. When the
 	// call returns no service takes a call of the account any more.

@@ -35,27 +35,48 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Teams of staff. A grant to a team is a grant to each of its members.
+// Teams of staff, which may be below each other: a tree for each division,
+// sixteen teams deep at most. A grant to a team is a grant to each of its
+// members and to those of all teams below it.
+//
+// What moves people in, out and about takes effect at every replica before the
+// call returns. When that cannot be known the call is Unavailable
+// (REVOCATION_PENDING): the change is made, and takes effect on its own; the
+// same request_id again waits for it.
 type TeamServiceClient interface {
-	// Creates a team. Reasons: TEAM_EXISTS.
+	// Creates a team, maybe below another; the caller must hold what that one
+	// does. Reasons: TEAM_EXISTS, TEAM_NOT_FOUND for the parent, TEAM_TOO_DEEP,
+	// TEAM_FULL, TARGET_EXCEEDS_CALLER, PERMISSION_UNAVAILABLE,
+	// REVOCATION_PENDING.
 	CreateTeam(ctx context.Context, in *CreateTeamRequest, opts ...grpc.CallOption) (*Team, error)
 	// Returns a team. Reasons: TEAM_NOT_FOUND.
 	GetTeam(ctx context.Context, in *GetTeamRequest, opts ...grpc.CallOption) (*Team, error)
-	// Lists teams by name.
+	// Lists teams by name. Reasons: FILTER_INVALID.
 	ListTeams(ctx context.Context, in *ListTeamsRequest, opts ...grpc.CallOption) (*ListTeamsResponse, error)
-	// Changes the masked fields. Reasons: TEAM_NOT_FOUND, ETAG_MISMATCH.
+	// Changes the masked fields. A changed parent moves the team with all that is
+	// below it: who is in one of them holds what the new parent does, and no
+	// longer what the old one does. So the caller must hold what the new parent
+	// does, and what is denied to the old one, unless it administers the
+	// organisation. Reasons: TEAM_NOT_FOUND, also for the parent, ETAG_MISMATCH,
+	// TEAM_CYCLE, TEAM_TOO_DEEP, TEAM_FULL, TARGET_EXCEEDS_CALLER,
+	// PERMISSION_UNAVAILABLE, REVOCATION_PENDING.
 	UpdateTeam(ctx context.Context, in *UpdateTeamRequest, opts ...grpc.CallOption) (*Team, error)
-	// Deletes a team and its memberships. Grants to it end with it.
-	// Reasons: TEAM_NOT_FOUND, ETAG_MISMATCH.
+	// Deletes a team and its memberships. Grants to it end with it, those that
+	// deny too; so the caller must hold what is denied to it. A team with teams
+	// below it is deleted only with force. Reasons: TEAM_NOT_FOUND, ETAG_MISMATCH,
+	// TEAM_HAS_SUBTEAMS, TARGET_EXCEEDS_CALLER, PERMISSION_UNAVAILABLE,
+	// REVOCATION_PENDING.
 	DeleteTeam(ctx context.Context, in *DeleteTeamRequest, opts ...grpc.CallOption) (*Team, error)
 	// Adds a member of staff, who then holds what the team does; so the caller
 	// must hold as much. Reasons: TEAM_NOT_FOUND, STAFF_MEMBER_NOT_FOUND,
 	// TEAM_MEMBER_EXISTS, TEAM_FULL, TARGET_EXCEEDS_CALLER,
-	// PERMISSION_UNAVAILABLE.
+	// PERMISSION_UNAVAILABLE, REVOCATION_PENDING.
 	CreateTeamMember(ctx context.Context, in *CreateTeamMemberRequest, opts ...grpc.CallOption) (*TeamMember, error)
 	// Lists the members by account.
 	ListTeamMembers(ctx context.Context, in *ListTeamMembersRequest, opts ...grpc.CallOption) (*ListTeamMembersResponse, error)
-	// Removes a member. Reasons: TEAM_MEMBER_NOT_FOUND.
+	// Removes a member; the caller must hold what is denied to the team. Reasons:
+	// TEAM_MEMBER_NOT_FOUND, TARGET_EXCEEDS_CALLER, PERMISSION_UNAVAILABLE,
+	// REVOCATION_PENDING.
 	DeleteTeamMember(ctx context.Context, in *DeleteTeamMemberRequest, opts ...grpc.CallOption) (*TeamMember, error)
 }
 
@@ -151,27 +172,48 @@ func (c *teamServiceClient) DeleteTeamMember(ctx context.Context, in *DeleteTeam
 // All implementations should embed UnimplementedTeamServiceServer
 // for forward compatibility.
 //
-// Teams of staff. A grant to a team is a grant to each of its members.
+// Teams of staff, which may be below each other: a tree for each division,
+// sixteen teams deep at most. A grant to a team is a grant to each of its
+// members and to those of all teams below it.
+//
+// What moves people in, out and about takes effect at every replica before the
+// call returns. When that cannot be known the call is Unavailable
+// (REVOCATION_PENDING): the change is made, and takes effect on its own; the
+// same request_id again waits for it.
 type TeamServiceServer interface {
-	// Creates a team. Reasons: TEAM_EXISTS.
+	// Creates a team, maybe below another; the caller must hold what that one
+	// does. Reasons: TEAM_EXISTS, TEAM_NOT_FOUND for the parent, TEAM_TOO_DEEP,
+	// TEAM_FULL, TARGET_EXCEEDS_CALLER, PERMISSION_UNAVAILABLE,
+	// REVOCATION_PENDING.
 	CreateTeam(context.Context, *CreateTeamRequest) (*Team, error)
 	// Returns a team. Reasons: TEAM_NOT_FOUND.
 	GetTeam(context.Context, *GetTeamRequest) (*Team, error)
-	// Lists teams by name.
+	// Lists teams by name. Reasons: FILTER_INVALID.
 	ListTeams(context.Context, *ListTeamsRequest) (*ListTeamsResponse, error)
-	// Changes the masked fields. Reasons: TEAM_NOT_FOUND, ETAG_MISMATCH.
+	// Changes the masked fields. A changed parent moves the team with all that is
+	// below it: who is in one of them holds what the new parent does, and no
+	// longer what the old one does. So the caller must hold what the new parent
+	// does, and what is denied to the old one, unless it administers the
+	// organisation. Reasons: TEAM_NOT_FOUND, also for the parent, ETAG_MISMATCH,
+	// TEAM_CYCLE, TEAM_TOO_DEEP, TEAM_FULL, TARGET_EXCEEDS_CALLER,
+	// PERMISSION_UNAVAILABLE, REVOCATION_PENDING.
 	UpdateTeam(context.Context, *UpdateTeamRequest) (*Team, error)
-	// Deletes a team and its memberships. Grants to it end with it.
-	// Reasons: TEAM_NOT_FOUND, ETAG_MISMATCH.
+	// Deletes a team and its memberships. Grants to it end with it, those that
+	// deny too; so the caller must hold what is denied to it. A team with teams
+	// below it is deleted only with force. Reasons: TEAM_NOT_FOUND, ETAG_MISMATCH,
+	// TEAM_HAS_SUBTEAMS, TARGET_EXCEEDS_CALLER, PERMISSION_UNAVAILABLE,
+	// REVOCATION_PENDING.
 	DeleteTeam(context.Context, *DeleteTeamRequest) (*Team, error)
 	// Adds a member of staff, who then holds what the team does; so the caller
 	// must hold as much. Reasons: TEAM_NOT_FOUND, STAFF_MEMBER_NOT_FOUND,
 	// TEAM_MEMBER_EXISTS, TEAM_FULL, TARGET_EXCEEDS_CALLER,
-	// PERMISSION_UNAVAILABLE.
+	// PERMISSION_UNAVAILABLE, REVOCATION_PENDING.
 	CreateTeamMember(context.Context, *CreateTeamMemberRequest) (*TeamMember, error)
 	// Lists the members by account.
 	ListTeamMembers(context.Context, *ListTeamMembersRequest) (*ListTeamMembersResponse, error)
-	// Removes a member. Reasons: TEAM_MEMBER_NOT_FOUND.
+	// Removes a member; the caller must hold what is denied to the team. Reasons:
+	// TEAM_MEMBER_NOT_FOUND, TARGET_EXCEEDS_CALLER, PERMISSION_UNAVAILABLE,
+	// REVOCATION_PENDING.
 	DeleteTeamMember(context.Context, *DeleteTeamMemberRequest) (*TeamMember, error)
 }
 

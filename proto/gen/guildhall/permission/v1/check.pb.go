@@ -776,7 +776,11 @@ type CheckCoverRequest struct {
 	Actor string `protobuf:"bytes,2,opt,name=actor,proto3" json:"actor,omitempty"`
 	// The account, team or segment whose grants are looked at. An account's are
 	// also those of its teams and segments, a team's those of the teams above.
-	Subject       string `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
+	Subject string `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
+	// Look at what is denied to the subject, instead of what is given: whoever
+	// takes somebody out from under a denial gives back what it took. Conditions
+	// and administrators count as above.
+	Denied        bool `protobuf:"varint,4,opt,name=denied,proto3" json:"denied,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -830,6 +834,13 @@ func (x *CheckCoverRequest) GetSubject() string {
 		return x.Subject
 	}
 	return ""
+}
+
+func (x *CheckCoverRequest) GetDenied() bool {
+	if x != nil {
+		return x.Denied
+	}
+	return false
 }
 
 // See CheckCover.
@@ -950,13 +961,14 @@ const file_guildhall_permission_v1_check_proto_rawDesc = "" +
 	"\vconsistency\x18\x03 \x01(\v2$.guildhall.permission.v1.ConsistencyR\vconsistency\"\x81\x01\n" +
 	"\x12BatchCheckResponse\x12>\n" +
 	"\aresults\x18\x01 \x03(\v2$.guildhall.permission.v1.CheckResultR\aresults\x12+\n" +
-	"\x11consistency_token\x18\x02 \x01(\tR\x10consistencyToken\"|\n" +
+	"\x11consistency_token\x18\x02 \x01(\tR\x10consistencyToken\"\x94\x01\n" +
 	"\x11CheckCoverRequest\x12\x1f\n" +
 	"\x06parent\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06parent\x12 \n" +
 	"\x05actor\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x90\x03R\x05actor\x12$\n" +
 	"\asubject\x18\x03 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x90\x03R\asubject\"j\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x90\x03R\asubject\x12\x16\n" +
+	"\x06denied\x18\x04 \x01(\bR\x06denied\"j\n" +
 	"\x12CheckCoverResponse\x12\x18\n" +
 	"\acovered\x18\x01 \x01(\bR\acovered\x12\x1e\n" +
 	"\n" +

@@ -285,6 +285,80 @@ func (*EndSessionsResponse) Descriptor() ([]byte, []int) {
 	return file_guildhall_permission_v1_standing_proto_rawDescGZIP(), []int{4}
 }
 
+// See CatchUp.
+type CatchUpRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CatchUpRequest) Reset() {
+	*x = CatchUpRequest{}
+	mi := &file_guildhall_permission_v1_standing_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CatchUpRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CatchUpRequest) ProtoMessage() {}
+
+func (x *CatchUpRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_standing_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CatchUpRequest.ProtoReflect.Descriptor instead.
+func (*CatchUpRequest) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_standing_proto_rawDescGZIP(), []int{5}
+}
+
+// See CatchUp.
+type CatchUpResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CatchUpResponse) Reset() {
+	*x = CatchUpResponse{}
+	mi := &file_guildhall_permission_v1_standing_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CatchUpResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CatchUpResponse) ProtoMessage() {}
+
+func (x *CatchUpResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_v1_standing_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CatchUpResponse.ProtoReflect.Descriptor instead.
+func (*CatchUpResponse) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_v1_standing_proto_rawDescGZIP(), []int{6}
+}
+
 var File_guildhall_permission_v1_standing_proto protoreflect.FileDescriptor
 
 const file_guildhall_permission_v1_standing_proto_rawDesc = "" +
@@ -305,10 +379,13 @@ const file_guildhall_permission_v1_standing_proto_rawDesc = "" +
 	"\asession\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\asession\x12C\n" +
 	"\vforget_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\n" +
 	"forgetTime\"\x15\n" +
-	"\x13EndSessionsResponse2\x8d\x02\n" +
+	"\x13EndSessionsResponse\"\x10\n" +
+	"\x0eCatchUpRequest\"\x11\n" +
+	"\x0fCatchUpResponse2\xfd\x02\n" +
 	"\x0fStandingService\x12|\n" +
 	"\vSetStanding\x12+.guildhall.permission.v1.SetStandingRequest\x1a,.guildhall.permission.v1.SetStandingResponse\"\x12\xea\xe0\x18\x0e2\bidentity8\x01 \x01\x12|\n" +
-	"\vEndSessions\x12+.guildhall.permission.v1.EndSessionsRequest\x1a,.guildhall.permission.v1.EndSessionsResponse\"\x12\xea\xe0\x18\x0e2\bidentity8\x01 \x01B>Z<guildhall.dev/proto/gen/guildhall/permission/v1;permissionv1b\x06proto3"
+	"\vEndSessions\x12+.guildhall.permission.v1.EndSessionsRequest\x1a,.guildhall.permission.v1.EndSessionsResponse\"\x12\xea\xe0\x18\x0e2\bidentity8\x01 \x01\x12n\n" +
+	"\aCatchUp\x12'.guildhall.permission.v1.CatchUpRequest\x1a(.guildhall.permission.v1.CatchUpResponse\"\x10\xea\xe0\x18\f2\bidentity \x01B>Z<guildhall.dev/proto/gen/guildhall/permission/v1;permissionv1b\x06proto3"
 
 var (
 	file_guildhall_permission_v1_standing_proto_rawDescOnce sync.Once
@@ -322,24 +399,28 @@ func file_guildhall_permission_v1_standing_proto_rawDescGZIP() []byte {
 	return file_guildhall_permission_v1_standing_proto_rawDescData
 }
 
-var file_guildhall_permission_v1_standing_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_guildhall_permission_v1_standing_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_guildhall_permission_v1_standing_proto_goTypes = []any{
 	(*SetStandingRequest)(nil),    // 0: guildhall.permission.v1.SetStandingRequest
 	(*SetStandingResponse)(nil),   // 1: guildhall.permission.v1.SetStandingResponse
 	(*EndSessionsRequest)(nil),    // 2: guildhall.permission.v1.EndSessionsRequest
 	(*EndedSession)(nil),          // 3: guildhall.permission.v1.EndedSession
 	(*EndSessionsResponse)(nil),   // 4: guildhall.permission.v1.EndSessionsResponse
-	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
+	(*CatchUpRequest)(nil),        // 5: guildhall.permission.v1.CatchUpRequest
+	(*CatchUpResponse)(nil),       // 6: guildhall.permission.v1.CatchUpResponse
+	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
 }
 var file_guildhall_permission_v1_standing_proto_depIdxs = []int32{
 	3, // 0: guildhall.permission.v1.EndSessionsRequest.sessions:type_name -> guildhall.permission.v1.EndedSession
-	5, // 1: guildhall.permission.v1.EndedSession.forget_time:type_name -> google.protobuf.Timestamp
+	7, // 1: guildhall.permission.v1.EndedSession.forget_time:type_name -> google.protobuf.Timestamp
 	0, // 2: guildhall.permission.v1.StandingService.SetStanding:input_type -> guildhall.permission.v1.SetStandingRequest
 	2, // 3: guildhall.permission.v1.StandingService.EndSessions:input_type -> guildhall.permission.v1.EndSessionsRequest
-	1, // 4: guildhall.permission.v1.StandingService.SetStanding:output_type -> guildhall.permission.v1.SetStandingResponse
-	4, // 5: guildhall.permission.v1.StandingService.EndSessions:output_type -> guildhall.permission.v1.EndSessionsResponse
-	4, // [4:6] is the sub-list for method output_type
-	2, // [2:4] is the sub-list for method input_type
+	5, // 4: guildhall.permission.v1.StandingService.CatchUp:input_type -> guildhall.permission.v1.CatchUpRequest
+	1, // 5: guildhall.permission.v1.StandingService.SetStanding:output_type -> guildhall.permission.v1.SetStandingResponse
+	4, // 6: guildhall.permission.v1.StandingService.EndSessions:output_type -> guildhall.permission.v1.EndSessionsResponse
+	6, // 7: guildhall.permission.v1.StandingService.CatchUp:output_type -> guildhall.permission.v1.CatchUpResponse
+	5, // [5:8] is the sub-list for method output_type
+	2, // [2:5] is the sub-list for method input_type
 	2, // [2:2] is the sub-list for extension type_name
 	2, // [2:2] is the sub-list for extension extendee
 	0, // [0:2] is the sub-list for field type_name
@@ -356,7 +437,7 @@ func file_guildhall_permission_v1_standing_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_permission_v1_standing_proto_rawDesc), len(file_guildhall_permission_v1_standing_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

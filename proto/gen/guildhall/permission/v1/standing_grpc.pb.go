@@ -23,15 +23,16 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	StandingService_SetStanding_FullMethodName = "/guildhall.permission.v1.StandingService/SetStanding"
 	StandingService_EndSessions_FullMethodName = "/guildhall.permission.v1.StandingService/EndSessions"
+	StandingService_CatchUp_FullMethodName     = "/guildhall.permission.v1.StandingService/CatchUp"
 )
 
 // StandingServiceClient is the client API for StandingService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Takes identity's word on who may act at all. Each call is effective at every
-// replica when it returns: the next check of the account says no, and its open
-// streams end.
+// Takes identity's word on who may act at all, and waits for what it says in its
+// feed. Each call is effective at every replica when it returns: the next check
+// of the account says no, and its open streams end.
 //
 // identity's feed says the same later. It makes good what was lost here, and
 // never takes back what was said here since.
@@ -47,6 +48,10 @@ type StandingServiceClient interface {
 	//
 	// Reasons: SUBJECT_INVALID.
 	EndSessions(ctx context.Context, in *EndSessionsRequest, opts ...grpc.CallOption) (*EndSessionsResponse, error)
+	// Returns when all that identity had committed when it was called, who is in
+	// which team and where the teams are, decides at every replica. It is
+	// Unavailable, or over its deadline, when identity cannot be heard.
+	CatchUp(ctx context.Context, in *CatchUpRequest, opts ...grpc.CallOption) (*CatchUpResponse, error)
 }
 
 type standingServiceClient struct {
@@ -77,13 +82,23 @@ func (c *standingServiceClient) EndSessions(ctx context.Context, in *EndSessions
 	return out, nil
 }
 
+func (c *standingServiceClient) CatchUp(ctx context.Context, in *CatchUpRequest, opts ...grpc.CallOption) (*CatchUpResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CatchUpResponse)
+	err := c.cc.Invoke(ctx, StandingService_CatchUp_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // StandingServiceServer is the server API for StandingService service.
 // All implementations should embed UnimplementedStandingServiceServer
 // for forward compatibility.
 //
-// Takes identity's word on who may act at all. Each call is effective at every
-// replica when it returns: the next check of the account says no, and its open
-// streams end.
+// Takes identity's word on who may act at all, and waits for what it says in its
+// feed. Each call is effective at every replica when it returns: the next check
+// of the account says no, and its open streams end.
 //
 // identity's feed says the same later. It makes good what was lost here, and
 // never takes back what was said here since.
@@ -99,6 +114,10 @@ type StandingServiceServer interface {
 	//
 	// Reasons: SUBJECT_INVALID.
 	EndSessions(context.Context, *EndSessionsRequest) (*EndSessionsResponse, error)
+	// Returns when all that identity had committed when it was called, who is in
+	// which team and where the teams are, decides at every replica. It is
+	// Unavailable, or over its deadline, when identity cannot be heard.
+	CatchUp(context.Context, *CatchUpRequest) (*CatchUpResponse, error)
 }
 
 // UnimplementedStandingServiceServer should be embedded to have
@@ -113,6 +132,9 @@ func (UnimplementedStandingServiceServer) SetStanding(context.Context, *SetStand
 }
 func (UnimplementedStandingServiceServer) EndSessions(context.Context, *EndSessionsRequest) (*EndSessionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method EndSessions not implemented")
+}
+func (UnimplementedStandingServiceServer) CatchUp(context.Context, *CatchUpRequest) (*CatchUpResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CatchUp not implemented")
 }
 func (UnimplementedStandingServiceServer) testEmbeddedByValue() {}
 
@@ -170,6 +192,24 @@ func _StandingService_EndSessions_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _StandingService_CatchUp_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CatchUpRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(StandingServiceServer).CatchUp(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: StandingService_CatchUp_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(StandingServiceServer).CatchUp(ctx, req.(*CatchUpRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // StandingService_ServiceDesc is the grpc.ServiceDesc for StandingService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -184,6 +224,10 @@ var StandingService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "EndSessions",
 			Handler:    _StandingService_EndSessions_Handler,
+		},
+		{
+			MethodName: "CatchUp",
+			Handler:    _StandingService_CatchUp_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

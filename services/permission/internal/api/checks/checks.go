@@ -86,10 +86,14 @@ func (s *checks) CheckCover(ctx context.Context, req *permissionv1.CheckCoverReq
 	if t := req.GetSubject(); !subject.IsAccount(t) && !subject.IsTeam(t) && !subject.IsSegment(t) || subject.OrganizationOf(t) != home {
 		return nil, errs.InvalidField("subject", "SUBJECT_INVALID", "name an account, a team or a segment of the organisation")
 	}
+	compare := s.Rules.Cover
+	if req.GetDenied() {
+		compare = s.Rules.Lift
+	}
 	now := s.Clock()
 	var gap decide.Gap
 	err := s.Journal.Store.View(ctx, func(r kv.Reader) (err error) {
-		gap, err = s.Rules.Cover(s.Loader.Snapshot(r), home, req.GetActor(), req.GetSubject(), now)
+		gap, err = compare(s.Loader.Snapshot(r), home, req.GetActor(), req.GetSubject(), now)
 		return err
 	})
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"guildhall.dev/pkg/feed"
 	"guildhall.dev/pkg/journal"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/access"
@@ -31,8 +32,10 @@ type Config struct {
 	// Cache and Grants tell watchers when something changes, or expires.
 	Cache  *cache.Cache
 	Grants *grant.Grants
-	// Subjects hear who may act.
+	// Subjects hear who may act, and Identity follows the feed that says who is in
+	// what.
 	Subjects *subject.Subjects
+	Identity *feed.Consumer
 	// Lists and Explainer tell more of answers than a check does, Decisions what
 	// was answered.
 	Lists     *access.Lists

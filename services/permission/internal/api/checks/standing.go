@@ -23,6 +23,16 @@ func (s *standings) SetStanding(ctx context.Context, req *permissionv1.SetStandi
 	})
 }
 
+// CatchUp implements permissionv1.StandingServiceServer. What this process has
+// heard of identity may still be on its way to the others, so it waits for them
+// as a change does.
+func (s *standings) CatchUp(ctx context.Context, _ *permissionv1.CatchUpRequest) (*permissionv1.CatchUpResponse, error) {
+	if err := s.Identity.CaughtUp(ctx); err != nil {
+		return nil, err
+	}
+	return &permissionv1.CatchUpResponse{}, s.Cache.Settle(ctx)
+}
+
 // EndSessions implements permissionv1.StandingServiceServer.
 func (s *standings) EndSessions(ctx context.Context, req *permissionv1.EndSessionsRequest) (*permissionv1.EndSessionsResponse, error) {
 	ended := make([]subject.Ended, len(req.GetSessions()))

@@ -641,14 +641,16 @@ func (x *Bootstrap) GetCreateTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// How many members a team has. Apart from the team, whose etag no membership
-// changes; a team without one has none.
+// How much is in a team. Apart from the team, whose etag no membership changes;
+// a team without one has nothing.
 type TeamSize struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The team's name.
 	Team string `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
 	// Counts its members.
-	Members       int32 `protobuf:"varint,2,opt,name=members,proto3" json:"members,omitempty"`
+	Members int32 `protobuf:"varint,2,opt,name=members,proto3" json:"members,omitempty"`
+	// Counts the teams directly below it.
+	Teams         int32 `protobuf:"varint,3,opt,name=teams,proto3" json:"teams,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -693,6 +695,13 @@ func (x *TeamSize) GetTeam() string {
 func (x *TeamSize) GetMembers() int32 {
 	if x != nil {
 		return x.Members
+	}
+	return 0
+}
+
+func (x *TeamSize) GetTeams() int32 {
+	if x != nil {
+		return x.Teams
 	}
 	return 0
 }
@@ -764,10 +773,11 @@ const file_guildhall_identity_store_v1_store_proto_rawDesc = "" +
 	"\tBootstrap\x12\"\n" +
 	"\forganization\x18\x01 \x01(\tR\forganization\x12;\n" +
 	"\vcreate_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"8\n" +
+	"createTime\"N\n" +
 	"\bTeamSize\x12\x12\n" +
 	"\x04team\x18\x01 \x01(\tR\x04team\x12\x18\n" +
-	"\amembers\x18\x02 \x01(\x05R\amembersB=Z;guildhall.dev/proto/gen/guildhall/identity/store/v1;storev1b\x06proto3"
+	"\amembers\x18\x02 \x01(\x05R\amembers\x12\x14\n" +
+	"\x05teams\x18\x03 \x01(\x05R\x05teamsB=Z;guildhall.dev/proto/gen/guildhall/identity/store/v1;storev1b\x06proto3"
 
 var (
 	file_guildhall_identity_store_v1_store_proto_rawDescOnce sync.Once
