@@ -34,6 +34,9 @@ func registerIdentity(ctx context.Context, mux *runtime.ServeMux, conn grpc.Clie
 		identityv1.RegisterStaffServiceHandlerClient(ctx, mux, identityv1.NewStaffServiceClient(conn)),
 		identityv1.RegisterCustomerServiceHandlerClient(ctx, mux, identityv1.NewCustomerServiceClient(conn)),
 		identityv1.RegisterTeamServiceHandlerClient(ctx, mux, identityv1.NewTeamServiceClient(conn)),
+		identityv1.RegisterTagServiceHandlerClient(ctx, mux, identityv1.NewTagServiceClient(conn)),
+		identityv1.RegisterAttributeServiceHandlerClient(ctx, mux, identityv1.NewAttributeServiceClient(conn)),
+		identityv1.RegisterSegmentServiceHandlerClient(ctx, mux, identityv1.NewSegmentServiceClient(conn)),
 		identityv1.RegisterIdentityEventServiceHandlerClient(ctx, mux, identityv1.NewIdentityEventServiceClient(conn)),
 		identityv1.RegisterIdentityAuditServiceHandlerClient(ctx, mux, identityv1.NewIdentityAuditServiceClient(conn)),
 	)

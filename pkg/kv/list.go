@@ -69,6 +69,18 @@ func (t *Table[T]) List(r Reader, q Query) (Page[T], error) {
 	return page, nil
 }
 
+// Count returns how many records q selects, at most q.Limit. It reads them: it is
+// for questions like whether there are already as many as there may be.
+func (t *Table[T]) Count(r Reader, q Query) (n int, err error) {
+	for _, err := range t.Scan(r, q) {
+		if err != nil {
+			return 0, err
+		}
+		n++
+	}
+	return n, nil
+}
+
 // Scan yields the records that q selects, each with its Position, and ends at
 // the first error it yields. It reads ahead in chunks and holds no engine
 // resource while the loop body runs: the body may use the same transaction,

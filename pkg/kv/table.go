@@ -76,6 +76,9 @@ func RawTables(tables ...interface{ Tables() []string }) []string {
 	return names
 }
 
+// KeyOf returns the primary key of a record.
+func (t *Table[T]) KeyOf(v T) Key { return t.cfg.Key(v) }
+
 // Get returns the record of key, or NotFound.
 func (t *Table[T]) Get(r Reader, key Key) (Record[T], error) {
 	rec, ok, err := t.Find(r, key)

@@ -25,14 +25,18 @@ import (
 	"guildhall.dev/services/identity/internal/access"
 	"guildhall.dev/services/identity/internal/account"
 	"guildhall.dev/services/identity/internal/api"
+	"guildhall.dev/services/identity/internal/attribute"
 	"guildhall.dev/services/identity/internal/bootstrap"
 	"guildhall.dev/services/identity/internal/credential"
+	"guildhall.dev/services/identity/internal/evaluation"
 	"guildhall.dev/services/identity/internal/importer"
 	"guildhall.dev/services/identity/internal/keyring"
 	"guildhall.dev/services/identity/internal/organization"
+	"guildhall.dev/services/identity/internal/segment"
 	"guildhall.dev/services/identity/internal/session"
 	"guildhall.dev/services/identity/internal/standing"
 	"guildhall.dev/services/identity/internal/sweep"
+	"guildhall.dev/services/identity/internal/tag"
 	"guildhall.dev/services/identity/internal/team"
 )
 
@@ -69,6 +73,8 @@ func New(ctx context.Context, cfg *Config, kit *serve.Kit) (serve.Service, error
 func build(ctx context.Context, cfg *Config, kit *serve.Kit) (*service, error) {
 	c := &api.Centres{Organizations: organization.New(), Teams: team.New(team.MaxMembers, team.MaxSubteams), Checks: permissionv1.NewCheckServiceClient(kit.Dial("permission")), Clock: kit.Clock}
 	c.Permission = permissionv1.NewStandingServiceClient(kit.Dial("permission"))
+	c.Tags, c.Attributes = tag.New(), attribute.New()
+	c.Segments = segment.New(c.Attributes)
 	credentials, standings := credential.New(), standing.New()
 	var err error
 	if c.Sessions, err = session.New(session.Config{
@@ -79,11 +85,12 @@ func build(ctx context.Context, cfg *Config, kit *serve.Kit) (*service, error) {
 	}
 	if c.Accounts, err = account.New(account.Config{
 		Hasher: kit.Ring, Organizations: c.Organizations, Credentials: credentials, Sessions: c.Sessions, Teams: c.Teams,
+		Tags: c.Tags, Attributes: c.Attributes, Segments: c.Segments,
 		Standing: standings, PurgeAfter: cfg.Accounts.PurgeAfter,
 	}); err != nil {
 		return nil, err
 	}
-	tables := slices.Concat(kv.RawTables(c.Organizations, c.Accounts, c.Teams, c.Sessions, credentials, standings),
+	tables := slices.Concat(kv.RawTables(c.Organizations, c.Accounts, c.Teams, c.Tags, c.Attributes, c.Segments, c.Sessions, credentials, standings),
 		keyring.Tables(), bootstrap.Tables(), change.Tables())
 	// No release has stored anything yet, so there is nothing to migrate.
 	if c.Store, err = kit.OpenStore(ctx, tables, nil); err != nil {
@@ -101,6 +108,9 @@ func build(ctx context.Context, cfg *Config, kit *serve.Kit) (*service, error) {
 	if c.Importer, err = importer.New(c.Store, c.Journal, c.Organizations, c.Accounts); err != nil {
 		return nil, err
 	}
+	c.Evaluations = evaluation.New(evaluation.Config{
+		Store: c.Store, Journal: c.Journal, Segments: c.Segments, Accounts: c.Accounts, Logger: kit.Logger, Clock: kit.Clock,
+	})
 	return &service{centres: c, sweeper: &sweep.Sweeper{
 		Store: c.Store, Journal: c.Journal, Accounts: c.Accounts, Sessions: c.Sessions, Logger: kit.Logger, Clock: kit.Clock,
 	}}, nil
@@ -185,6 +195,7 @@ func (s *service) Run(ctx context.Context) error {
 	g.Go(func() error { return s.centres.Keys.Run(ctx) })
 	g.Go(func() error { return s.sweeper.Run(ctx) })
 	g.Go(func() error { return s.centres.Standings.Run(ctx) })
+	g.Go(func() error { return s.centres.Evaluations.Run(ctx) })
 	return g.Wait()
 }
 

@@ -21,6 +21,7 @@ type lists struct {
 	identityv1.StaffServiceServer
 	identityv1.CustomerServiceServer
 	identityv1.TeamServiceServer
+	identityv1.SegmentServiceServer
 
 	mu            sync.Mutex
 	organizations map[string]*identityv1.OrganizationCreated
@@ -28,12 +29,14 @@ type lists struct {
 	purged        map[string]bool
 	teams         map[string]map[string]bool
 	parents       map[string]string
+	segments      map[string]map[string]bool
 }
 
 func newLists() *lists {
 	return &lists{
 		organizations: make(map[string]*identityv1.OrganizationCreated), states: make(map[string]string),
 		purged: make(map[string]bool), teams: make(map[string]map[string]bool), parents: make(map[string]string),
+		segments: make(map[string]map[string]bool),
 	}
 }
 
@@ -42,6 +45,7 @@ func (l *lists) register(r grpc.ServiceRegistrar) {
 	identityv1.RegisterStaffServiceServer(r, l)
 	identityv1.RegisterCustomerServiceServer(r, l)
 	identityv1.RegisterTeamServiceServer(r, l)
+	identityv1.RegisterSegmentServiceServer(r, l)
 }
 
 // answer serves one call at a time, with errors as another process sends them.
@@ -72,6 +76,11 @@ func (l *lists) tell(kind, subject string, data proto.Message) {
 			l.teams[data.GetTeam()] = make(map[string]bool)
 		}
 		l.teams[data.GetTeam()][data.GetAccount()] = strings.Contains(kind, "created")
+	case *identityv1.SegmentMemberChanged:
+		if l.segments[data.GetSegment()] == nil {
+			l.segments[data.GetSegment()] = make(map[string]bool)
+		}
+		l.segments[data.GetSegment()][data.GetAccount()] = strings.Contains(kind, "created")
 	}
 	switch {
 	case strings.Contains(kind, "account.purged"):
@@ -80,6 +89,8 @@ func (l *lists) tell(kind, subject string, data proto.Message) {
 	case strings.Contains(kind, "team.deleted"):
 		delete(l.teams, subject)
 		delete(l.parents, subject)
+	case strings.Contains(kind, "segment.deleted"):
+		delete(l.segments, subject)
 	}
 }
 
@@ -149,6 +160,26 @@ func (l *lists) ListTeamMembers(_ context.Context, req *identityv1.ListTeamMembe
 	for account, is := range l.teams[req.GetParent()] {
 		if is {
 			resp.TeamMembers = append(resp.TeamMembers, &identityv1.TeamMember{Account: account})
+		}
+	}
+	return resp, nil
+}
+
+func (l *lists) ListSegments(_ context.Context, req *identityv1.ListSegmentsRequest) (*identityv1.ListSegmentsResponse, error) {
+	resp := &identityv1.ListSegmentsResponse{}
+	for name := range l.segments {
+		if strings.HasPrefix(name, req.GetParent()+"/") {
+			resp.Segments = append(resp.Segments, &identityv1.Segment{Name: name})
+		}
+	}
+	return resp, nil
+}
+
+func (l *lists) ListSegmentMembers(_ context.Context, req *identityv1.ListSegmentMembersRequest) (*identityv1.ListSegmentMembersResponse, error) {
+	resp := &identityv1.ListSegmentMembersResponse{}
+	for customer, is := range l.segments[req.GetParent()] {
+		if is {
+			resp.SegmentMembers = append(resp.SegmentMembers, &identityv1.SegmentMember{Customer: customer})
 		}
 	}
 	return resp, nil

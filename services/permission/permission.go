@@ -169,6 +169,7 @@ func (s *Service) follow(kit *serve.Kit, cfg mirror.Config) error {
 		Staff:         identityv1.NewStaffServiceClient(identity),
 		Customers:     identityv1.NewCustomerServiceClient(identity),
 		Teams:         identityv1.NewTeamServiceClient(identity),
+		Segments:      identityv1.NewSegmentServiceClient(identity),
 	}
 	s.mirror = mirror.New(cfg)
 	source := identityv1.NewIdentityEventServiceClient(identity)

@@ -100,6 +100,42 @@ func TestResync_anEmptiedStoreBeginsAnew(t *testing.T) {
 	}
 }
 
+// TestResync_segmentsAreFoundAgain has another feed take the place of the one
+// that was followed; meanwhile a customer left a segment, another joined, and a
+// segment is gone.
+func TestResync_segmentsAreFoundAgain(t *testing.T) {
+	in := install(t, "bolt")
+	a := in.start()
+	in.seed(a)
+	const gold, old, dora = acme + "/segments/gold", acme + "/segments/old", acme + "/customers/dora"
+	join := func(segment, customer string) {
+		in.identity.tell("guildhall.identity.segment_member.created.v1", segment+"/members/x", &identityv1.SegmentMemberChanged{Segment: segment, Account: customer})
+	}
+	join(gold, carl)
+	join(old, carl)
+	in.await(func() bool { return a.rows("memberships") == 2 })
+	manager := a.as(admin)
+	manager.grant(t, gold, "roles/viewer", acme+"/groups/g1")
+	manager.grant(t, old, "roles/viewer", acme+"/groups/g2")
+	a.stop()
+
+	before := in.identity.lists
+	in.identity = startIdentity(t)
+	l := in.identity.lists
+	l.organizations, l.states, l.teams, l.segments = before.organizations, before.states, before.teams, before.segments
+	delete(l.segments, old)
+	l.segments[gold] = map[string]bool{dora: true}
+	a = in.start()
+	gateway := a.asService("gateway")
+	in.await(func() bool { return gateway.may(t, dora, readGroups, acme+"/groups/g1") })
+	gateway.wantMay(t, false, carl, readGroups, acme+"/groups/g1")
+	gateway.wantMay(t, false, carl, readGroups, acme+"/groups/g2")
+	resp, err := a.as(admin).ListGrants(t.Context(), &permissionv1.ListGrantsRequest{Parent: acme, Filter: `subject = "` + old + `"`})
+	if err != nil || len(resp.GetGrants()) != 0 {
+		t.Errorf("a segment that is gone still has %v (%v)", resp.GetGrants(), err)
+	}
+}
+
 // TestResync_aLostPlaceIsFoundAgain has another feed take the place of the one
 // that was followed, with other facts.
 func TestResync_aLostPlaceIsFoundAgain(t *testing.T) {

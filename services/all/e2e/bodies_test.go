@@ -13,6 +13,7 @@ var bodies = map[string]func(t *testing.T, s *suite){
 	"immediate":   immediate,
 	"bad-input":   badInput,
 	"conditions":  conditions,
+	"segments":    segments,
 	"journals":    journals,
 	"types":       types,
 	"networks":    networks,

@@ -8,8 +8,9 @@
 // record, made in internal/api.
 //
 // An account that may not act any more loses its sessions, and a deleted one
-// its teams and its invitation, in the transaction that says so. That is why
-// this centre knows the others, and none of them knows it.
+// its teams, its segments and its invitation, in the transaction that says so;
+// and a customer that changes is in the segments whose rules are then true of it.
+// That is why this centre knows the others, and none of them knows it.
 package account
 
 import (
@@ -22,14 +23,18 @@ import (
 	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
+	"guildhall.dev/pkg/fieldmask"
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/resource"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+	"guildhall.dev/services/identity/internal/attribute"
 	"guildhall.dev/services/identity/internal/credential"
 	"guildhall.dev/services/identity/internal/organization"
+	"guildhall.dev/services/identity/internal/segment"
 	"guildhall.dev/services/identity/internal/session"
 	"guildhall.dev/services/identity/internal/standing"
+	"guildhall.dev/services/identity/internal/tag"
 	"guildhall.dev/services/identity/internal/team"
 )
 
@@ -57,6 +62,10 @@ type Config struct {
 	Credentials   *credential.Book
 	Sessions      *session.Book
 	Teams         *team.Book
+	// Tags and Attributes say what a customer may be given, Segments follow.
+	Tags       *tag.Book
+	Attributes *attribute.Book
+	Segments   *segment.Book
 	// Standing hears of accounts that may not act any more, or again.
 	Standing *standing.Book
 	// PurgeAfter is how long a deleted account can be brought back; zero is
@@ -72,7 +81,8 @@ type Book struct {
 
 // New returns a book.
 func New(cfg Config) (*Book, error) {
-	if cfg.Hasher == nil || cfg.Organizations == nil || cfg.Credentials == nil || cfg.Sessions == nil || cfg.Teams == nil || cfg.Standing == nil {
+	if cfg.Hasher == nil || cfg.Organizations == nil || cfg.Credentials == nil || cfg.Sessions == nil || cfg.Teams == nil || cfg.Standing == nil ||
+		cfg.Tags == nil || cfg.Attributes == nil || cfg.Segments == nil {
 		return nil, errors.New("account: a book needs a hasher and the centres it changes along")
 	}
 	if cfg.PurgeAfter <= 0 {
@@ -146,11 +156,11 @@ func (b *Book) GetMany(r kv.Reader, kind authn.Kind, names []string) ([]kv.Recor
 	return records, nil
 }
 
-// CheckStaff returns nil when name is that of a member of staff who is not
-// deleted, and else NotFound (STAFF_MEMBER_NOT_FOUND).
-func (b *Book) CheckStaff(r kv.Reader, name string) error {
+// CheckThere returns nil when name is that of an account that is not deleted, and
+// else NotFound (STAFF_MEMBER_NOT_FOUND or CUSTOMER_NOT_FOUND).
+func (b *Book) CheckThere(r kv.Reader, name string) error {
 	rec, err := b.Get(r, name)
-	if err == nil && rec.Value.GetState() == identityv1.AccountState_ACCOUNT_STATE_DELETED {
+	if err == nil && deleted(rec.Value) {
 		err = notFound(name)
 	}
 	return err
@@ -158,24 +168,39 @@ func (b *Book) CheckStaff(r kv.Reader, name string) error {
 
 // Create makes an account in state PENDING with the name and the caller's
 // fields of a, and records it. Its errors are NotFound
-// (ORGANIZATION_NOT_FOUND) and Exists: the name, or a value that only one
-// account may have, is taken.
-func (b *Book) Create(tx *change.Tx, a *storev1.Account) (kv.Record[*storev1.Account], error) {
+// (ORGANIZATION_NOT_FOUND), Exists: the name, or a value that only one account
+// may have, is taken; those of tags and attributes, see Classify; and what the
+// permit returns for segments that the customer would be in.
+func (b *Book) Create(tx *change.Tx, a *storev1.Account, permit segment.Permit) (kv.Record[*storev1.Account], error) {
 	var none kv.Record[*storev1.Account]
 	if _, err := b.cfg.Organizations.Get(tx, resource.Parent(a.GetName())); err != nil {
 		return none, err
 	}
-	return b.create(tx, a, false)
+	return b.create(tx, a, manner{permit: permit})
 }
 
-// create is Create in an organisation that is known to exist. When it is
-// covered, another change's audit entry speaks for it.
-func (b *Book) create(tx *change.Tx, a *storev1.Account, covered bool) (kv.Record[*storev1.Account], error) {
+// manner is how a change of an account is made.
+type manner struct {
+	// covered says that another change's audit entry speaks for it.
+	covered bool
+	// permit is asked about the segments that the customer would join.
+	permit segment.Permit
+}
+
+// create is Create in an organisation that is known to exist.
+func (b *Book) create(tx *change.Tx, a *storev1.Account, how manner) (kv.Record[*storev1.Account], error) {
 	made := &storev1.Account{
 		Name: a.GetName(), DisplayName: a.GetDisplayName(), Email: a.GetEmail(), Phone: a.GetPhone(),
 		ExternalId: a.GetExternalId(), Country: a.GetCountry(), Language: a.GetLanguage(),
+		Tags: a.GetTags(), Attributes: a.GetAttributes(),
 		State:      identityv1.AccountState_ACCOUNT_STATE_PENDING,
 		CreateTime: timestamppb.New(tx.Time), UpdateTime: timestamppb.New(tx.Time),
+	}
+	if err := b.checkClasses(tx, ofCustomer(), made, nil); err != nil {
+		return kv.Record[*storev1.Account]{}, err
+	}
+	if err := b.cfg.Segments.Reassess(tx, made, how.permit); err != nil {
+		return kv.Record[*storev1.Account]{}, err
 	}
 	fields := change.ChangedFields(nil, made)
 	made.StateVersion = nextVersion(nil, tx.Time)
@@ -184,57 +209,62 @@ func (b *Book) create(tx *change.Tx, a *storev1.Account, covered bool) (kv.Recor
 		return rec, err
 	}
 	c := stateChanged(made, fields)
-	c.Covered = covered
+	c.Covered = how.covered
 	tx.Record(c)
 	return rec, nil
 }
 
 // Update sets the named fields of an account to those of a, and records it if
 // that changed anything. Errors are NotFound, Conflict (ETAG_MISMATCH),
-// Precondition (ILLEGAL_STATE) for a deleted account, and Exists for a value
-// that is taken.
-func (b *Book) Update(tx *change.Tx, a *storev1.Account, fields []string, etag string) (kv.Record[*storev1.Account], error) {
-	old, err := b.Get(tx, a.GetName())
+// Precondition (ILLEGAL_STATE) for a deleted account, Exists for a value that is
+// taken, those of tags and attributes, see Classify, and what the permit returns
+// for segments that the customer would join.
+func (b *Book) Update(tx *change.Tx, a *storev1.Account, fields []string, etag string, permit segment.Permit) (kv.Record[*storev1.Account], error) {
+	old, err := b.changeable(tx, a.GetName(), etag)
+	if err != nil {
+		return old, err
+	}
+	now := proto.CloneOf(old.Value)
+	fieldmask.Apply(now, a, fields)
+	if err := b.checkClasses(tx, ofCustomer(), now, old.Value); err != nil {
+		return old, err
+	}
+	return b.update(tx, old, now, manner{permit: permit})
+}
+
+// changeable returns an account that may be changed. Errors are NotFound,
+// Conflict (ETAG_MISMATCH), and Precondition (ILLEGAL_STATE) for a deleted one.
+func (b *Book) changeable(r kv.Reader, name, etag string) (kv.Record[*storev1.Account], error) {
+	old, err := b.Get(r, name)
 	if err != nil {
 		return old, err
 	}
 	if err := old.CheckEtag(etag); err != nil {
 		return old, err
 	}
-	if old.Value.GetState() == identityv1.AccountState_ACCOUNT_STATE_DELETED {
+	if deleted(old.Value) {
 		return old, illegalState("the account is deleted; undelete it first")
 	}
-	return b.update(tx, old, a, fields, false)
+	return old, nil
 }
 
-// update sets the named fields of a record to those of a.
-func (b *Book) update(tx *change.Tx, old kv.Record[*storev1.Account], a *storev1.Account, fields []string, covered bool) (kv.Record[*storev1.Account], error) {
-	now := proto.CloneOf(old.Value)
-	merge(now, a, fields)
+// update puts now, which it takes over, in place of a record.
+func (b *Book) update(tx *change.Tx, old kv.Record[*storev1.Account], now *storev1.Account, how manner) (kv.Record[*storev1.Account], error) {
 	changed := change.ChangedFields(old.Value, now)
 	if len(changed) == 0 {
 		tx.Unchanged()
 		return old, nil
+	}
+	if err := b.cfg.Segments.Reassess(tx, now, how.permit); err != nil {
+		return old, err
 	}
 	now.UpdateTime = timestamppb.New(tx.Time)
 	rec, err := b.tableOf(now.GetName()).Update(tx, now, "")
 	if err != nil {
 		return rec, err
 	}
-	tx.Record(change.Change{Resource: now.GetName(), Type: UpdatedType, ChangedFields: changed, Covered: covered})
+	tx.Record(change.Change{Resource: now.GetName(), Type: UpdatedType, ChangedFields: changed, Covered: how.covered})
 	return rec, nil
-}
-
-func merge(into, from *storev1.Account, fields []string) {
-	src, dst := from.ProtoReflect(), into.ProtoReflect()
-	for i := range dst.Descriptor().Fields().Len() {
-		fd := dst.Descriptor().Fields().Get(i)
-		for _, name := range fields {
-			if string(fd.Name()) == name {
-				dst.Set(fd, src.Get(fd))
-			}
-		}
-	}
 }
 
 func notFound(name string) error {

@@ -1,10 +1,14 @@
 package account
 
 import (
+	"google.golang.org/protobuf/proto"
+
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
+	"guildhall.dev/pkg/fieldmask"
 	"guildhall.dev/pkg/kv"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
+	"guildhall.dev/services/identity/internal/segment"
 )
 
 // Imported is what an import did with one customer.
@@ -22,10 +26,10 @@ const (
 // events only: the audit entry is that of the batch, which is the caller's to
 // record. The organisation exists.
 //
-// A refusal of this one customer is an errs error of kind Exists or
-// Precondition; then nothing was written, and the transaction may go on with
-// the next. Any other error ends it.
-func (b *Book) Import(tx *change.Tx, organization string, a *storev1.Account, fields []string) (string, Imported, error) {
+// A refusal of this one customer is an errs error of kind Exists, Precondition
+// or Denied, which is the permit's; then nothing was written, and the transaction
+// may go on with the next. Any other error ends it.
+func (b *Book) Import(tx *change.Tx, organization string, a *storev1.Account, fields []string, permit segment.Permit) (string, Imported, error) {
 	old, found, err := b.customers.FindBy(tx, byExternalID, kv.Key{kv.String(organization), kv.Personal(a.GetExternalId())})
 	if err != nil {
 		return "", 0, err
@@ -38,10 +42,12 @@ func (b *Book) Import(tx *change.Tx, organization string, a *storev1.Account, fi
 	}
 	if !found {
 		a.Name = organization + "/customers/" + tx.NewID()
-		_, err := b.create(tx, a, true)
+		_, err := b.create(tx, a, manner{covered: true, permit: permit})
 		return a.GetName(), Created, err
 	}
-	rec, err := b.update(tx, old, a, fields, true)
+	now := proto.CloneOf(old.Value)
+	fieldmask.Apply(now, a, fields)
+	rec, err := b.update(tx, old, now, manner{covered: true, permit: permit})
 	if err != nil || rec.Etag == old.Etag {
 		return old.Value.GetName(), Unchanged, err
 	}

@@ -33,7 +33,8 @@ func ParseFilter(kind authn.Kind, text string) (Filter, error) {
 	}
 	if kind == authn.Customer {
 		fields = append(fields, filter.Field{Name: byPhone, Type: filter.String},
-			filter.Field{Name: byExternalID, Type: filter.String}, filter.Field{Name: byCountry, Type: filter.String})
+			filter.Field{Name: byExternalID, Type: filter.String}, filter.Field{Name: byCountry, Type: filter.String},
+			filter.Field{Name: byTag, Type: filter.String})
 	}
 	terms, err := filter.Parse(text, fields...)
 	if err != nil || len(terms) == 0 {
@@ -107,4 +108,15 @@ func (b *Book) FindByEmail(r kv.Reader, kind authn.Kind, organization, email str
 	}
 	rec, found, err := b.table(kind).FindBy(r, byEmail, kv.Key{kv.String(organization), kv.Personal(email)})
 	return rec.Value, found, err
+}
+
+// Live returns a page of an organisation's customers that are not deleted, by
+// name, and where to go on behind it, nil at the end.
+func (b *Book) Live(r kv.Reader, organization string, after []byte, limit int) ([]*storev1.Account, []byte, error) {
+	page, err := b.customers.List(r, kv.Query{Index: byLive, Prefix: kv.Key{kv.String(organization)}, After: after, Limit: limit})
+	out := make([]*storev1.Account, len(page.Records))
+	for i, rec := range page.Records {
+		out[i] = rec.Value
+	}
+	return out, page.Next, err
 }

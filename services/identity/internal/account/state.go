@@ -13,6 +13,7 @@ import (
 	"guildhall.dev/pkg/resource"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+	"guildhall.dev/services/identity/internal/segment"
 )
 
 // The states of an account, for short.
@@ -39,7 +40,7 @@ func CanBeInvited(a *storev1.Account) bool { return a.GetState() == pending || a
 // ACTIVE one stays as it is. The error is Precondition (ILLEGAL_STATE) in any
 // other state.
 func (b *Book) Activate(tx *change.Tx, name string) error {
-	_, err := b.move(tx, name, "", func(a *storev1.Account) error {
+	_, err := b.move(tx, name, "", nil, func(a *storev1.Account) error {
 		if !CanBeInvited(a) {
 			return illegalState("the account cannot be activated in its present state")
 		}
@@ -53,7 +54,7 @@ func (b *Book) Activate(tx *change.Tx, name string) error {
 // Conflict (ETAG_MISMATCH) and Precondition (ILLEGAL_STATE): it is suspended
 // or deleted.
 func (b *Book) Disable(tx *change.Tx, name, etag string) (kv.Record[*storev1.Account], error) {
-	rec, err := b.move(tx, name, etag, func(a *storev1.Account) error {
+	rec, err := b.move(tx, name, etag, nil, func(a *storev1.Account) error {
 		if a.GetState() != active && a.GetState() != pending {
 			return illegalState("only an account that is active or pending can be disabled")
 		}
@@ -68,10 +69,11 @@ func (b *Book) Disable(tx *change.Tx, name, etag string) (kv.Record[*storev1.Acc
 }
 
 // Enable lifts a suspension: back to ACTIVE, or to PENDING when the account
-// never had a password. Errors are NotFound, Conflict (ETAG_MISMATCH) and
-// Precondition (ILLEGAL_STATE): it is not suspended.
-func (b *Book) Enable(tx *change.Tx, name, etag string) (kv.Record[*storev1.Account], error) {
-	return b.move(tx, name, etag, func(a *storev1.Account) error {
+// never had a password. Errors are NotFound, Conflict (ETAG_MISMATCH),
+// Precondition (ILLEGAL_STATE): it is not suspended, and what the permit returns
+// for segments that the customer would join.
+func (b *Book) Enable(tx *change.Tx, name, etag string, permit segment.Permit) (kv.Record[*storev1.Account], error) {
+	return b.move(tx, name, etag, permit, func(a *storev1.Account) error {
 		if a.GetState() != suspended {
 			return illegalState("only a suspended account can be enabled")
 		}
@@ -96,7 +98,7 @@ func (b *Book) Delete(tx *change.Tx, name, etag string) (kv.Record[*storev1.Acco
 		tx.Unchanged()
 		return rec, nil
 	}
-	rec, err = b.move(tx, name, etag, func(a *storev1.Account) error {
+	rec, err = b.move(tx, name, etag, nil, func(a *storev1.Account) error {
 		a.StateBeforeDelete, a.State = a.GetState(), gone
 		a.DeleteTime = timestamppb.New(tx.Time)
 		a.PurgeTime = timestamppb.New(tx.Time.Add(b.cfg.PurgeAfter))
@@ -116,9 +118,10 @@ func (b *Book) Delete(tx *change.Tx, name, etag string) (kv.Record[*storev1.Acco
 
 // Undelete brings a deleted account back to the state it was in. Its sessions
 // and memberships stay ended. Errors are NotFound, also past its purge time,
-// Conflict (ETAG_MISMATCH), and Exists (NOT_DELETED, after AIP-164).
-func (b *Book) Undelete(tx *change.Tx, name, etag string) (kv.Record[*storev1.Account], error) {
-	return b.move(tx, name, etag, func(a *storev1.Account) error {
+// Conflict (ETAG_MISMATCH), Exists (NOT_DELETED, after AIP-164), and what the
+// permit returns for segments whose rules are true of the customer.
+func (b *Book) Undelete(tx *change.Tx, name, etag string, permit segment.Permit) (kv.Record[*storev1.Account], error) {
+	return b.move(tx, name, etag, permit, func(a *storev1.Account) error {
 		if !deleted(a) {
 			return errs.New(errs.Exists, "NOT_DELETED", "the account is not deleted")
 		}
@@ -133,7 +136,7 @@ func (b *Book) Undelete(tx *change.Tx, name, etag string) (kv.Record[*storev1.Ac
 
 // move makes one change of state and records it, unless the state stays what
 // it was.
-func (b *Book) move(tx *change.Tx, name, etag string, to func(*storev1.Account) error) (kv.Record[*storev1.Account], error) {
+func (b *Book) move(tx *change.Tx, name, etag string, permit segment.Permit, to func(*storev1.Account) error) (kv.Record[*storev1.Account], error) {
 	old, err := b.Get(tx, name)
 	if err != nil {
 		return old, err
@@ -149,6 +152,9 @@ func (b *Book) move(tx *change.Tx, name, etag string, to func(*storev1.Account) 
 	if len(changed) == 0 {
 		tx.Unchanged()
 		return old, nil
+	}
+	if err := b.cfg.Segments.Reassess(tx, now, permit); err != nil {
+		return old, err
 	}
 	now.UpdateTime = timestamppb.New(tx.Time)
 	now.StateVersion = nextVersion(old.Value, tx.Time)
@@ -198,7 +204,7 @@ func (b *Book) Purgeable(r kv.Reader, now time.Time, limit int) ([]string, error
 }
 
 // Purge removes a deleted account that is past its purge time, with its
-// password, its place in every index and what permission was yet to hear of it,
+// password, its place in every index, its history in segments and what permission was yet to hear of it,
 // and records it. An account that is
 // gone or was brought back meanwhile is left alone.
 func (b *Book) Purge(tx *change.Tx, name string) error {
@@ -214,6 +220,9 @@ func (b *Book) Purge(tx *change.Tx, name string) error {
 		return err
 	}
 	if err := b.cfg.Credentials.Purge(tx, name); err != nil {
+		return err
+	}
+	if err := b.cfg.Segments.Forget(tx, name); err != nil {
 		return err
 	}
 	if err := b.cfg.Standing.Forget(tx, name); err != nil {

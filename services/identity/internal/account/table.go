@@ -24,6 +24,7 @@ const (
 	byExternalID = "external_id" // unique
 	byState      = "state"
 	byCountry    = "country"
+	byTag        = "tag"
 	byLive       = "live"  // all but deleted ones
 	byPurge      = "purge" // deleted ones, by when they are purged
 )
@@ -53,6 +54,13 @@ func customerTable(h kv.Hasher) *kv.Table[*storev1.Account] {
 					return nil
 				}
 				return []kv.Key{{organizationOf(a), kv.String(a.GetCountry())}}
+			}},
+			kv.Index[*storev1.Account]{Name: byTag, Keys: func(a *storev1.Account) []kv.Key {
+				keys := make([]kv.Key, len(a.GetTags()))
+				for i, name := range a.GetTags() {
+					keys[i] = kv.Key{organizationOf(a), kv.String(name)}
+				}
+				return keys
 			}},
 		),
 	})

@@ -25,11 +25,15 @@ import (
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/identity/internal/access"
 	"guildhall.dev/services/identity/internal/account"
+	"guildhall.dev/services/identity/internal/attribute"
+	"guildhall.dev/services/identity/internal/evaluation"
 	"guildhall.dev/services/identity/internal/importer"
 	"guildhall.dev/services/identity/internal/keyring"
 	"guildhall.dev/services/identity/internal/organization"
+	"guildhall.dev/services/identity/internal/segment"
 	"guildhall.dev/services/identity/internal/session"
 	"guildhall.dev/services/identity/internal/standing"
+	"guildhall.dev/services/identity/internal/tag"
 	"guildhall.dev/services/identity/internal/team"
 )
 
@@ -43,8 +47,13 @@ type Centres struct {
 	Organizations *organization.Book
 	Accounts      *account.Book
 	Teams         *team.Book
+	Tags          *tag.Book
+	Attributes    *attribute.Book
+	Segments      *segment.Book
 	Sessions      *session.Book
-	Gate          *access.Gate
+	// Evaluations drives what segments leave to the background.
+	Evaluations *evaluation.Driver
+	Gate        *access.Gate
 	// Standings tells permission who may not act any more.
 	Standings *standing.Deliverer
 	// Checks is permission, which knows who holds how much, and Permission what
@@ -62,6 +71,9 @@ func Register(r grpc.ServiceRegistrar, c *Centres) {
 	identityv1.RegisterStaffServiceServer(r, staff{c})
 	identityv1.RegisterCustomerServiceServer(r, customers{c})
 	identityv1.RegisterTeamServiceServer(r, teams{c})
+	identityv1.RegisterTagServiceServer(r, tags{c})
+	identityv1.RegisterAttributeServiceServer(r, attributes{c})
+	identityv1.RegisterSegmentServiceServer(r, segments{c})
 	identityv1.RegisterAuthServiceServer(r, auth{c})
 	identityv1.RegisterIdentityEventServiceServer(r, feed.NewServer(c.Feed))
 	identityv1.RegisterIdentityAuditServiceServer(r, audit.NewServer(c.Audit))

@@ -3,13 +3,17 @@ package api
 import (
 	"context"
 
+	"google.golang.org/protobuf/proto"
+
 	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/fieldmask"
 	"guildhall.dev/pkg/kv"
+	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/account"
 	"guildhall.dev/services/identity/internal/organization"
+	"guildhall.dev/services/identity/internal/segment"
 )
 
 // customers implements CustomerService.
@@ -21,16 +25,12 @@ func (s customers) CreateCustomer(ctx context.Context, req *identityv1.CreateCus
 	if err != nil {
 		return nil, err
 	}
-	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.Customer, error) {
+	return s.change(ctx, req, func(tx *change.Tx, permit segment.Permit) (kv.Record[*storev1.Account], error) {
 		id, err := tx.IDOr("customer_id", req.GetCustomerId())
 		if err != nil {
-			return nil, err
+			return kv.Record[*storev1.Account]{}, err
 		}
-		rec, err := s.Accounts.Create(tx, customerAccount(account.CustomerPattern.Format(ids[0], id), req.GetCustomer()))
-		if err != nil {
-			return nil, err
-		}
-		return customer(rec), nil
+		return s.Accounts.Create(tx, customerAccount(account.CustomerPattern.Format(ids[0], id), req.GetCustomer()), permit)
 	})
 }
 
@@ -78,16 +78,37 @@ func (s customers) UpdateCustomer(ctx context.Context, req *identityv1.UpdateCus
 	if _, err := account.CustomerPattern.Parse("customer.name", c.GetName()); err != nil {
 		return nil, err
 	}
-	fields, err := fieldmask.Paths(req.GetUpdateMask(), c, "display_name", "email", "phone", "external_id", "country", "language")
+	fields, err := fieldmask.Paths(req.GetUpdateMask(), c, "display_name", "email", "phone", "external_id", "country", "language", "tags", "attributes")
 	if err != nil {
 		return nil, err
 	}
-	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.Customer, error) {
-		rec, err := s.Accounts.Update(tx, customerAccount(c.GetName(), c), fields, c.GetEtag())
-		if err != nil {
-			return nil, err
-		}
-		return customer(rec), nil
+	return s.change(ctx, req, func(tx *change.Tx, permit segment.Permit) (kv.Record[*storev1.Account], error) {
+		return s.Accounts.Update(tx, customerAccount(c.GetName(), c), fields, c.GetEtag(), permit)
+	})
+}
+
+// ClassifyCustomer changes tags and attributes one by one.
+func (s customers) ClassifyCustomer(ctx context.Context, req *identityv1.ClassifyCustomerRequest) (*identityv1.Customer, error) {
+	if _, err := account.CustomerPattern.Parse("name", req.GetName()); err != nil {
+		return nil, err
+	}
+	return s.change(ctx, req, func(tx *change.Tx, permit segment.Permit) (kv.Record[*storev1.Account], error) {
+		return s.Accounts.Classify(tx, req.GetName(), req.GetEtag(), account.Classes{
+			Add: req.GetAddTags(), Remove: req.GetRemoveTags(), Set: req.GetSetAttributes(), Clear: req.GetClearAttributes(),
+		}, permit)
+	})
+}
+
+// change makes a change of a customer by which it may join segments.
+func (s customers) change(ctx context.Context, req proto.Message, make func(*change.Tx, segment.Permit) (kv.Record[*storev1.Account], error)) (*identityv1.Customer, error) {
+	return permitted(ctx, s.Centres, func(permit segment.Permit) (*identityv1.Customer, error) {
+		return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.Customer, error) {
+			rec, err := make(tx, permit)
+			if err != nil {
+				return nil, err
+			}
+			return customer(rec), nil
+		})
 	})
 }
 
@@ -114,12 +135,8 @@ func (s customers) UndeleteCustomer(ctx context.Context, req *identityv1.Undelet
 	if _, err := account.CustomerPattern.Parse("name", req.GetName()); err != nil {
 		return nil, err
 	}
-	resp, err := change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.Customer, error) {
-		rec, err := s.Accounts.Undelete(tx, req.GetName(), req.GetEtag())
-		if err != nil {
-			return nil, err
-		}
-		return customer(rec), nil
+	resp, err := s.change(ctx, req, func(tx *change.Tx, permit segment.Permit) (kv.Record[*storev1.Account], error) {
+		return s.Accounts.Undelete(tx, req.GetName(), req.GetEtag(), permit)
 	})
 	return everywhere(ctx, s.Centres, req.GetName(), resp, err)
 }
@@ -147,12 +164,8 @@ func (s customers) EnableCustomer(ctx context.Context, req *identityv1.EnableCus
 	if _, err := account.CustomerPattern.Parse("name", req.GetName()); err != nil {
 		return nil, err
 	}
-	resp, err := change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.Customer, error) {
-		rec, err := s.Accounts.Enable(tx, req.GetName(), req.GetEtag())
-		if err != nil {
-			return nil, err
-		}
-		return customer(rec), nil
+	resp, err := s.change(ctx, req, func(tx *change.Tx, permit segment.Permit) (kv.Record[*storev1.Account], error) {
+		return s.Accounts.Enable(tx, req.GetName(), req.GetEtag(), permit)
 	})
 	return everywhere(ctx, s.Centres, req.GetName(), resp, err)
 }

@@ -19,7 +19,7 @@ func (s customers) ImportCustomers(stream importStream) error {
 	if options == nil {
 		return errs.InvalidField("options", "IMPORT_OPTIONS_MISSING", "the first message carries options, the following ones data")
 	}
-	return s.Importer.Import(stream.Context(), options, &chunks{stream: stream}, stream.Send)
+	return s.Importer.Import(stream.Context(), options, &chunks{stream: stream}, s.covers, stream.Send)
 }
 
 // chunks is the file that a stream carries. It receives when it is read, in

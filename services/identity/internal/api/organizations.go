@@ -37,7 +37,7 @@ func (s organizations) CreateOrganization(ctx context.Context, req *identityv1.C
 		if err != nil {
 			return nil, err
 		}
-		admin, err := s.Accounts.Create(tx, staffAccount(name, req.GetAdministrator()))
+		admin, err := s.Accounts.Create(tx, staffAccount(name, req.GetAdministrator()), nil)
 		if err != nil {
 			return nil, err
 		}

@@ -26,7 +26,7 @@ func (s staff) CreateStaffMember(ctx context.Context, req *identityv1.CreateStaf
 		if err != nil {
 			return nil, err
 		}
-		rec, err := s.Accounts.Create(tx, staffAccount(account.StaffPattern.Format(ids[0], id), req.GetStaffMember()))
+		rec, err := s.Accounts.Create(tx, staffAccount(account.StaffPattern.Format(ids[0], id), req.GetStaffMember()), nil)
 		if err != nil {
 			return nil, err
 		}
@@ -83,7 +83,7 @@ func (s staff) UpdateStaffMember(ctx context.Context, req *identityv1.UpdateStaf
 		return nil, err
 	}
 	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.StaffMember, error) {
-		rec, err := s.Accounts.Update(tx, staffAccount(m.GetName(), m), fields, m.GetEtag())
+		rec, err := s.Accounts.Update(tx, staffAccount(m.GetName(), m), fields, m.GetEtag(), nil)
 		if err != nil {
 			return nil, err
 		}
@@ -119,7 +119,7 @@ func (s staff) UndeleteStaffMember(ctx context.Context, req *identityv1.Undelete
 		return nil, err
 	}
 	resp, err := change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.StaffMember, error) {
-		rec, err := s.Accounts.Undelete(tx, req.GetName(), req.GetEtag())
+		rec, err := s.Accounts.Undelete(tx, req.GetName(), req.GetEtag(), nil)
 		if err != nil {
 			return nil, err
 		}
@@ -152,7 +152,7 @@ func (s staff) EnableStaffMember(ctx context.Context, req *identityv1.EnableStaf
 		return nil, err
 	}
 	resp, err := change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.StaffMember, error) {
-		rec, err := s.Accounts.Enable(tx, req.GetName(), req.GetEtag())
+		rec, err := s.Accounts.Enable(tx, req.GetName(), req.GetEtag(), nil)
 		if err != nil {
 			return nil, err
 		}

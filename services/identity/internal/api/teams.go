@@ -136,7 +136,7 @@ func (s teams) CreateTeamMember(ctx context.Context, req *identityv1.CreateTeamM
 		if _, err := s.Teams.Get(tx, req.GetParent()); err != nil {
 			return nil, err
 		}
-		if err := s.Accounts.CheckStaff(tx, name); err != nil {
+		if err := s.Accounts.CheckThere(tx, name); err != nil {
 			return nil, err
 		}
 		return s.Teams.AddMember(tx, req.GetParent(), name)

@@ -2,11 +2,14 @@ package api
 
 import (
 	"encoding/base64"
+	"slices"
 
 	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/kv"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+	"guildhall.dev/services/identity/internal/account"
+	"guildhall.dev/services/identity/internal/attribute"
 )
 
 // staffMember returns the API's view of an account of staff.
@@ -32,7 +35,7 @@ func customer(rec kv.Record[*storev1.Account]) *identityv1.Customer {
 		Name: a.GetName(), DisplayName: a.GetDisplayName(), Email: a.GetEmail(), Phone: a.GetPhone(),
 		ExternalId: a.GetExternalId(), Country: a.GetCountry(), Language: a.GetLanguage(), State: a.GetState(),
 		CreateTime: a.GetCreateTime(), UpdateTime: a.GetUpdateTime(), DeleteTime: a.GetDeleteTime(), PurgeTime: a.GetPurgeTime(),
-		Etag: rec.Etag,
+		Tags: a.GetTags(), Attributes: attribute.Values(a.GetAttributes()), Etag: rec.Etag,
 	}
 }
 
@@ -41,6 +44,7 @@ func customerAccount(name string, c *identityv1.Customer) *storev1.Account {
 	return &storev1.Account{
 		Name: name, DisplayName: c.GetDisplayName(), Email: c.GetEmail(), Phone: c.GetPhone(),
 		ExternalId: c.GetExternalId(), Country: c.GetCountry(), Language: c.GetLanguage(),
+		Tags: slices.Clone(c.GetTags()), Attributes: account.Unchecked(c.GetAttributes()),
 	}
 }
 

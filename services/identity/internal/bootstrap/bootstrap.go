@@ -163,16 +163,16 @@ func (cfg *Config) letIn(tx *change.Tx, name, hash string) error {
 	case err != nil:
 		return err
 	case !found:
-		_, err = cfg.Accounts.Create(tx, &storev1.Account{Name: name, DisplayName: "Administrator"})
+		_, err = cfg.Accounts.Create(tx, &storev1.Account{Name: name, DisplayName: "Administrator"}, nil)
 	case state == identityv1.AccountState_ACCOUNT_STATE_DELETED:
-		if rec, err = cfg.Accounts.Undelete(tx, name, ""); err != nil {
+		if rec, err = cfg.Accounts.Undelete(tx, name, "", nil); err != nil {
 			return err
 		}
 		if rec.Value.GetState() == identityv1.AccountState_ACCOUNT_STATE_SUSPENDED {
-			_, err = cfg.Accounts.Enable(tx, name, "")
+			_, err = cfg.Accounts.Enable(tx, name, "", nil)
 		}
 	case state == identityv1.AccountState_ACCOUNT_STATE_SUSPENDED:
-		_, err = cfg.Accounts.Enable(tx, name, "")
+		_, err = cfg.Accounts.Enable(tx, name, "", nil)
 	}
 	if err != nil {
 		return err

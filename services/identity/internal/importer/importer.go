@@ -24,6 +24,7 @@ import (
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/account"
 	"guildhall.dev/services/identity/internal/organization"
+	"guildhall.dev/services/identity/internal/segment"
 )
 
 // batchSize is how many lines are one transaction: enough to share the cost of
@@ -51,11 +52,17 @@ func New(store kv.Store, journal *change.Journal, organizations *organization.Bo
 // Emit takes the result of a line.
 type Emit func(*identityv1.ImportCustomersResponse) error
 
+// Ask says whether the caller may make customers join a segment.
+type Ask func(ctx context.Context, segment string) error
+
 // Import reads the file to its end and emits a result for each line, in order,
 // once it is durable. Errors before the first result are Invalid for the
 // options and the header, and NotFound (ORGANIZATION_NOT_FOUND). A later one
 // ends the import; the lines that were answered stay imported.
-func (i *Importer) Import(ctx context.Context, options *identityv1.ImportOptions, file io.Reader, emit Emit) error {
+//
+// Whether customers may join a segment is asked by the function, once for each
+// batch: see segment.NewPermits. One that may not is refused with its line.
+func (i *Importer) Import(ctx context.Context, options *identityv1.ImportOptions, file io.Reader, ask Ask, emit Emit) error {
 	if _, err := organization.Pattern.Parse("options.parent", options.GetParent()); err != nil {
 		return err
 	}
@@ -70,7 +77,7 @@ func (i *Importer) Import(ctx context.Context, options *identityv1.ImportOptions
 	if err != nil {
 		return err
 	}
-	run := &run{Importer: i, options: options, layout: lines.layout}
+	run := &run{Importer: i, options: options, layout: lines.layout, ask: ask}
 	if options.GetDryRun() {
 		run.rehearsal = newRehearsal()
 	}
@@ -104,6 +111,7 @@ type run struct {
 	*Importer
 	options   *identityv1.ImportOptions
 	layout    layout
+	ask       Ask
 	rehearsal *rehearsal // nil in earnest
 }
 
@@ -185,11 +193,21 @@ func (r *run) validate(l line) *fault {
 // write takes the customers of the rows in, in one transaction, and sets the
 // results. Its audit entry stands for the whole batch.
 func (r *run) write(ctx context.Context, rows []*row) error {
+	permits := segment.NewPermits(r.ask)
+	for {
+		again, err := permits.Settle(ctx, r.try(ctx, rows, permits.Permit))
+		if err != nil || !again {
+			return err
+		}
+	}
+}
+
+func (r *run) try(ctx context.Context, rows []*row, permit segment.Permit) error {
 	if r.rehearsal != nil {
-		return r.rehearse(ctx, rows)
+		return r.rehearse(ctx, rows, permit)
 	}
 	_, err := change.Do(ctx, r.journal, r.options, func(tx *change.Tx) (*identityv1.ImportOptions, error) {
-		changed, err := r.apply(tx, rows)
+		changed, err := r.apply(tx, rows, permit)
 		if changed {
 			tx.Record(change.Change{Resource: r.options.GetParent(), ChangedFields: []string{"customers"}})
 		} else {
@@ -201,15 +219,15 @@ func (r *run) write(ctx context.Context, rows []*row) error {
 }
 
 // apply may run more than once, so it sets every result anew.
-func (r *run) apply(tx *change.Tx, rows []*row) (changed bool, err error) {
+func (r *run) apply(tx *change.Tx, rows []*row, permit segment.Permit) (changed bool, err error) {
 	for _, row := range rows {
 		if row.customer == nil {
 			continue
 		}
 		row.result = &identityv1.ImportCustomersResponse{Line: row.result.GetLine()}
-		name, did, err := r.accounts.Import(tx, r.options.GetParent(), proto.CloneOf(row.customer), row.fields)
+		name, did, err := r.accounts.Import(tx, r.options.GetParent(), proto.CloneOf(row.customer), row.fields, permit)
 		row.result.Customer = name
-		if refusal, ok := errors.AsType[*errs.Error](err); ok && (refusal.Kind == errs.Exists || refusal.Kind == errs.Precondition) {
+		if refusal, ok := errors.AsType[*errs.Error](err); ok && refuses(refusal.Kind) {
 			f := fault{reason: refusal.Reason, message: refusal.Message}
 			if len(refusal.Violations) > 0 {
 				f.column = r.columnOf(refusal.Violations[0].Field)
@@ -225,6 +243,9 @@ func (r *run) apply(tx *change.Tx, rows []*row) (changed bool, err error) {
 	}
 	return changed, nil
 }
+
+// refuses reports whether an error of the kind is the refusal of one line.
+func refuses(k errs.Kind) bool { return k == errs.Exists || k == errs.Precondition || k == errs.Denied }
 
 func (w *row) fail(f fault) {
 	w.result.Result = identityv1.ImportCustomersResponse_RESULT_FAILED

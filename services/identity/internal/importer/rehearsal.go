@@ -9,6 +9,7 @@ import (
 	"guildhall.dev/pkg/change"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+	"guildhall.dev/services/identity/internal/segment"
 )
 
 // rehearsal is what a dry run remembers of earlier batches, whose customers
@@ -31,9 +32,9 @@ func newRehearsal() *rehearsal {
 var errRehearsed = errors.New("importer: a dry run")
 
 // rehearse does what write does, and takes it back.
-func (r *run) rehearse(ctx context.Context, rows []*row) error {
+func (r *run) rehearse(ctx context.Context, rows []*row, permit segment.Permit) error {
 	_, err := change.Do(ctx, r.journal, r.options, func(tx *change.Tx) (*identityv1.ImportOptions, error) {
-		if _, err := r.apply(tx, rows); err != nil {
+		if _, err := r.apply(tx, rows, permit); err != nil {
 			return nil, err
 		}
 		return nil, errRehearsed

@@ -10,7 +10,7 @@
 //	                   └──DeleteTeam, with force when teams are below it──▶ gone
 //
 // Whether an account may be a member is not decided here: see
-// account.Book.CheckStaff.
+// account.Book.CheckThere.
 package team
 
 import (

@@ -4,13 +4,9 @@ import (
 	"net/netip"
 
 	"cel.dev/cel-go/cel"
-	"cel.dev/cel-go/checker"
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
-
-	// getHours("Asia/Shanghai") must not depend on what the machine has.
-	_ "time/tzdata"
 )
 
 // Variables. They are declared one by one and not as messages, so that one
@@ -29,9 +25,9 @@ const (
 	contextVariable      = "context"
 )
 
-func newEnv() (*cel.Env, error) {
+func options() []cel.EnvOption {
 	properties := cel.MapType(cel.StringType, cel.DynType)
-	return cel.NewEnv(
+	return []cel.EnvOption{
 		cel.Variable(requestTime, cel.TimestampType),
 		cel.Variable(requestAddress, cel.StringType),
 		cel.Variable(requestMessageType, cel.StringType),
@@ -45,13 +41,8 @@ func newEnv() (*cel.Env, error) {
 		cel.Variable(contextVariable, properties),
 		cel.Function("inNetwork", cel.Overload("in_network_string_string",
 			[]*cel.Type{cel.StringType, cel.StringType}, cel.BoolType, cel.BinaryBinding(inNetwork))),
-		// Numbers of JSON are doubles: level >= 3 compares one with an int.
-		cel.CrossTypeNumericComparisons(true),
-		cel.DefaultUTCTimeZone(true),
-		cel.ParserRecursionLimit(64),
-		cel.ParserExpressionSizeLimit(MaxLength),
-		cel.ASTValidators(cel.ValidateDurationLiterals(), cel.ValidateTimestampLiterals(), cel.ValidateRegexLiterals(), networkLiterals{}),
-	)
+		cel.ASTValidators(networkLiterals{}),
+	}
 }
 
 // inNetwork reports whether an address is in a network, each IPv4 or IPv6, as
@@ -95,32 +86,4 @@ func (networkLiterals) Validate(_ *cel.Env, _ cel.ValidatorConfig, a *ast.AST, i
 			issues.ReportErrorAtID(args[1].ID(), "not a network; write one as in \"10.0.0.0/8\"")
 		}
 	}
-}
-
-// sizes are what the estimate of a cost takes variables for. A request may
-// send more, up to the limits of attributes and properties; the run is then
-// ended by its bound, and has failed.
-type sizes struct{}
-
-const (
-	maxText  = 1000 // characters of a text
-	maxItems = 100  // items of a list or a map
-)
-
-// EstimateSize implements checker.CostEstimator.
-func (sizes) EstimateSize(element checker.AstNode) *checker.SizeEstimate {
-	most := uint64(maxItems)
-	switch element.Type().Kind() {
-	case types.StringKind, types.BytesKind:
-		most = maxText
-	case types.DynKind:
-		most = maxText // a text, at its largest
-	}
-	return &checker.SizeEstimate{Min: 0, Max: most}
-}
-
-// EstimateCallCost implements checker.CostEstimator: all functions cost what
-// CEL says.
-func (sizes) EstimateCallCost(string, string, *checker.AstNode, []checker.AstNode) *checker.CallEstimate {
-	return nil
 }

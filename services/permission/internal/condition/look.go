@@ -11,12 +11,12 @@ import (
 // expression asked for and that were absent, by name. They are names of the
 // language and never values.
 func (p *Programs) Look(ctx context.Context, expression string, r Request) (o Outcome, absent []string, err error) {
-	c := p.get(expression)
-	if c.err != nil {
+	program, err := p.language.Program(expression)
+	if err != nil {
 		return Failed, nil, nil
 	}
 	v := &observed{variables: variables{request: r}}
-	if o, err = outcome(ctx, c.program, v, &v.variables); err != nil {
+	if o, err = outcome(ctx, program, v, &v.variables); err != nil {
 		return o, nil, err
 	}
 	slices.Sort(v.absent)

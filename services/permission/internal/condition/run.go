@@ -39,12 +39,12 @@ type Request struct {
 // Run runs an expression. The error is that of Stored, or that ctx has ended;
 // the outcome is Failed with it.
 func (p *Programs) Run(ctx context.Context, expression string, r Request) (Outcome, error) {
-	c := p.get(expression)
-	if c.err != nil {
+	program, err := p.language.Program(expression)
+	if err != nil {
 		return Failed, nil
 	}
 	v := &variables{request: r}
-	return outcome(ctx, c.program, v, v)
+	return outcome(ctx, program, v, v)
 }
 
 // outcome runs a program on an activation of the variables.

@@ -23,6 +23,7 @@ type Directory struct {
 	Staff         identityv1.StaffServiceClient
 	Customers     identityv1.CustomerServiceClient
 	Teams         identityv1.TeamServiceClient
+	Segments      identityv1.SegmentServiceClient
 }
 
 // all reads the pages of a list.
@@ -88,9 +89,9 @@ func (d Directory) denied(ctx context.Context, organization string, page func() 
 	return out, nil
 }
 
-// team is what identity has of a team.
+// team is what identity has of a team, or of a segment.
 type team struct {
-	parent  string // "" at the top
+	parent  string // "" at the top, and of segments
 	members map[string]bool
 }
 

@@ -180,13 +180,23 @@ func (m *Mirror) segmentMember(tx kv.Tx, at time.Time, e *eventv1.Event) error {
 	if e.GetType() == segmentLeft {
 		return m.cfg.Subjects.RemoveMember(tx, at, data.GetSegment(), data.GetAccount())
 	}
-	if ending, err := m.cfg.Grants.Ending(tx, data.GetSegment()); err != nil || ending {
-		if err == nil {
+	return m.addMember(tx, at, data.GetSegment(), data.GetAccount())
+}
+
+// addMember takes over that an account is in a team or a segment. The error is
+// Unavailable (SUBJECT_ENDING) while a former segment of the name is being
+// emptied.
+func (m *Mirror) addMember(tx kv.Tx, at time.Time, name, account string) error {
+	if subject.IsSegment(name) {
+		ending, err := m.cfg.Grants.Ending(tx, name)
+		if err == nil && ending {
 			err = errs.New(errs.Unavailable, "SUBJECT_ENDING", "a former segment of this name is being emptied")
 		}
-		return err
+		if err != nil {
+			return err
+		}
 	}
-	return m.cfg.Subjects.AddMember(tx, at, data.GetSegment(), data.GetAccount())
+	return m.cfg.Subjects.AddMember(tx, at, name, account)
 }
 
 // team takes over which team a team is below. An identity from before there were

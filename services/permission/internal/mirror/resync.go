@@ -73,6 +73,13 @@ func (m *Mirror) resyncOrganization(ctx context.Context, c *claim, o *identityv1
 	if err != nil {
 		return err
 	}
+	told, err := m.cfg.Identity.addSegments(ctx, o.GetName(), teams, page)
+	if err != nil {
+		return err
+	}
+	if !told {
+		local = local.withoutSegments()
+	}
 	gone, err := m.gone(ctx, local, denied, teams, page)
 	if err != nil {
 		return err
@@ -148,7 +155,7 @@ func (m *Mirror) gone(ctx context.Context, l local, denied map[string]string, te
 	for _, name := range slices.Sorted(maps.Keys(known)) {
 		switch {
 		case denied[name] != "" || teams[name] != nil:
-		case subject.IsTeam(name):
+		case subject.IsTeam(name), subject.IsSegment(name):
 			gone = append(gone, name)
 		case subject.Class(name) == subject.AllStaff(subject.OrganizationOf(name)):
 			staff = append(staff, name)
@@ -210,7 +217,7 @@ func (m *Mirror) otherMembers(l local, teams map[string]*team) (steps []step) {
 	for name, t := range teams {
 		for account := range t.members {
 			if !here[[2]string{name, account}] {
-				steps = append(steps, func(tx *change.Tx) error { return m.cfg.Subjects.AddMember(tx, tx.Time, name, account) })
+				steps = append(steps, func(tx *change.Tx) error { return m.addMember(tx, tx.Time, name, account) })
 			}
 		}
 	}

@@ -67,6 +67,9 @@ func builtIns() []builtIn {
 		purpose: "Looks after customers: their records, groups, surveys and complaints.",
 		allow: []string{
 			"identity.customers.get", "identity.customers.list", "identity.customers.create", "identity.customers.update",
+			"identity.customers.classify", "identity.tagGroups.get", "identity.tagGroups.list", "identity.tags.get", "identity.tags.list",
+			"identity.attributeDefinitions.get", "identity.attributeDefinitions.list", "identity.segments.get", "identity.segments.list",
+			"identity.segmentMemberships.list", "identity.segmentMemberships.explain",
 			"groupchat.groups.create", "groupchat.groups.get", "groupchat.groups.update",
 			"groupchat.members.*", "groupchat.messages.*", "feedback.complaints.*",
 			"feedback.surveys.get", "feedback.surveys.list", "feedback.surveys.summarize",

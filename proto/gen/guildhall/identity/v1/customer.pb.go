@@ -86,7 +86,7 @@ func (x ImportCustomersResponse_Result) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ImportCustomersResponse_Result.Descriptor instead.
 func (ImportCustomersResponse_Result) EnumDescriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_customer_proto_rawDescGZIP(), []int{14, 0}
+	return file_guildhall_identity_v1_customer_proto_rawDescGZIP(), []int{15, 0}
 }
 
 // A customer.
@@ -120,7 +120,11 @@ type Customer struct {
 	// When a deleted one is gone for good.
 	PurgeTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=purge_time,json=purgeTime,proto3" json:"purge_time,omitempty"`
 	// Changes with each change (AIP-154).
-	Etag          string `protobuf:"bytes,13,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,13,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Names of its tags, sorted: "organizations/acme/tagGroups/loyalty/tags/gold".
+	Tags []string `protobuf:"bytes,14,rep,name=tags,proto3" json:"tags,omitempty"`
+	// Its attributes, by the id of their definition, as in "points".
+	Attributes    map[string]*AttributeValue `protobuf:"bytes,15,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -244,6 +248,20 @@ func (x *Customer) GetEtag() string {
 		return x.Etag
 	}
 	return ""
+}
+
+func (x *Customer) GetTags() []string {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
+}
+
+func (x *Customer) GetAttributes() map[string]*AttributeValue {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
 }
 
 // See CreateCustomer.
@@ -477,7 +495,7 @@ type ListCustomersRequest struct {
 	// From the page before.
 	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// One of `state = "ACTIVE"`, `email = "…"`, `phone = "…"`,
-	// `external_id = "…"`, `country = "…"`.
+	// `external_id = "…"`, `country = "…"`, `tag = "…"` with a tag's name.
 	Filter string `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
 	// Include deleted accounts.
 	ShowDeleted   bool `protobuf:"varint,5,opt,name=show_deleted,json=showDeleted,proto3" json:"show_deleted,omitempty"`
@@ -669,6 +687,106 @@ func (x *UpdateCustomerRequest) GetRequestId() string {
 	return ""
 }
 
+// See ClassifyCustomer.
+type ClassifyCustomerRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "organizations/acme/customers/x".
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Names of tags that it has from then on.
+	AddTags []string `protobuf:"bytes,2,rep,name=add_tags,json=addTags,proto3" json:"add_tags,omitempty"`
+	// Names of tags that it has no more; those it does not have are passed over.
+	RemoveTags []string `protobuf:"bytes,3,rep,name=remove_tags,json=removeTags,proto3" json:"remove_tags,omitempty"`
+	// Attributes to set, by the id of their definition.
+	SetAttributes map[string]*AttributeValue `protobuf:"bytes,4,rep,name=set_attributes,json=setAttributes,proto3" json:"set_attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Ids of attributes to clear; those it does not have are passed over.
+	ClearAttributes []string `protobuf:"bytes,5,rep,name=clear_attributes,json=clearAttributes,proto3" json:"clear_attributes,omitempty"`
+	// Refused unless it is the present one; empty does not check.
+	Etag string `protobuf:"bytes,6,opt,name=etag,proto3" json:"etag,omitempty"`
+	// See CreateCustomerRequest.
+	RequestId     string `protobuf:"bytes,7,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClassifyCustomerRequest) Reset() {
+	*x = ClassifyCustomerRequest{}
+	mi := &file_guildhall_identity_v1_customer_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClassifyCustomerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClassifyCustomerRequest) ProtoMessage() {}
+
+func (x *ClassifyCustomerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_v1_customer_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClassifyCustomerRequest.ProtoReflect.Descriptor instead.
+func (*ClassifyCustomerRequest) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_v1_customer_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ClassifyCustomerRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ClassifyCustomerRequest) GetAddTags() []string {
+	if x != nil {
+		return x.AddTags
+	}
+	return nil
+}
+
+func (x *ClassifyCustomerRequest) GetRemoveTags() []string {
+	if x != nil {
+		return x.RemoveTags
+	}
+	return nil
+}
+
+func (x *ClassifyCustomerRequest) GetSetAttributes() map[string]*AttributeValue {
+	if x != nil {
+		return x.SetAttributes
+	}
+	return nil
+}
+
+func (x *ClassifyCustomerRequest) GetClearAttributes() []string {
+	if x != nil {
+		return x.ClearAttributes
+	}
+	return nil
+}
+
+func (x *ClassifyCustomerRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *ClassifyCustomerRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
 // See DeleteCustomer.
 type DeleteCustomerRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -684,7 +802,7 @@ type DeleteCustomerRequest struct {
 
 func (x *DeleteCustomerRequest) Reset() {
 	*x = DeleteCustomerRequest{}
-	mi := &file_guildhall_identity_v1_customer_proto_msgTypes[8]
+	mi := &file_guildhall_identity_v1_customer_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -696,7 +814,7 @@ func (x *DeleteCustomerRequest) String() string {
 func (*DeleteCustomerRequest) ProtoMessage() {}
 
 func (x *DeleteCustomerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_customer_proto_msgTypes[8]
+	mi := &file_guildhall_identity_v1_customer_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -709,7 +827,7 @@ func (x *DeleteCustomerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteCustomerRequest.ProtoReflect.Descriptor instead.
 func (*DeleteCustomerRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_customer_proto_rawDescGZIP(), []int{8}
+	return file_guildhall_identity_v1_customer_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *DeleteCustomerRequest) GetName() string {
@@ -748,7 +866,7 @@ type UndeleteCustomerRequest struct {
 
 func (x *UndeleteCustomerRequest) Reset() {
 	*x = UndeleteCustomerRequest{}
-	mi := &file_guildhall_identity_v1_customer_proto_msgTypes[9]
+	mi := &file_guildhall_identity_v1_customer_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -760,7 +878,7 @@ func (x *UndeleteCustomerRequest) String() string {
 func (*UndeleteCustomerRequest) ProtoMessage() {}
 
 func (x *UndeleteCustomerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_customer_proto_msgTypes[9]
+	mi := &file_guildhall_identity_v1_customer_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -773,7 +891,7 @@ func (x *UndeleteCustomerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UndeleteCustomerRequest.ProtoReflect.Descriptor instead.
 func (*UndeleteCustomerRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_customer_proto_rawDescGZIP(), []int{9}
+	return file_guildhall_identity_v1_customer_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *UndeleteCustomerRequest) GetName() string {
@@ -812,7 +930,7 @@ type DisableCustomerRequest struct {
 
 func (x *DisableCustomerRequest) Reset() {
 	*x = DisableCustomerRequest{}
-	mi := &file_guildhall_identity_v1_customer_proto_msgTypes[10]
+	mi := &file_guildhall_identity_v1_customer_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -824,7 +942,7 @@ func (x *DisableCustomerRequest) String() string {
 func (*DisableCustomerRequest) ProtoMessage() {}
 
 func (x *DisableCustomerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_customer_proto_msgTypes[10]
+	mi := &file_guildhall_identity_v1_customer_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -837,7 +955,7 @@ func (x *DisableCustomerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisableCustomerRequest.ProtoReflect.Descriptor instead.
 func (*DisableCustomerRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_customer_proto_rawDescGZIP(), []int{10}
+	return file_guildhall_identity_v1_customer_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *DisableCustomerRequest) GetName() string {
@@ -876,7 +994,7 @@ type EnableCustomerRequest struct {
 
 func (x *EnableCustomerRequest) Reset() {
 	*x = EnableCustomerRequest{}
-	mi := &file_guildhall_identity_v1_customer_proto_msgTypes[11]
+	mi := &file_guildhall_identity_v1_customer_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -888,7 +1006,7 @@ func (x *EnableCustomerRequest) String() string {
 func (*EnableCustomerRequest) ProtoMessage() {}
 
 func (x *EnableCustomerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_customer_proto_msgTypes[11]
+	mi := &file_guildhall_identity_v1_customer_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -901,7 +1019,7 @@ func (x *EnableCustomerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnableCustomerRequest.ProtoReflect.Descriptor instead.
 func (*EnableCustomerRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_customer_proto_rawDescGZIP(), []int{11}
+	return file_guildhall_identity_v1_customer_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *EnableCustomerRequest) GetName() string {
@@ -941,7 +1059,7 @@ type ImportCustomersRequest struct {
 
 func (x *ImportCustomersRequest) Reset() {
 	*x = ImportCustomersRequest{}
-	mi := &file_guildhall_identity_v1_customer_proto_msgTypes[12]
+	mi := &file_guildhall_identity_v1_customer_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -953,7 +1071,7 @@ func (x *ImportCustomersRequest) String() string {
 func (*ImportCustomersRequest) ProtoMessage() {}
 
 func (x *ImportCustomersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_customer_proto_msgTypes[12]
+	mi := &file_guildhall_identity_v1_customer_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -966,7 +1084,7 @@ func (x *ImportCustomersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportCustomersRequest.ProtoReflect.Descriptor instead.
 func (*ImportCustomersRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_customer_proto_rawDescGZIP(), []int{12}
+	return file_guildhall_identity_v1_customer_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ImportCustomersRequest) GetContent() isImportCustomersRequest_Content {
@@ -1031,7 +1149,7 @@ type ImportOptions struct {
 
 func (x *ImportOptions) Reset() {
 	*x = ImportOptions{}
-	mi := &file_guildhall_identity_v1_customer_proto_msgTypes[13]
+	mi := &file_guildhall_identity_v1_customer_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1043,7 +1161,7 @@ func (x *ImportOptions) String() string {
 func (*ImportOptions) ProtoMessage() {}
 
 func (x *ImportOptions) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_customer_proto_msgTypes[13]
+	mi := &file_guildhall_identity_v1_customer_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1056,7 +1174,7 @@ func (x *ImportOptions) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportOptions.ProtoReflect.Descriptor instead.
 func (*ImportOptions) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_customer_proto_rawDescGZIP(), []int{13}
+	return file_guildhall_identity_v1_customer_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ImportOptions) GetParent() string {
@@ -1101,7 +1219,7 @@ type ImportCustomersResponse struct {
 
 func (x *ImportCustomersResponse) Reset() {
 	*x = ImportCustomersResponse{}
-	mi := &file_guildhall_identity_v1_customer_proto_msgTypes[14]
+	mi := &file_guildhall_identity_v1_customer_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1113,7 +1231,7 @@ func (x *ImportCustomersResponse) String() string {
 func (*ImportCustomersResponse) ProtoMessage() {}
 
 func (x *ImportCustomersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_customer_proto_msgTypes[14]
+	mi := &file_guildhall_identity_v1_customer_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1126,7 +1244,7 @@ func (x *ImportCustomersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportCustomersResponse.ProtoReflect.Descriptor instead.
 func (*ImportCustomersResponse) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_customer_proto_rawDescGZIP(), []int{14}
+	return file_guildhall_identity_v1_customer_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ImportCustomersResponse) GetLine() int64 {
@@ -1175,7 +1293,7 @@ var File_guildhall_identity_v1_customer_proto protoreflect.FileDescriptor
 
 const file_guildhall_identity_v1_customer_proto_rawDesc = "" +
 	"\n" +
-	"$guildhall/identity/v1/customer.proto\x12\x15guildhall.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!guildhall/identity/v1/staff.proto\x1a\"guildhall/options/v1/options.proto\"\x93\x05\n" +
+	"$guildhall/identity/v1/customer.proto\x12\x15guildhall.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a*guildhall/identity/v1/classification.proto\x1a!guildhall/identity/v1/staff.proto\x1a\"guildhall/options/v1/options.proto\"\xf8\x06\n" +
 	"\bCustomer\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12/\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\f\xbaH\x05r\x03\x18\xc8\x01\xf0\xe0\x18\x01R\vdisplayName\x12'\n" +
@@ -1196,7 +1314,15 @@ const file_guildhall_identity_v1_customer_proto_rawDesc = "" +
 	"deleteTime\x12>\n" +
 	"\n" +
 	"purge_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\tpurgeTime\x12\x12\n" +
-	"\x04etag\x18\r \x01(\tR\x04etag\"\xcf\x01\n" +
+	"\x04etag\x18\r \x01(\tR\x04etag\x12\x1e\n" +
+	"\x04tags\x18\x0e \x03(\tB\n" +
+	"\xbaH\a\x92\x01\x04\x102\x18\x01R\x04tags\x12]\n" +
+	"\n" +
+	"attributes\x18\x0f \x03(\v2/.guildhall.identity.v1.Customer.AttributesEntryB\f\xbaH\x05\x9a\x01\x02\x102\xf0\xe0\x18\x01R\n" +
+	"attributes\x1ad\n" +
+	"\x0fAttributesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12;\n" +
+	"\x05value\x18\x02 \x01(\v2%.guildhall.identity.v1.AttributeValueR\x05value:\x028\x01\"\xcf\x01\n" +
 	"\x15CreateCustomerRequest\x12\x1f\n" +
 	"\x06parent\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06parent\x12(\n" +
 	"\vcustomer_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x182R\n" +
@@ -1226,7 +1352,23 @@ const file_guildhall_identity_v1_customer_proto_rawDesc = "" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\x12&\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"p\n" +
+	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xde\x03\n" +
+	"\x17ClassifyCustomerRequest\x12\x1b\n" +
+	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\x12%\n" +
+	"\badd_tags\x18\x02 \x03(\tB\n" +
+	"\xbaH\a\x92\x01\x04\x102\x18\x01R\aaddTags\x12+\n" +
+	"\vremove_tags\x18\x03 \x03(\tB\n" +
+	"\xbaH\a\x92\x01\x04\x102\x18\x01R\n" +
+	"removeTags\x12v\n" +
+	"\x0eset_attributes\x18\x04 \x03(\v2A.guildhall.identity.v1.ClassifyCustomerRequest.SetAttributesEntryB\f\xbaH\x05\x9a\x01\x02\x102\xf0\xe0\x18\x01R\rsetAttributes\x125\n" +
+	"\x10clear_attributes\x18\x05 \x03(\tB\n" +
+	"\xbaH\a\x92\x01\x04\x102\x18\x01R\x0fclearAttributes\x12\x12\n" +
+	"\x04etag\x18\x06 \x01(\tR\x04etag\x12&\n" +
+	"\n" +
+	"request_id\x18\a \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x1ag\n" +
+	"\x12SetAttributesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12;\n" +
+	"\x05value\x18\x02 \x01(\v2%.guildhall.identity.v1.AttributeValueR\x05value:\x028\x01\"p\n" +
 	"\x15DeleteCustomerRequest\x12\x1b\n" +
 	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\x12\x12\n" +
 	"\x04etag\x18\x02 \x01(\tR\x04etag\x12&\n" +
@@ -1270,7 +1412,7 @@ const file_guildhall_identity_v1_customer_proto_rawDesc = "" +
 	"\x0eRESULT_CREATED\x10\x01\x12\x12\n" +
 	"\x0eRESULT_UPDATED\x10\x02\x12\x14\n" +
 	"\x10RESULT_UNCHANGED\x10\x03\x12\x11\n" +
-	"\rRESULT_FAILED\x10\x042\xa6\x10\n" +
+	"\rRESULT_FAILED\x10\x042\xfa\x11\n" +
 	"\x0fCustomerService\x12\xcb\x01\n" +
 	"\x0eCreateCustomer\x12,.guildhall.identity.v1.CreateCustomerRequest\x1a\x1f.guildhall.identity.v1.Customer\"j\xea\xe0\x18%*\x06parent8\x01\n" +
 	"\x19identity.customers.create\x82\xd3\xe4\x93\x02;:\bcustomer\"//identity/v1/{parent=organizations/*}/customers\x12\xc9\x01\n" +
@@ -1283,7 +1425,9 @@ const file_guildhall_identity_v1_customer_proto_rawDesc = "" +
 	"permission\n" +
 	"\x17identity.customers.list\x82\xd3\xe4\x93\x021\x12//identity/v1/{parent=organizations/*}/customers\x12\xdb\x01\n" +
 	"\x0eUpdateCustomer\x12,.guildhall.identity.v1.UpdateCustomerRequest\x1a\x1f.guildhall.identity.v1.Customer\"z\xea\xe0\x18,*\rcustomer.name8\x01\n" +
-	"\x19identity.customers.update\x82\xd3\xe4\x93\x02D:\bcustomer28/identity/v1/{customer.name=organizations/*/customers/*}\x12\xbf\x01\n" +
+	"\x19identity.customers.update\x82\xd3\xe4\x93\x02D:\bcustomer28/identity/v1/{customer.name=organizations/*/customers/*}\x12\xd1\x01\n" +
+	"\x10ClassifyCustomer\x12..guildhall.identity.v1.ClassifyCustomerRequest\x1a\x1f.guildhall.identity.v1.Customer\"l\xea\xe0\x18%*\x04name8\x01\n" +
+	"\x1bidentity.customers.classify\x82\xd3\xe4\x93\x02=:\x01*\"8/identity/v1/{name=organizations/*/customers/*}:classify\x12\xbf\x01\n" +
 	"\x0eDeleteCustomer\x12,.guildhall.identity.v1.DeleteCustomerRequest\x1a\x1f.guildhall.identity.v1.Customer\"^\xea\xe0\x18#*\x04name8\x01\n" +
 	"\x19identity.customers.delete\x82\xd3\xe4\x93\x021*//identity/v1/{name=organizations/*/customers/*}\x12\xd1\x01\n" +
 	"\x10UndeleteCustomer\x12..guildhall.identity.v1.UndeleteCustomerRequest\x1a\x1f.guildhall.identity.v1.Customer\"l\xea\xe0\x18%*\x04name8\x01\n" +
@@ -1308,7 +1452,7 @@ func file_guildhall_identity_v1_customer_proto_rawDescGZIP() []byte {
 }
 
 var file_guildhall_identity_v1_customer_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_guildhall_identity_v1_customer_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_guildhall_identity_v1_customer_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_guildhall_identity_v1_customer_proto_goTypes = []any{
 	(ImportCustomersResponse_Result)(0), // 0: guildhall.identity.v1.ImportCustomersResponse.Result
 	(*Customer)(nil),                    // 1: guildhall.identity.v1.Customer
@@ -1319,57 +1463,67 @@ var file_guildhall_identity_v1_customer_proto_goTypes = []any{
 	(*ListCustomersRequest)(nil),        // 6: guildhall.identity.v1.ListCustomersRequest
 	(*ListCustomersResponse)(nil),       // 7: guildhall.identity.v1.ListCustomersResponse
 	(*UpdateCustomerRequest)(nil),       // 8: guildhall.identity.v1.UpdateCustomerRequest
-	(*DeleteCustomerRequest)(nil),       // 9: guildhall.identity.v1.DeleteCustomerRequest
-	(*UndeleteCustomerRequest)(nil),     // 10: guildhall.identity.v1.UndeleteCustomerRequest
-	(*DisableCustomerRequest)(nil),      // 11: guildhall.identity.v1.DisableCustomerRequest
-	(*EnableCustomerRequest)(nil),       // 12: guildhall.identity.v1.EnableCustomerRequest
-	(*ImportCustomersRequest)(nil),      // 13: guildhall.identity.v1.ImportCustomersRequest
-	(*ImportOptions)(nil),               // 14: guildhall.identity.v1.ImportOptions
-	(*ImportCustomersResponse)(nil),     // 15: guildhall.identity.v1.ImportCustomersResponse
-	nil,                                 // 16: guildhall.identity.v1.ImportOptions.ColumnsEntry
-	(AccountState)(0),                   // 17: guildhall.identity.v1.AccountState
-	(*timestamppb.Timestamp)(nil),       // 18: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),       // 19: google.protobuf.FieldMask
+	(*ClassifyCustomerRequest)(nil),     // 9: guildhall.identity.v1.ClassifyCustomerRequest
+	(*DeleteCustomerRequest)(nil),       // 10: guildhall.identity.v1.DeleteCustomerRequest
+	(*UndeleteCustomerRequest)(nil),     // 11: guildhall.identity.v1.UndeleteCustomerRequest
+	(*DisableCustomerRequest)(nil),      // 12: guildhall.identity.v1.DisableCustomerRequest
+	(*EnableCustomerRequest)(nil),       // 13: guildhall.identity.v1.EnableCustomerRequest
+	(*ImportCustomersRequest)(nil),      // 14: guildhall.identity.v1.ImportCustomersRequest
+	(*ImportOptions)(nil),               // 15: guildhall.identity.v1.ImportOptions
+	(*ImportCustomersResponse)(nil),     // 16: guildhall.identity.v1.ImportCustomersResponse
+	nil,                                 // 17: guildhall.identity.v1.Customer.AttributesEntry
+	nil,                                 // 18: guildhall.identity.v1.ClassifyCustomerRequest.SetAttributesEntry
+	nil,                                 // 19: guildhall.identity.v1.ImportOptions.ColumnsEntry
+	(AccountState)(0),                   // 20: guildhall.identity.v1.AccountState
+	(*timestamppb.Timestamp)(nil),       // 21: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),       // 22: google.protobuf.FieldMask
+	(*AttributeValue)(nil),              // 23: guildhall.identity.v1.AttributeValue
 }
 var file_guildhall_identity_v1_customer_proto_depIdxs = []int32{
-	17, // 0: guildhall.identity.v1.Customer.state:type_name -> guildhall.identity.v1.AccountState
-	18, // 1: guildhall.identity.v1.Customer.create_time:type_name -> google.protobuf.Timestamp
-	18, // 2: guildhall.identity.v1.Customer.update_time:type_name -> google.protobuf.Timestamp
-	18, // 3: guildhall.identity.v1.Customer.delete_time:type_name -> google.protobuf.Timestamp
-	18, // 4: guildhall.identity.v1.Customer.purge_time:type_name -> google.protobuf.Timestamp
-	1,  // 5: guildhall.identity.v1.CreateCustomerRequest.customer:type_name -> guildhall.identity.v1.Customer
-	1,  // 6: guildhall.identity.v1.BatchGetCustomersResponse.customers:type_name -> guildhall.identity.v1.Customer
-	1,  // 7: guildhall.identity.v1.ListCustomersResponse.customers:type_name -> guildhall.identity.v1.Customer
-	1,  // 8: guildhall.identity.v1.UpdateCustomerRequest.customer:type_name -> guildhall.identity.v1.Customer
-	19, // 9: guildhall.identity.v1.UpdateCustomerRequest.update_mask:type_name -> google.protobuf.FieldMask
-	14, // 10: guildhall.identity.v1.ImportCustomersRequest.options:type_name -> guildhall.identity.v1.ImportOptions
-	16, // 11: guildhall.identity.v1.ImportOptions.columns:type_name -> guildhall.identity.v1.ImportOptions.ColumnsEntry
-	0,  // 12: guildhall.identity.v1.ImportCustomersResponse.result:type_name -> guildhall.identity.v1.ImportCustomersResponse.Result
-	2,  // 13: guildhall.identity.v1.CustomerService.CreateCustomer:input_type -> guildhall.identity.v1.CreateCustomerRequest
-	3,  // 14: guildhall.identity.v1.CustomerService.GetCustomer:input_type -> guildhall.identity.v1.GetCustomerRequest
-	4,  // 15: guildhall.identity.v1.CustomerService.BatchGetCustomers:input_type -> guildhall.identity.v1.BatchGetCustomersRequest
-	6,  // 16: guildhall.identity.v1.CustomerService.ListCustomers:input_type -> guildhall.identity.v1.ListCustomersRequest
-	8,  // 17: guildhall.identity.v1.CustomerService.UpdateCustomer:input_type -> guildhall.identity.v1.UpdateCustomerRequest
-	9,  // 18: guildhall.identity.v1.CustomerService.DeleteCustomer:input_type -> guildhall.identity.v1.DeleteCustomerRequest
-	10, // 19: guildhall.identity.v1.CustomerService.UndeleteCustomer:input_type -> guildhall.identity.v1.UndeleteCustomerRequest
-	11, // 20: guildhall.identity.v1.CustomerService.DisableCustomer:input_type -> guildhall.identity.v1.DisableCustomerRequest
-	12, // 21: guildhall.identity.v1.CustomerService.EnableCustomer:input_type -> guildhall.identity.v1.EnableCustomerRequest
-	13, // 22: guildhall.identity.v1.CustomerService.ImportCustomers:input_type -> guildhall.identity.v1.ImportCustomersRequest
-	1,  // 23: guildhall.identity.v1.CustomerService.CreateCustomer:output_type -> guildhall.identity.v1.Customer
-	1,  // 24: guildhall.identity.v1.CustomerService.GetCustomer:output_type -> guildhall.identity.v1.Customer
-	5,  // 25: guildhall.identity.v1.CustomerService.BatchGetCustomers:output_type -> guildhall.identity.v1.BatchGetCustomersResponse
-	7,  // 26: guildhall.identity.v1.CustomerService.ListCustomers:output_type -> guildhall.identity.v1.ListCustomersResponse
-	1,  // 27: guildhall.identity.v1.CustomerService.UpdateCustomer:output_type -> guildhall.identity.v1.Customer
-	1,  // 28: guildhall.identity.v1.CustomerService.DeleteCustomer:output_type -> guildhall.identity.v1.Customer
-	1,  // 29: guildhall.identity.v1.CustomerService.UndeleteCustomer:output_type -> guildhall.identity.v1.Customer
-	1,  // 30: guildhall.identity.v1.CustomerService.DisableCustomer:output_type -> guildhall.identity.v1.Customer
-	1,  // 31: guildhall.identity.v1.CustomerService.EnableCustomer:output_type -> guildhall.identity.v1.Customer
-	15, // 32: guildhall.identity.v1.CustomerService.ImportCustomers:output_type -> guildhall.identity.v1.ImportCustomersResponse
-	23, // [23:33] is the sub-list for method output_type
-	13, // [13:23] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	20, // 0: guildhall.identity.v1.Customer.state:type_name -> guildhall.identity.v1.AccountState
+	21, // 1: guildhall.identity.v1.Customer.create_time:type_name -> google.protobuf.Timestamp
+	21, // 2: guildhall.identity.v1.Customer.update_time:type_name -> google.protobuf.Timestamp
+	21, // 3: guildhall.identity.v1.Customer.delete_time:type_name -> google.protobuf.Timestamp
+	21, // 4: guildhall.identity.v1.Customer.purge_time:type_name -> google.protobuf.Timestamp
+	17, // 5: guildhall.identity.v1.Customer.attributes:type_name -> guildhall.identity.v1.Customer.AttributesEntry
+	1,  // 6: guildhall.identity.v1.CreateCustomerRequest.customer:type_name -> guildhall.identity.v1.Customer
+	1,  // 7: guildhall.identity.v1.BatchGetCustomersResponse.customers:type_name -> guildhall.identity.v1.Customer
+	1,  // 8: guildhall.identity.v1.ListCustomersResponse.customers:type_name -> guildhall.identity.v1.Customer
+	1,  // 9: guildhall.identity.v1.UpdateCustomerRequest.customer:type_name -> guildhall.identity.v1.Customer
+	22, // 10: guildhall.identity.v1.UpdateCustomerRequest.update_mask:type_name -> google.protobuf.FieldMask
+	18, // 11: guildhall.identity.v1.ClassifyCustomerRequest.set_attributes:type_name -> guildhall.identity.v1.ClassifyCustomerRequest.SetAttributesEntry
+	15, // 12: guildhall.identity.v1.ImportCustomersRequest.options:type_name -> guildhall.identity.v1.ImportOptions
+	19, // 13: guildhall.identity.v1.ImportOptions.columns:type_name -> guildhall.identity.v1.ImportOptions.ColumnsEntry
+	0,  // 14: guildhall.identity.v1.ImportCustomersResponse.result:type_name -> guildhall.identity.v1.ImportCustomersResponse.Result
+	23, // 15: guildhall.identity.v1.Customer.AttributesEntry.value:type_name -> guildhall.identity.v1.AttributeValue
+	23, // 16: guildhall.identity.v1.ClassifyCustomerRequest.SetAttributesEntry.value:type_name -> guildhall.identity.v1.AttributeValue
+	2,  // 17: guildhall.identity.v1.CustomerService.CreateCustomer:input_type -> guildhall.identity.v1.CreateCustomerRequest
+	3,  // 18: guildhall.identity.v1.CustomerService.GetCustomer:input_type -> guildhall.identity.v1.GetCustomerRequest
+	4,  // 19: guildhall.identity.v1.CustomerService.BatchGetCustomers:input_type -> guildhall.identity.v1.BatchGetCustomersRequest
+	6,  // 20: guildhall.identity.v1.CustomerService.ListCustomers:input_type -> guildhall.identity.v1.ListCustomersRequest
+	8,  // 21: guildhall.identity.v1.CustomerService.UpdateCustomer:input_type -> guildhall.identity.v1.UpdateCustomerRequest
+	9,  // 22: guildhall.identity.v1.CustomerService.ClassifyCustomer:input_type -> guildhall.identity.v1.ClassifyCustomerRequest
+	10, // 23: guildhall.identity.v1.CustomerService.DeleteCustomer:input_type -> guildhall.identity.v1.DeleteCustomerRequest
+	11, // 24: guildhall.identity.v1.CustomerService.UndeleteCustomer:input_type -> guildhall.identity.v1.UndeleteCustomerRequest
+	12, // 25: guildhall.identity.v1.CustomerService.DisableCustomer:input_type -> guildhall.identity.v1.DisableCustomerRequest
+	13, // 26: guildhall.identity.v1.CustomerService.EnableCustomer:input_type -> guildhall.identity.v1.EnableCustomerRequest
+	14, // 27: guildhall.identity.v1.CustomerService.ImportCustomers:input_type -> guildhall.identity.v1.ImportCustomersRequest
+	1,  // 28: guildhall.identity.v1.CustomerService.CreateCustomer:output_type -> guildhall.identity.v1.Customer
+	1,  // 29: guildhall.identity.v1.CustomerService.GetCustomer:output_type -> guildhall.identity.v1.Customer
+	5,  // 30: guildhall.identity.v1.CustomerService.BatchGetCustomers:output_type -> guildhall.identity.v1.BatchGetCustomersResponse
+	7,  // 31: guildhall.identity.v1.CustomerService.ListCustomers:output_type -> guildhall.identity.v1.ListCustomersResponse
+	1,  // 32: guildhall.identity.v1.CustomerService.UpdateCustomer:output_type -> guildhall.identity.v1.Customer
+	1,  // 33: guildhall.identity.v1.CustomerService.ClassifyCustomer:output_type -> guildhall.identity.v1.Customer
+	1,  // 34: guildhall.identity.v1.CustomerService.DeleteCustomer:output_type -> guildhall.identity.v1.Customer
+	1,  // 35: guildhall.identity.v1.CustomerService.UndeleteCustomer:output_type -> guildhall.identity.v1.Customer
+	1,  // 36: guildhall.identity.v1.CustomerService.DisableCustomer:output_type -> guildhall.identity.v1.Customer
+	1,  // 37: guildhall.identity.v1.CustomerService.EnableCustomer:output_type -> guildhall.identity.v1.Customer
+	16, // 38: guildhall.identity.v1.CustomerService.ImportCustomers:output_type -> guildhall.identity.v1.ImportCustomersResponse
+	28, // [28:39] is the sub-list for method output_type
+	17, // [17:28] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_guildhall_identity_v1_customer_proto_init() }
@@ -1377,8 +1531,9 @@ func file_guildhall_identity_v1_customer_proto_init() {
 	if File_guildhall_identity_v1_customer_proto != nil {
 		return
 	}
+	file_guildhall_identity_v1_classification_proto_init()
 	file_guildhall_identity_v1_staff_proto_init()
-	file_guildhall_identity_v1_customer_proto_msgTypes[12].OneofWrappers = []any{
+	file_guildhall_identity_v1_customer_proto_msgTypes[13].OneofWrappers = []any{
 		(*ImportCustomersRequest_Options)(nil),
 		(*ImportCustomersRequest_Data)(nil),
 	}
@@ -1388,7 +1543,7 @@ func file_guildhall_identity_v1_customer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_identity_v1_customer_proto_rawDesc), len(file_guildhall_identity_v1_customer_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   16,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

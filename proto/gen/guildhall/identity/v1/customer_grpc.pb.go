@@ -26,6 +26,7 @@ const (
 	CustomerService_BatchGetCustomers_FullMethodName = "/guildhall.identity.v1.CustomerService/BatchGetCustomers"
 	CustomerService_ListCustomers_FullMethodName     = "/guildhall.identity.v1.CustomerService/ListCustomers"
 	CustomerService_UpdateCustomer_FullMethodName    = "/guildhall.identity.v1.CustomerService/UpdateCustomer"
+	CustomerService_ClassifyCustomer_FullMethodName  = "/guildhall.identity.v1.CustomerService/ClassifyCustomer"
 	CustomerService_DeleteCustomer_FullMethodName    = "/guildhall.identity.v1.CustomerService/DeleteCustomer"
 	CustomerService_UndeleteCustomer_FullMethodName  = "/guildhall.identity.v1.CustomerService/UndeleteCustomer"
 	CustomerService_DisableCustomer_FullMethodName   = "/guildhall.identity.v1.CustomerService/DisableCustomer"
@@ -42,7 +43,8 @@ type CustomerServiceClient interface {
 	// Creates an account in state PENDING. It can log in once it has accepted an
 	// invitation (AuthService.CreateInvitation).
 	//
-	// Reasons: CUSTOMER_EXISTS, EMAIL_TAKEN, EXTERNAL_ID_TAKEN, PHONE_TAKEN.
+	// Reasons: CUSTOMER_EXISTS, EMAIL_TAKEN, EXTERNAL_ID_TAKEN, PHONE_TAKEN, those
+	// of ClassifyCustomer, and as there TARGET_EXCEEDS_CALLER.
 	CreateCustomer(ctx context.Context, in *CreateCustomerRequest, opts ...grpc.CallOption) (*Customer, error)
 	// Returns one. Reasons: CUSTOMER_NOT_FOUND.
 	GetCustomer(ctx context.Context, in *GetCustomerRequest, opts ...grpc.CallOption) (*Customer, error)
@@ -51,10 +53,21 @@ type CustomerServiceClient interface {
 	BatchGetCustomers(ctx context.Context, in *BatchGetCustomersRequest, opts ...grpc.CallOption) (*BatchGetCustomersResponse, error)
 	// Lists accounts by name. Deleted ones only with show_deleted.
 	ListCustomers(ctx context.Context, in *ListCustomersRequest, opts ...grpc.CallOption) (*ListCustomersResponse, error)
-	// Changes the masked fields. Reasons: CUSTOMER_NOT_FOUND, ETAG_MISMATCH,
-	// UPDATE_MASK_INVALID, EMAIL_TAKEN, EXTERNAL_ID_TAKEN, PHONE_TAKEN;
-	// ILLEGAL_STATE for a deleted one.
+	// Changes the masked fields; tags and attributes are each replaced as a whole.
+	// Reasons: CUSTOMER_NOT_FOUND, ETAG_MISMATCH, UPDATE_MASK_INVALID,
+	// EMAIL_TAKEN, EXTERNAL_ID_TAKEN, PHONE_TAKEN; ILLEGAL_STATE for a deleted one;
+	// those of ClassifyCustomer for tags and attributes. Whatever makes the customer
+	// join a segment needs the caller to hold what the segment does:
+	// TARGET_EXCEEDS_CALLER, PERMISSION_UNAVAILABLE.
 	UpdateCustomer(ctx context.Context, in *UpdateCustomerRequest, opts ...grpc.CallOption) (*Customer, error)
+	// Adds and removes tags, and sets and clears attributes, and leaves all others
+	// as they are. Reasons: CUSTOMER_NOT_FOUND, ILLEGAL_STATE; TAG_NOT_FOUND,
+	// TAGS_EXCLUSIVE for two tags of a group that allows one, CLASSIFICATION_LIMIT
+	// for more than 50 tags or 50 attributes or more than 4 KiB of them;
+	// ATTRIBUTE_UNKNOWN, ATTRIBUTE_RETIRED and ATTRIBUTE_VALUE_INVALID with the
+	// field of the value; TARGET_EXCEEDS_CALLER and PERMISSION_UNAVAILABLE, for the
+	// segments that the customer would join.
+	ClassifyCustomer(ctx context.Context, in *ClassifyCustomerRequest, opts ...grpc.CallOption) (*Customer, error)
 	// Marks the account deleted, ends its sessions and sets its purge time. It
 	// can be undeleted until then. Deleting a deleted one changes nothing.
 	// Reasons: CUSTOMER_NOT_FOUND, ETAG_MISMATCH, SELF_FORBIDDEN,
@@ -86,7 +99,8 @@ type CustomerServiceClient interface {
 	// IMPORT_OPTIONS_MISSING, IMPORT_OPTIONS_REPEATED, ORGANIZATION_NOT_FOUND.
 	// Reasons of a line: EXTERNAL_ID_MISSING, COLUMN_COUNT_MISMATCH,
 	// LINE_INVALID, ENCODING_INVALID, EMAIL_INVALID and so on for each field,
-	// EMAIL_TAKEN, PHONE_TAKEN, ILLEGAL_STATE (the customer is deleted).
+	// EMAIL_TAKEN, PHONE_TAKEN, ILLEGAL_STATE (the customer is deleted),
+	// TARGET_EXCEEDS_CALLER (it would join a segment that holds more).
 	ImportCustomers(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ImportCustomersRequest, ImportCustomersResponse], error)
 }
 
@@ -142,6 +156,16 @@ func (c *customerServiceClient) UpdateCustomer(ctx context.Context, in *UpdateCu
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Customer)
 	err := c.cc.Invoke(ctx, CustomerService_UpdateCustomer_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *customerServiceClient) ClassifyCustomer(ctx context.Context, in *ClassifyCustomerRequest, opts ...grpc.CallOption) (*Customer, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Customer)
+	err := c.cc.Invoke(ctx, CustomerService_ClassifyCustomer_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -210,7 +234,8 @@ type CustomerServiceServer interface {
 	// Creates an account in state PENDING. It can log in once it has accepted an
 	// invitation (AuthService.CreateInvitation).
 	//
-	// Reasons: CUSTOMER_EXISTS, EMAIL_TAKEN, EXTERNAL_ID_TAKEN, PHONE_TAKEN.
+	// Reasons: CUSTOMER_EXISTS, EMAIL_TAKEN, EXTERNAL_ID_TAKEN, PHONE_TAKEN, those
+	// of ClassifyCustomer, and as there TARGET_EXCEEDS_CALLER.
 	CreateCustomer(context.Context, *CreateCustomerRequest) (*Customer, error)
 	// Returns one. Reasons: CUSTOMER_NOT_FOUND.
 	GetCustomer(context.Context, *GetCustomerRequest) (*Customer, error)
@@ -219,10 +244,21 @@ type CustomerServiceServer interface {
 	BatchGetCustomers(context.Context, *BatchGetCustomersRequest) (*BatchGetCustomersResponse, error)
 	// Lists accounts by name. Deleted ones only with show_deleted.
 	ListCustomers(context.Context, *ListCustomersRequest) (*ListCustomersResponse, error)
-	// Changes the masked fields. Reasons: CUSTOMER_NOT_FOUND, ETAG_MISMATCH,
-	// UPDATE_MASK_INVALID, EMAIL_TAKEN, EXTERNAL_ID_TAKEN, PHONE_TAKEN;
-	// ILLEGAL_STATE for a deleted one.
+	// Changes the masked fields; tags and attributes are each replaced as a whole.
+	// Reasons: CUSTOMER_NOT_FOUND, ETAG_MISMATCH, UPDATE_MASK_INVALID,
+	// EMAIL_TAKEN, EXTERNAL_ID_TAKEN, PHONE_TAKEN; ILLEGAL_STATE for a deleted one;
+	// those of ClassifyCustomer for tags and attributes. Whatever makes the customer
+	// join a segment needs the caller to hold what the segment does:
+	// TARGET_EXCEEDS_CALLER, PERMISSION_UNAVAILABLE.
 	UpdateCustomer(context.Context, *UpdateCustomerRequest) (*Customer, error)
+	// Adds and removes tags, and sets and clears attributes, and leaves all others
+	// as they are. Reasons: CUSTOMER_NOT_FOUND, ILLEGAL_STATE; TAG_NOT_FOUND,
+	// TAGS_EXCLUSIVE for two tags of a group that allows one, CLASSIFICATION_LIMIT
+	// for more than 50 tags or 50 attributes or more than 4 KiB of them;
+	// ATTRIBUTE_UNKNOWN, ATTRIBUTE_RETIRED and ATTRIBUTE_VALUE_INVALID with the
+	// field of the value; TARGET_EXCEEDS_CALLER and PERMISSION_UNAVAILABLE, for the
+	// segments that the customer would join.
+	ClassifyCustomer(context.Context, *ClassifyCustomerRequest) (*Customer, error)
 	// Marks the account deleted, ends its sessions and sets its purge time. It
 	// can be undeleted until then. Deleting a deleted one changes nothing.
 	// Reasons: CUSTOMER_NOT_FOUND, ETAG_MISMATCH, SELF_FORBIDDEN,
@@ -254,7 +290,8 @@ type CustomerServiceServer interface {
 	// IMPORT_OPTIONS_MISSING, IMPORT_OPTIONS_REPEATED, ORGANIZATION_NOT_FOUND.
 	// Reasons of a line: EXTERNAL_ID_MISSING, COLUMN_COUNT_MISMATCH,
 	// LINE_INVALID, ENCODING_INVALID, EMAIL_INVALID and so on for each field,
-	// EMAIL_TAKEN, PHONE_TAKEN, ILLEGAL_STATE (the customer is deleted).
+	// EMAIL_TAKEN, PHONE_TAKEN, ILLEGAL_STATE (the customer is deleted),
+	// TARGET_EXCEEDS_CALLER (it would join a segment that holds more).
 	ImportCustomers(grpc.BidiStreamingServer[ImportCustomersRequest, ImportCustomersResponse]) error
 }
 
@@ -279,6 +316,9 @@ func (UnimplementedCustomerServiceServer) ListCustomers(context.Context, *ListCu
 }
 func (UnimplementedCustomerServiceServer) UpdateCustomer(context.Context, *UpdateCustomerRequest) (*Customer, error) {
 	return nil, status.Error(codes.Unimplemented, "method UpdateCustomer not implemented")
+}
+func (UnimplementedCustomerServiceServer) ClassifyCustomer(context.Context, *ClassifyCustomerRequest) (*Customer, error) {
+	return nil, status.Error(codes.Unimplemented, "method ClassifyCustomer not implemented")
 }
 func (UnimplementedCustomerServiceServer) DeleteCustomer(context.Context, *DeleteCustomerRequest) (*Customer, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteCustomer not implemented")
@@ -405,6 +445,24 @@ func _CustomerService_UpdateCustomer_Handler(srv interface{}, ctx context.Contex
 	return interceptor(ctx, in, info, handler)
 }
 
+func _CustomerService_ClassifyCustomer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ClassifyCustomerRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CustomerServiceServer).ClassifyCustomer(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CustomerService_ClassifyCustomer_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CustomerServiceServer).ClassifyCustomer(ctx, req.(*ClassifyCustomerRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _CustomerService_DeleteCustomer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(DeleteCustomerRequest)
 	if err := dec(in); err != nil {
@@ -510,6 +568,10 @@ var CustomerService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "UpdateCustomer",
 			Handler:    _CustomerService_UpdateCustomer_Handler,
+		},
+		{
+			MethodName: "ClassifyCustomer",
+			Handler:    _CustomerService_ClassifyCustomer_Handler,
 		},
 		{
 			MethodName: "DeleteCustomer",

@@ -240,6 +240,53 @@ func (x *TeamMemberChanged) GetAccount() string {
 	return ""
 }
 
+// With "guildhall.identity.segment.created.v1" and
+// "guildhall.identity.segment.updated.v1".
+type SegmentChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of its rule; 0 for a fixed list.
+	Revision      int64 `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SegmentChanged) Reset() {
+	*x = SegmentChanged{}
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SegmentChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SegmentChanged) ProtoMessage() {}
+
+func (x *SegmentChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SegmentChanged.ProtoReflect.Descriptor instead.
+func (*SegmentChanged) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *SegmentChanged) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
 // With "guildhall.identity.segment_member.created.v1" and
 // "guildhall.identity.segment_member.deleted.v1".
 // "guildhall.identity.segment.deleted.v1" ends all memberships of a segment and
@@ -256,7 +303,7 @@ type SegmentMemberChanged struct {
 
 func (x *SegmentMemberChanged) Reset() {
 	*x = SegmentMemberChanged{}
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[4]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -268,7 +315,7 @@ func (x *SegmentMemberChanged) String() string {
 func (*SegmentMemberChanged) ProtoMessage() {}
 
 func (x *SegmentMemberChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[4]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -281,7 +328,7 @@ func (x *SegmentMemberChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SegmentMemberChanged.ProtoReflect.Descriptor instead.
 func (*SegmentMemberChanged) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{4}
+	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *SegmentMemberChanged) GetSegment() string {
@@ -309,7 +356,7 @@ type SessionEnded struct {
 
 func (x *SessionEnded) Reset() {
 	*x = SessionEnded{}
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[5]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -321,7 +368,7 @@ func (x *SessionEnded) String() string {
 func (*SessionEnded) ProtoMessage() {}
 
 func (x *SessionEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[5]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -334,7 +381,7 @@ func (x *SessionEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionEnded.ProtoReflect.Descriptor instead.
 func (*SessionEnded) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{5}
+	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *SessionEnded) GetAccount() string {
@@ -359,7 +406,9 @@ const file_guildhall_identity_v1_events_proto_rawDesc = "" +
 	"\x06parent\x18\x01 \x01(\tR\x06parent\"A\n" +
 	"\x11TeamMemberChanged\x12\x12\n" +
 	"\x04team\x18\x01 \x01(\tR\x04team\x12\x18\n" +
-	"\aaccount\x18\x02 \x01(\tR\aaccount\"J\n" +
+	"\aaccount\x18\x02 \x01(\tR\aaccount\",\n" +
+	"\x0eSegmentChanged\x12\x1a\n" +
+	"\brevision\x18\x01 \x01(\x03R\brevision\"J\n" +
 	"\x14SegmentMemberChanged\x12\x18\n" +
 	"\asegment\x18\x01 \x01(\tR\asegment\x12\x18\n" +
 	"\aaccount\x18\x02 \x01(\tR\aaccount\"(\n" +
@@ -378,14 +427,15 @@ func file_guildhall_identity_v1_events_proto_rawDescGZIP() []byte {
 	return file_guildhall_identity_v1_events_proto_rawDescData
 }
 
-var file_guildhall_identity_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_guildhall_identity_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_guildhall_identity_v1_events_proto_goTypes = []any{
 	(*OrganizationCreated)(nil),  // 0: guildhall.identity.v1.OrganizationCreated
 	(*AccountStateChanged)(nil),  // 1: guildhall.identity.v1.AccountStateChanged
 	(*TeamChanged)(nil),          // 2: guildhall.identity.v1.TeamChanged
 	(*TeamMemberChanged)(nil),    // 3: guildhall.identity.v1.TeamMemberChanged
-	(*SegmentMemberChanged)(nil), // 4: guildhall.identity.v1.SegmentMemberChanged
-	(*SessionEnded)(nil),         // 5: guildhall.identity.v1.SessionEnded
+	(*SegmentChanged)(nil),       // 4: guildhall.identity.v1.SegmentChanged
+	(*SegmentMemberChanged)(nil), // 5: guildhall.identity.v1.SegmentMemberChanged
+	(*SessionEnded)(nil),         // 6: guildhall.identity.v1.SessionEnded
 }
 var file_guildhall_identity_v1_events_proto_depIdxs = []int32{
 	0, // [0:0] is the sub-list for method output_type
@@ -406,7 +456,7 @@ func file_guildhall_identity_v1_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_identity_v1_events_proto_rawDesc), len(file_guildhall_identity_v1_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

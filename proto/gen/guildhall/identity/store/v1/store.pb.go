@@ -62,7 +62,11 @@ type Account struct {
 	PurgeTime *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=purge_time,json=purgeTime,proto3" json:"purge_time,omitempty"`
 	// Grows with each change of state, also across a purge: it begins at the time
 	// in microseconds. 0 in a record from before there were versions.
-	StateVersion  int64 `protobuf:"varint,15,opt,name=state_version,json=stateVersion,proto3" json:"state_version,omitempty"`
+	StateVersion int64 `protobuf:"varint,15,opt,name=state_version,json=stateVersion,proto3" json:"state_version,omitempty"`
+	// Names of tags, sorted. Customers only.
+	Tags []string `protobuf:"bytes,16,rep,name=tags,proto3" json:"tags,omitempty"`
+	// By the id of the definition. Customers only.
+	Attributes    map[string]*Attribute `protobuf:"bytes,17,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -202,6 +206,76 @@ func (x *Account) GetStateVersion() int64 {
 	return 0
 }
 
+func (x *Account) GetTags() []string {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
+}
+
+func (x *Account) GetAttributes() map[string]*Attribute {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
+// A value of a customer's attribute. Which field it is in was decided by its
+// definition.
+type Attribute struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of a definition that is not of personal data.
+	Value *v1.AttributeValue `protobuf:"bytes,1,opt,name=value,proto3" json:"value,omitempty"`
+	// Of one that is.
+	PersonalValue *v1.AttributeValue `protobuf:"bytes,2,opt,name=personal_value,json=personalValue,proto3" json:"personal_value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Attribute) Reset() {
+	*x = Attribute{}
+	mi := &file_guildhall_identity_store_v1_store_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Attribute) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Attribute) ProtoMessage() {}
+
+func (x *Attribute) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_store_v1_store_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Attribute.ProtoReflect.Descriptor instead.
+func (*Attribute) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_store_v1_store_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Attribute) GetValue() *v1.AttributeValue {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
+func (x *Attribute) GetPersonalValue() *v1.AttributeValue {
+	if x != nil {
+		return x.PersonalValue
+	}
+	return nil
+}
+
 // How an account proves who it is. Apart from Account, so that nothing that
 // reads accounts ever holds a hash.
 type Credential struct {
@@ -220,7 +294,7 @@ type Credential struct {
 
 func (x *Credential) Reset() {
 	*x = Credential{}
-	mi := &file_guildhall_identity_store_v1_store_proto_msgTypes[1]
+	mi := &file_guildhall_identity_store_v1_store_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -232,7 +306,7 @@ func (x *Credential) String() string {
 func (*Credential) ProtoMessage() {}
 
 func (x *Credential) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_store_v1_store_proto_msgTypes[1]
+	mi := &file_guildhall_identity_store_v1_store_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -245,7 +319,7 @@ func (x *Credential) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credential.ProtoReflect.Descriptor instead.
 func (*Credential) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_store_v1_store_proto_rawDescGZIP(), []int{1}
+	return file_guildhall_identity_store_v1_store_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Credential) GetAccount() string {
@@ -291,7 +365,7 @@ type Invitation struct {
 
 func (x *Invitation) Reset() {
 	*x = Invitation{}
-	mi := &file_guildhall_identity_store_v1_store_proto_msgTypes[2]
+	mi := &file_guildhall_identity_store_v1_store_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -303,7 +377,7 @@ func (x *Invitation) String() string {
 func (*Invitation) ProtoMessage() {}
 
 func (x *Invitation) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_store_v1_store_proto_msgTypes[2]
+	mi := &file_guildhall_identity_store_v1_store_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -316,7 +390,7 @@ func (x *Invitation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Invitation.ProtoReflect.Descriptor instead.
 func (*Invitation) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_store_v1_store_proto_rawDescGZIP(), []int{2}
+	return file_guildhall_identity_store_v1_store_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Invitation) GetAccount() string {
@@ -369,7 +443,7 @@ type Session struct {
 
 func (x *Session) Reset() {
 	*x = Session{}
-	mi := &file_guildhall_identity_store_v1_store_proto_msgTypes[3]
+	mi := &file_guildhall_identity_store_v1_store_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -381,7 +455,7 @@ func (x *Session) String() string {
 func (*Session) ProtoMessage() {}
 
 func (x *Session) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_store_v1_store_proto_msgTypes[3]
+	mi := &file_guildhall_identity_store_v1_store_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -394,7 +468,7 @@ func (x *Session) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Session.ProtoReflect.Descriptor instead.
 func (*Session) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_store_v1_store_proto_rawDescGZIP(), []int{3}
+	return file_guildhall_identity_store_v1_store_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Session) GetName() string {
@@ -484,7 +558,7 @@ type KeyRing struct {
 
 func (x *KeyRing) Reset() {
 	*x = KeyRing{}
-	mi := &file_guildhall_identity_store_v1_store_proto_msgTypes[4]
+	mi := &file_guildhall_identity_store_v1_store_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -496,7 +570,7 @@ func (x *KeyRing) String() string {
 func (*KeyRing) ProtoMessage() {}
 
 func (x *KeyRing) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_store_v1_store_proto_msgTypes[4]
+	mi := &file_guildhall_identity_store_v1_store_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -509,7 +583,7 @@ func (x *KeyRing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyRing.ProtoReflect.Descriptor instead.
 func (*KeyRing) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_store_v1_store_proto_rawDescGZIP(), []int{4}
+	return file_guildhall_identity_store_v1_store_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *KeyRing) GetNext() *SigningKey {
@@ -551,7 +625,7 @@ type SigningKey struct {
 
 func (x *SigningKey) Reset() {
 	*x = SigningKey{}
-	mi := &file_guildhall_identity_store_v1_store_proto_msgTypes[5]
+	mi := &file_guildhall_identity_store_v1_store_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -563,7 +637,7 @@ func (x *SigningKey) String() string {
 func (*SigningKey) ProtoMessage() {}
 
 func (x *SigningKey) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_store_v1_store_proto_msgTypes[5]
+	mi := &file_guildhall_identity_store_v1_store_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -576,7 +650,7 @@ func (x *SigningKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SigningKey.ProtoReflect.Descriptor instead.
 func (*SigningKey) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_store_v1_store_proto_rawDescGZIP(), []int{5}
+	return file_guildhall_identity_store_v1_store_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *SigningKey) GetSeed() []byte {
@@ -599,7 +673,7 @@ type Bootstrap struct {
 
 func (x *Bootstrap) Reset() {
 	*x = Bootstrap{}
-	mi := &file_guildhall_identity_store_v1_store_proto_msgTypes[6]
+	mi := &file_guildhall_identity_store_v1_store_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -611,7 +685,7 @@ func (x *Bootstrap) String() string {
 func (*Bootstrap) ProtoMessage() {}
 
 func (x *Bootstrap) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_store_v1_store_proto_msgTypes[6]
+	mi := &file_guildhall_identity_store_v1_store_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -624,7 +698,7 @@ func (x *Bootstrap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bootstrap.ProtoReflect.Descriptor instead.
 func (*Bootstrap) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_store_v1_store_proto_rawDescGZIP(), []int{6}
+	return file_guildhall_identity_store_v1_store_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Bootstrap) GetOrganization() string {
@@ -657,7 +731,7 @@ type TeamSize struct {
 
 func (x *TeamSize) Reset() {
 	*x = TeamSize{}
-	mi := &file_guildhall_identity_store_v1_store_proto_msgTypes[7]
+	mi := &file_guildhall_identity_store_v1_store_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -669,7 +743,7 @@ func (x *TeamSize) String() string {
 func (*TeamSize) ProtoMessage() {}
 
 func (x *TeamSize) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_store_v1_store_proto_msgTypes[7]
+	mi := &file_guildhall_identity_store_v1_store_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -682,7 +756,7 @@ func (x *TeamSize) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TeamSize.ProtoReflect.Descriptor instead.
 func (*TeamSize) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_store_v1_store_proto_rawDescGZIP(), []int{7}
+	return file_guildhall_identity_store_v1_store_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *TeamSize) GetTeam() string {
@@ -710,7 +784,7 @@ var File_guildhall_identity_store_v1_store_proto protoreflect.FileDescriptor
 
 const file_guildhall_identity_store_v1_store_proto_rawDesc = "" +
 	"\n" +
-	"'guildhall/identity/store/v1/store.proto\x12\x1bguildhall.identity.store.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!guildhall/identity/v1/staff.proto\x1a\"guildhall/options/v1/options.proto\"\xa0\x05\n" +
+	"'guildhall/identity/store/v1/store.proto\x12\x1bguildhall.identity.store.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a*guildhall/identity/v1/classification.proto\x1a!guildhall/identity/v1/staff.proto\x1a\"guildhall/options/v1/options.proto\"\xf1\x06\n" +
 	"\aAccount\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12'\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x01R\vdisplayName\x12\x1a\n" +
@@ -732,7 +806,17 @@ const file_guildhall_identity_store_v1_store_proto_rawDesc = "" +
 	"deleteTime\x129\n" +
 	"\n" +
 	"purge_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\tpurgeTime\x12#\n" +
-	"\rstate_version\x18\x0f \x01(\x03R\fstateVersion\"\xaf\x01\n" +
+	"\rstate_version\x18\x0f \x01(\x03R\fstateVersion\x12\x12\n" +
+	"\x04tags\x18\x10 \x03(\tR\x04tags\x12T\n" +
+	"\n" +
+	"attributes\x18\x11 \x03(\v24.guildhall.identity.store.v1.Account.AttributesEntryR\n" +
+	"attributes\x1ae\n" +
+	"\x0fAttributesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12<\n" +
+	"\x05value\x18\x02 \x01(\v2&.guildhall.identity.store.v1.AttributeR\x05value:\x028\x01\"\x9c\x01\n" +
+	"\tAttribute\x12;\n" +
+	"\x05value\x18\x01 \x01(\v2%.guildhall.identity.v1.AttributeValueR\x05value\x12R\n" +
+	"\x0epersonal_value\x18\x02 \x01(\v2%.guildhall.identity.v1.AttributeValueB\x04\xf0\xe0\x18\x01R\rpersonalValue\"\xaf\x01\n" +
 	"\n" +
 	"Credential\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12)\n" +
@@ -791,42 +875,49 @@ func file_guildhall_identity_store_v1_store_proto_rawDescGZIP() []byte {
 	return file_guildhall_identity_store_v1_store_proto_rawDescData
 }
 
-var file_guildhall_identity_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_guildhall_identity_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_guildhall_identity_store_v1_store_proto_goTypes = []any{
 	(*Account)(nil),               // 0: guildhall.identity.store.v1.Account
-	(*Credential)(nil),            // 1: guildhall.identity.store.v1.Credential
-	(*Invitation)(nil),            // 2: guildhall.identity.store.v1.Invitation
-	(*Session)(nil),               // 3: guildhall.identity.store.v1.Session
-	(*KeyRing)(nil),               // 4: guildhall.identity.store.v1.KeyRing
-	(*SigningKey)(nil),            // 5: guildhall.identity.store.v1.SigningKey
-	(*Bootstrap)(nil),             // 6: guildhall.identity.store.v1.Bootstrap
-	(*TeamSize)(nil),              // 7: guildhall.identity.store.v1.TeamSize
-	(v1.AccountState)(0),          // 8: guildhall.identity.v1.AccountState
-	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
+	(*Attribute)(nil),             // 1: guildhall.identity.store.v1.Attribute
+	(*Credential)(nil),            // 2: guildhall.identity.store.v1.Credential
+	(*Invitation)(nil),            // 3: guildhall.identity.store.v1.Invitation
+	(*Session)(nil),               // 4: guildhall.identity.store.v1.Session
+	(*KeyRing)(nil),               // 5: guildhall.identity.store.v1.KeyRing
+	(*SigningKey)(nil),            // 6: guildhall.identity.store.v1.SigningKey
+	(*Bootstrap)(nil),             // 7: guildhall.identity.store.v1.Bootstrap
+	(*TeamSize)(nil),              // 8: guildhall.identity.store.v1.TeamSize
+	nil,                           // 9: guildhall.identity.store.v1.Account.AttributesEntry
+	(v1.AccountState)(0),          // 10: guildhall.identity.v1.AccountState
+	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
+	(*v1.AttributeValue)(nil),     // 12: guildhall.identity.v1.AttributeValue
 }
 var file_guildhall_identity_store_v1_store_proto_depIdxs = []int32{
-	8,  // 0: guildhall.identity.store.v1.Account.state:type_name -> guildhall.identity.v1.AccountState
-	8,  // 1: guildhall.identity.store.v1.Account.state_before_delete:type_name -> guildhall.identity.v1.AccountState
-	9,  // 2: guildhall.identity.store.v1.Account.create_time:type_name -> google.protobuf.Timestamp
-	9,  // 3: guildhall.identity.store.v1.Account.update_time:type_name -> google.protobuf.Timestamp
-	9,  // 4: guildhall.identity.store.v1.Account.delete_time:type_name -> google.protobuf.Timestamp
-	9,  // 5: guildhall.identity.store.v1.Account.purge_time:type_name -> google.protobuf.Timestamp
-	9,  // 6: guildhall.identity.store.v1.Credential.update_time:type_name -> google.protobuf.Timestamp
-	9,  // 7: guildhall.identity.store.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
-	9,  // 8: guildhall.identity.store.v1.Session.create_time:type_name -> google.protobuf.Timestamp
-	9,  // 9: guildhall.identity.store.v1.Session.last_seen_time:type_name -> google.protobuf.Timestamp
-	9,  // 10: guildhall.identity.store.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
-	9,  // 11: guildhall.identity.store.v1.Session.token_expire_time:type_name -> google.protobuf.Timestamp
-	5,  // 12: guildhall.identity.store.v1.KeyRing.next:type_name -> guildhall.identity.store.v1.SigningKey
-	5,  // 13: guildhall.identity.store.v1.KeyRing.current:type_name -> guildhall.identity.store.v1.SigningKey
-	5,  // 14: guildhall.identity.store.v1.KeyRing.previous:type_name -> guildhall.identity.store.v1.SigningKey
-	9,  // 15: guildhall.identity.store.v1.KeyRing.rotate_time:type_name -> google.protobuf.Timestamp
-	9,  // 16: guildhall.identity.store.v1.Bootstrap.create_time:type_name -> google.protobuf.Timestamp
-	17, // [17:17] is the sub-list for method output_type
-	17, // [17:17] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	10, // 0: guildhall.identity.store.v1.Account.state:type_name -> guildhall.identity.v1.AccountState
+	10, // 1: guildhall.identity.store.v1.Account.state_before_delete:type_name -> guildhall.identity.v1.AccountState
+	11, // 2: guildhall.identity.store.v1.Account.create_time:type_name -> google.protobuf.Timestamp
+	11, // 3: guildhall.identity.store.v1.Account.update_time:type_name -> google.protobuf.Timestamp
+	11, // 4: guildhall.identity.store.v1.Account.delete_time:type_name -> google.protobuf.Timestamp
+	11, // 5: guildhall.identity.store.v1.Account.purge_time:type_name -> google.protobuf.Timestamp
+	9,  // 6: guildhall.identity.store.v1.Account.attributes:type_name -> guildhall.identity.store.v1.Account.AttributesEntry
+	12, // 7: guildhall.identity.store.v1.Attribute.value:type_name -> guildhall.identity.v1.AttributeValue
+	12, // 8: guildhall.identity.store.v1.Attribute.personal_value:type_name -> guildhall.identity.v1.AttributeValue
+	11, // 9: guildhall.identity.store.v1.Credential.update_time:type_name -> google.protobuf.Timestamp
+	11, // 10: guildhall.identity.store.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
+	11, // 11: guildhall.identity.store.v1.Session.create_time:type_name -> google.protobuf.Timestamp
+	11, // 12: guildhall.identity.store.v1.Session.last_seen_time:type_name -> google.protobuf.Timestamp
+	11, // 13: guildhall.identity.store.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	11, // 14: guildhall.identity.store.v1.Session.token_expire_time:type_name -> google.protobuf.Timestamp
+	6,  // 15: guildhall.identity.store.v1.KeyRing.next:type_name -> guildhall.identity.store.v1.SigningKey
+	6,  // 16: guildhall.identity.store.v1.KeyRing.current:type_name -> guildhall.identity.store.v1.SigningKey
+	6,  // 17: guildhall.identity.store.v1.KeyRing.previous:type_name -> guildhall.identity.store.v1.SigningKey
+	11, // 18: guildhall.identity.store.v1.KeyRing.rotate_time:type_name -> google.protobuf.Timestamp
+	11, // 19: guildhall.identity.store.v1.Bootstrap.create_time:type_name -> google.protobuf.Timestamp
+	1,  // 20: guildhall.identity.store.v1.Account.AttributesEntry.value:type_name -> guildhall.identity.store.v1.Attribute
+	21, // [21:21] is the sub-list for method output_type
+	21, // [21:21] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_guildhall_identity_store_v1_store_proto_init() }
@@ -840,7 +931,7 @@ func file_guildhall_identity_store_v1_store_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_identity_store_v1_store_proto_rawDesc), len(file_guildhall_identity_store_v1_store_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

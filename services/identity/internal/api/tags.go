@@ -1,0 +1,173 @@
+package api
+
+import (
+	"context"
+
+	"google.golang.org/protobuf/proto"
+
+	"guildhall.dev/pkg/change"
+	"guildhall.dev/pkg/kv"
+	"guildhall.dev/pkg/page"
+	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+	"guildhall.dev/services/identity/internal/organization"
+	"guildhall.dev/services/identity/internal/tag"
+)
+
+// tags implements TagService.
+type tags struct{ *Centres }
+
+// CreateTagGroup makes a group of tags.
+func (s tags) CreateTagGroup(ctx context.Context, req *identityv1.CreateTagGroupRequest) (*identityv1.TagGroup, error) {
+	ids, err := organization.Pattern.Parse("parent", req.GetParent())
+	if err != nil {
+		return nil, err
+	}
+	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.TagGroup, error) {
+		id, err := tx.IDOr("tag_group_id", req.GetTagGroupId())
+		if err != nil {
+			return nil, err
+		}
+		if _, err := s.Organizations.Get(tx, req.GetParent()); err != nil {
+			return nil, err
+		}
+		made := proto.CloneOf(req.GetTagGroup())
+		made.Name = tag.GroupPattern.Format(ids[0], id)
+		return s.Tags.CreateGroup(tx, made)
+	})
+}
+
+// GetTagGroup returns a group.
+func (s tags) GetTagGroup(ctx context.Context, req *identityv1.GetTagGroupRequest) (*identityv1.TagGroup, error) {
+	if _, err := tag.GroupPattern.Parse("name", req.GetName()); err != nil {
+		return nil, err
+	}
+	return read(ctx, s.Store, func(r kv.Reader) (*identityv1.TagGroup, error) { return s.Tags.GetGroup(r, req.GetName()) })
+}
+
+// ListTagGroups returns a page of groups, by name.
+func (s tags) ListTagGroups(ctx context.Context, req *identityv1.ListTagGroupsRequest) (*identityv1.ListTagGroupsResponse, error) {
+	if _, err := organization.Pattern.Parse("parent", req.GetParent()); err != nil {
+		return nil, err
+	}
+	found, next, err := pageOf(ctx, s.Centres, req, "ListTagGroups", func(r kv.Reader, after []byte, limit int) ([]*identityv1.TagGroup, []byte, error) {
+		return s.Tags.ListGroups(r, req.GetParent(), after, limit)
+	})
+	return &identityv1.ListTagGroupsResponse{TagGroups: found, NextPageToken: next}, err
+}
+
+// UpdateTagGroup changes the masked fields.
+func (s tags) UpdateTagGroup(ctx context.Context, req *identityv1.UpdateTagGroupRequest) (*identityv1.TagGroup, error) {
+	if _, err := tag.GroupPattern.Parse("tag_group.name", req.GetTagGroup().GetName()); err != nil {
+		return nil, err
+	}
+	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.TagGroup, error) {
+		return s.Tags.UpdateGroup(tx, req.GetTagGroup(), req.GetUpdateMask())
+	})
+}
+
+// DeleteTagGroup deletes a group without tags.
+func (s tags) DeleteTagGroup(ctx context.Context, req *identityv1.DeleteTagGroupRequest) (*identityv1.TagGroup, error) {
+	if _, err := tag.GroupPattern.Parse("name", req.GetName()); err != nil {
+		return nil, err
+	}
+	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.TagGroup, error) {
+		return s.Tags.DeleteGroup(tx, req.GetName(), req.GetEtag())
+	})
+}
+
+// CreateTag makes a tag.
+func (s tags) CreateTag(ctx context.Context, req *identityv1.CreateTagRequest) (*identityv1.Tag, error) {
+	ids, err := tag.GroupPattern.Parse("parent", req.GetParent())
+	if err != nil {
+		return nil, err
+	}
+	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.Tag, error) {
+		id, err := tx.IDOr("tag_id", req.GetTagId())
+		if err != nil {
+			return nil, err
+		}
+		made := proto.CloneOf(req.GetTag())
+		made.Name = tag.Pattern.Format(ids[0], ids[1], id)
+		return s.Tags.Create(tx, made)
+	})
+}
+
+// GetTag returns a tag.
+func (s tags) GetTag(ctx context.Context, req *identityv1.GetTagRequest) (*identityv1.Tag, error) {
+	if _, err := tag.Pattern.Parse("name", req.GetName()); err != nil {
+		return nil, err
+	}
+	return read(ctx, s.Store, func(r kv.Reader) (*identityv1.Tag, error) { return s.Tags.Get(r, req.GetName()) })
+}
+
+// ListTags returns a page of a group's tags, by name.
+func (s tags) ListTags(ctx context.Context, req *identityv1.ListTagsRequest) (*identityv1.ListTagsResponse, error) {
+	if _, err := tag.GroupPattern.Parse("parent", req.GetParent()); err != nil {
+		return nil, err
+	}
+	found, next, err := pageOf(ctx, s.Centres, req, "ListTags", func(r kv.Reader, after []byte, limit int) ([]*identityv1.Tag, []byte, error) {
+		return s.Tags.List(r, req.GetParent(), after, limit)
+	})
+	return &identityv1.ListTagsResponse{Tags: found, NextPageToken: next}, err
+}
+
+// UpdateTag changes the masked fields.
+func (s tags) UpdateTag(ctx context.Context, req *identityv1.UpdateTagRequest) (*identityv1.Tag, error) {
+	if _, err := tag.Pattern.Parse("tag.name", req.GetTag().GetName()); err != nil {
+		return nil, err
+	}
+	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.Tag, error) {
+		return s.Tags.Update(tx, req.GetTag(), req.GetUpdateMask())
+	})
+}
+
+// DeleteTag deletes a tag that no customer has.
+func (s tags) DeleteTag(ctx context.Context, req *identityv1.DeleteTagRequest) (*identityv1.Tag, error) {
+	if _, err := tag.Pattern.Parse("name", req.GetName()); err != nil {
+		return nil, err
+	}
+	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.Tag, error) {
+		if err := s.Accounts.CheckTagUnused(tx, req.GetName()); err != nil {
+			return nil, err
+		}
+		return s.Tags.Delete(tx, req.GetName(), req.GetEtag())
+	})
+}
+
+// read reads one thing from a snapshot.
+func read[R proto.Message](ctx context.Context, store kv.Store, get func(kv.Reader) (R, error)) (out R, err error) {
+	err = store.View(ctx, func(r kv.Reader) error {
+		out, err = get(r)
+		return err
+	})
+	if err != nil {
+		var none R
+		return none, err
+	}
+	return out, nil
+}
+
+// listing is what the List requests of all that lies below something ask for.
+type listing interface {
+	GetParent() string
+	GetPageSize() int32
+	GetPageToken() string
+}
+
+// pageOf reads one page and makes the token behind it. The parts are what
+// decides, besides the parent, which resources come in which order.
+func pageOf[T any](ctx context.Context, c *Centres, req listing, method string,
+	list func(r kv.Reader, after []byte, limit int) ([]T, []byte, error), parts ...string,
+) (out []T, token string, err error) {
+	l, err := c.start(ctx, page.Request{Size: req.GetPageSize(), Token: req.GetPageToken()}, append([]string{method, req.GetParent()}, parts...)...)
+	if err != nil {
+		return nil, "", err
+	}
+	err = c.Store.View(ctx, func(r kv.Reader) error {
+		var next []byte
+		out, next, err = list(r, l.after, l.limit)
+		token = l.next(next)
+		return err
+	})
+	return out, token, err
+}
