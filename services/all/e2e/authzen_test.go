@@ -41,7 +41,7 @@ func TestAuthZEN_certification(t *testing.T) {
 		says    string
 	}{
 		{"plan", 2, "Plan: 13 to create, 0 to update, 0 to delete, 0 to adopt."},
-		{"test", 0, "6 assertions, 0 failed."},
+		{"test", 0, "9 assertions, 0 failed."},
 		{"apply", 0, "Applied"},
 		{"plan", 0, "Nothing to do"},
 	} {
