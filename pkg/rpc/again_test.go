@@ -82,6 +82,42 @@ func TestStream_endsWhenItsCallerMayNotGoOn(t *testing.T) {
 	}
 }
 
+// TestStream_endsWhileItWaitsForItsClient: what the client sends afterwards, if
+// anything, no handler sees.
+func TestStream_endsWhileItWaitsForItsClient(t *testing.T) {
+	s, told := watched(t)
+	first, pieces := make(chan struct{}), make(chan int, 1)
+	s.handlers.imports = func(stream importStream) error {
+		for n := 0; ; n++ {
+			if _, err := stream.Recv(); err != nil {
+				pieces <- n
+				return err
+			}
+			if n == 0 {
+				close(first)
+			}
+		}
+	}
+	stream, err := identityv1.NewCustomerServiceClient(s.dial(nil)).ImportCustomers(as(t.Context(), s.token(time.Minute)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.Send(&identityv1.ImportCustomersRequest{Content: &identityv1.ImportCustomersRequest_Options{
+		Options: &identityv1.ImportOptions{Parent: "organizations/acme"},
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	<-first
+	s.checker.revoke("organizations/acme")
+	told.changed(staffName)
+	if _, err := stream.Recv(); errs.ReasonOf(err) != "PERMISSION_DENIED" {
+		t.Errorf("the stream ended with %v", err)
+	}
+	if n := <-pieces; n != 1 {
+		t.Errorf("the handler got %d messages", n)
+	}
+}
+
 // TestStream_changeDuringItsFirstCheckIsNotMissed: the answer to the first check
 // may be from before the change.
 func TestStream_changeDuringItsFirstCheckIsNotMissed(t *testing.T) {

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -45,18 +46,25 @@ func (q *quota) take(c authn.Caller) (release func(), err error) {
 	}, nil
 }
 
-// receiveFirst is RecvMsg with a deadline. When that is over the inner call
-// still waits on its goroutine, but not for long: it ends with the call, which
-// the handler ends by returning the error.
-func (g *guardedStream) receiveFirst(m any) error {
+// receive is RecvMsg, but ends with the caller's right to go on, and when the
+// first message is late: a client that sends nothing holds nothing open. The
+// inner call then still waits on its goroutine, but not for long: it ends with
+// the call, which the handler ends by returning the error.
+func (g *guardedStream) receive(m any) error {
+	var late <-chan time.Time // never, behind the first message
+	if !g.isAdmitted() {
+		timer := time.NewTimer(g.s.cfg.FirstMessage)
+		defer timer.Stop()
+		late = timer.C
+	}
 	received := make(chan error, 1)
 	go func() { received <- g.ServerStream.RecvMsg(m) }()
-	late := time.NewTimer(g.s.cfg.FirstMessage)
-	defer late.Stop()
 	select {
 	case err := <-received:
 		return err
-	case <-late.C:
+	case <-late:
 		return g.keep(errs.New(errs.Invalid, "FIRST_MESSAGE_LATE", "a stream says at once what it wants; this one sent nothing"))
+	case <-g.ctx.Done():
+		return context.Cause(g.ctx)
 	}
 }

@@ -56,12 +56,11 @@ func (g *guardedStream) RecvMsg(m any) error {
 	if err := g.over(); err != nil {
 		return err
 	}
-	receive := g.ServerStream.RecvMsg
-	if !g.isAdmitted() {
-		receive = g.receiveFirst
-	}
-	if err := receive(m); err != nil {
+	if err := g.receive(m); err != nil {
 		return g.transport(err)
+	}
+	if err := g.over(); err != nil {
+		return err // it came when there was no right to send it any more
 	}
 	return g.keep(g.admit(m))
 }

@@ -73,7 +73,11 @@ func newSuite(t testing.TB, engine string) *suite {
 // cache returns a cache of the store, or of another view of it.
 func (s *suite) cache(store kv.Store, client redis.UniversalClient) *Cache {
 	s.t.Helper()
-	c := s.reader(store, client)
+	return s.running(s.reader(store, client))
+}
+
+// running has the cache write to Redis until the test ends.
+func (s *suite) running(c *Cache) *Cache {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { c.Run(ctx) })
@@ -84,7 +88,13 @@ func (s *suite) cache(store kv.Store, client redis.UniversalClient) *Cache {
 // reader returns a cache that writes nothing to Redis.
 func (s *suite) reader(store kv.Store, client redis.UniversalClient) *Cache {
 	s.t.Helper()
-	c, err := New(Config{Store: store, Loader: s.loader, MemoryBytes: 64 << 20, Redis: client, Ring: s.ring, RedisTTL: time.Hour})
+	return s.sized(store, client, 64<<20)
+}
+
+// sized is reader with so many bytes of memory.
+func (s *suite) sized(store kv.Store, client redis.UniversalClient, bytes uint64) *Cache {
+	s.t.Helper()
+	c, err := New(Config{Store: store, Loader: s.loader, MemoryBytes: bytes, Redis: client, Ring: s.ring, RedisTTL: time.Hour})
 	if err != nil {
 		s.t.Fatal(err)
 	}
