@@ -94,16 +94,19 @@ func (c *Checker) AnswerAs(ctx context.Context, organization string, need cache.
 // tell passes the answers on to those who keep something of them. Neither
 // waits for anything.
 func (c *Checker) tell(now time.Time, organization string, v revision.Revision, questions []decide.Question, answers []decide.Answer) {
+	read := "" // a list that is asked for each type is read once
 	for i, a := range answers {
+		q := questions[i]
 		decided := a.Allowed || a.Denial == permissionv1.Denial_DENIAL_DENIED_BY_GRANT
 		if c.cfg.Usage != nil && a.Grant != "" && decided {
 			c.cfg.Usage.Note(a.Grant, now)
 		}
-		if c.cfg.Readings != nil && a.Allowed {
-			c.cfg.Readings.Note(organization, questions[i].Subject, questions[i].Permission, questions[i].Resource, now)
+		if c.cfg.Readings != nil && a.Allowed && !(q.Filtering && q.Resource == read) {
+			c.cfg.Readings.Note(organization, q.Subject, q.Permission, q.Resource, now)
+			read = q.Resource
 		}
 		if c.cfg.Decisions != nil {
-			c.cfg.Decisions.Record(now, organization, v.Number, questions[i], a)
+			c.cfg.Decisions.Record(now, organization, v.Number, q, a)
 		}
 	}
 }

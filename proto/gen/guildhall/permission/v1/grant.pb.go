@@ -262,7 +262,9 @@ func (x *Grant) GetDuty() string {
 //   - request.time: when the check is made, a timestamp:
 //     request.time.getHours("Asia/Shanghai") >= 9
 //   - request.address: inNetwork(request.address, "10.0.0.0/8")
-//   - request.message_type, request.customer_level: strings
+//   - request.message_type: id of the type of the message, "complaint" for one of
+//     "organizations/acme/messageTypes/complaint"
+//   - request.customer_level: a string
 //   - subject.name, resource.name, action.name: strings
 //   - subject.properties, resource.properties, action.properties, context: maps
 //     of what the caller sent, over what is stored for the names

@@ -26,6 +26,7 @@ type applying struct {
 	Config
 	tx     *change.Tx
 	by     authn.Caller
+	known  *permissionv1.Attributes // of the call
 	faults policy.Faults
 	// grants are made at once, so that an administrator can be replaced; fields
 	// are where they stand in the document.
@@ -38,7 +39,7 @@ type applying struct {
 // apply makes the changes of a plan. All the faults of the document come back
 // as one error.
 func (s *policies) apply(ctx context.Context, tx *change.Tx, organization string, p *policy.Plan) error {
-	a := &applying{Config: s.Config, tx: tx, by: authn.CallerOf(ctx)}
+	a := &applying{Config: s.Config, tx: tx, by: authn.CallerOf(ctx), known: authz.Request{}.Known(ctx)}
 	if err := a.mayCall(organization, p); err != nil {
 		return err
 	}
@@ -242,7 +243,9 @@ func (a *applying) mayCall(organization string, p *policy.Plan) error {
 				continue
 			}
 			asked[permission+" "+on] = true
-			answer, err := a.Rules.Answer(facts, a.by.Organization(), decide.Question{Subject: a.by.Name, Permission: permission, Resource: on}, a.tx.Time)
+			answer, err := a.Rules.Answer(facts, a.by.Organization(), decide.Question{
+				Subject: a.by.Name, Permission: permission, Resource: on, Attributes: a.known,
+			}, a.tx.Time)
 			if err != nil {
 				return err
 			}
