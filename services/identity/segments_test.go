@@ -11,9 +11,7 @@ import (
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 )
 
-func (p *process) segments() identityv1.SegmentServiceClient {
-	return identityv1.NewSegmentServiceClient(p.conn)
-}
+func (p *process) segments() identityv1.SegmentServiceClient { return identityv1.NewSegmentServiceClient(p.conn) }
 
 // segment makes a segment: a fixed list without a rule.
 func (p *process) segment(ctx context.Context, id, rule string) *identityv1.Segment {
