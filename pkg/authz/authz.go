@@ -57,7 +57,8 @@ type Checker interface {
 	// Which answers the same question once for each variant of the request's
 	// attributes, all on one state of the grants, in their order: to leave out
 	// what the caller may not have, and not because it tries each. The error
-	// is one of Check's, but never that the caller lacks the permission.
+	// is one of Check's, but never that the caller lacks the permission. No
+	// approval counts: for a single use, it could not be said what for.
 	Which(ctx context.Context, r Request, variants []*permissionv1.Attributes) ([]bool, error)
 }
 
@@ -102,10 +103,10 @@ type Guard struct {
 // Authorise returns nil when the caller may make the call on the resources:
 // what Rule.Resources reads from the request when Rule.Asks(caller), else none.
 // The approval that the context names (WithApproval) counts. The errors: Denied
-// for a caller without the permission, or without the approval that it takes, Unauthenticated (ACCOUNT_SUSPENDED, SESSION_ENDED)
-// for one that may not act at all, NotFound for a resource of another
-// organisation (whether or not it exists), and whatever keeps the Checker from
-// knowing.
+// for a caller without the permission, or without the approval that it takes,
+// Unauthenticated (ACCOUNT_SUSPENDED, SESSION_ENDED) for one that may not act at
+// all, NotFound for a resource of another organisation (whether or not it
+// exists), and whatever keeps the Checker from knowing.
 func (g Guard) Authorise(ctx context.Context, caller authn.Caller, rule *Rule, resources []string) error {
 	r := Request{Caller: caller, Permission: rule.Permission, Resources: resources}
 	err := g.decide(ctx, rule, r)

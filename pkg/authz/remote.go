@@ -59,6 +59,7 @@ func (r *remote) use(ctx context.Context, req *permissionv1.UseApprovalRequest) 
 }
 
 func (r *remote) Which(ctx context.Context, req Request, variants []*permissionv1.Attributes) ([]bool, error) {
+	req.Approval = Approval{}
 	queries := make([]*permissionv1.CheckQuery, 0, len(variants)*len(req.Resources))
 	for _, a := range variants {
 		req.Attributes = a

@@ -22,6 +22,7 @@ import (
 
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
+	"guildhall.dev/pkg/fieldmask"
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/resource"
 	groupchatv1 "guildhall.dev/proto/gen/guildhall/groupchat/v1"
@@ -184,16 +185,7 @@ func (g *Groups) Update(tx *change.Tx, in *groupchatv1.Group, paths []string) (*
 		return nil, errDeleted()
 	}
 	return g.modify(tx, rec, in.GetEtag(), "updated", func(v *groupchatv1.Group) {
-		for _, path := range paths {
-			switch path {
-			case "display_name":
-				v.DisplayName = in.GetDisplayName()
-			case "description":
-				v.Description = in.GetDescription()
-			case "default_message_type":
-				v.DefaultMessageType = in.GetDefaultMessageType()
-			}
-		}
+		fieldmask.Apply(v, in, paths)
 	})
 }
 

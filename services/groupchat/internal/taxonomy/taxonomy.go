@@ -20,6 +20,7 @@ import (
 
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
+	"guildhall.dev/pkg/fieldmask"
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/resource"
 	storev1 "guildhall.dev/proto/gen/guildhall/groupchat/store/v1"
@@ -147,16 +148,7 @@ func (t *Taxonomy) Update(tx *change.Tx, in *groupchatv1.MessageType, paths []st
 		return nil, errDeleted()
 	}
 	return t.modify(tx, rec, in.GetEtag(), "updated", func(v *groupchatv1.MessageType) {
-		for _, path := range paths {
-			switch path {
-			case "display_name":
-				v.DisplayName = in.GetDisplayName()
-			case "display_name_zh":
-				v.DisplayNameZh = in.GetDisplayNameZh()
-			case "description":
-				v.Description = in.GetDescription()
-			}
-		}
+		fieldmask.Apply(v, in, paths)
 	})
 }
 

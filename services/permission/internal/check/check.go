@@ -160,6 +160,7 @@ func (c *Checker) Check(ctx context.Context, r authz.Request) error {
 
 // Which implements authz.Checker.
 func (c *Checker) Which(ctx context.Context, r authz.Request, variants []*permissionv1.Attributes) ([]bool, error) {
+	r.Approval = authz.Approval{}
 	questions := make([]decide.Question, 0, len(variants)*len(r.Resources))
 	for _, a := range variants {
 		r.Attributes = a
