@@ -1,10 +1,9 @@
 package feed
 
 import (
-	"encoding/base64"
 	"encoding/binary"
-	"strings"
 
+	"guildhall.dev/pkg/b64"
 	"guildhall.dev/pkg/errs"
 )
 
@@ -35,7 +34,7 @@ const (
 // first understood everywhere and only then issued.
 const cursorFormat = 1
 
-var cursorEncoding = base64.RawURLEncoding.Strict()
+var cursorEncoding = b64.URL
 
 // position is a decoded cursor. It is a value that is not changed once made.
 type position struct {
@@ -57,8 +56,7 @@ func (p position) String() string {
 // parseCursor is the inverse of String; no other text yields a position.
 func parseCursor(s string) (position, error) {
 	b, err := cursorEncoding.DecodeString(s)
-	// Even the strict decoder skips line ends.
-	if err != nil || strings.ContainsAny(s, "\r\n") || len(b) < 1+len(feedID{}) || b[0] != cursorFormat {
+	if err != nil || len(b) < 1+len(feedID{}) || b[0] != cursorFormat {
 		return position{}, badCursor()
 	}
 	p := position{feed: feedID(b[1:])}

@@ -15,13 +15,12 @@ import (
 	"crypto/cipher"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
 	"fmt"
-	"strings"
 
 	"golang.org/x/crypto/chacha20poly1305"
 
+	"guildhall.dev/pkg/b64"
 	"guildhall.dev/pkg/errs"
 )
 
@@ -81,7 +80,7 @@ const format = 1
 // maxToken bounds what is decoded; the longest position is a kv key.
 const maxToken = 4096
 
-var encoding = base64.RawURLEncoding.Strict()
+var encoding = b64.URL
 
 // Start returns the position to go on behind, nil for the first page, and the
 // size of the page, 1 to MaxSize. Its errors are Invalid: PAGE_SIZE_INVALID
@@ -114,8 +113,7 @@ func (c *Codec) Next(q Query, last []byte) string {
 }
 
 func (c *Codec) open(token string) ([]byte, bool) {
-	// The decoder skips line ends; a token has one spelling.
-	if len(token) > maxToken || strings.ContainsAny(token, "\r\n") {
+	if len(token) > maxToken {
 		return nil, false
 	}
 	sealed, err := encoding.DecodeString(token)

@@ -23,12 +23,12 @@
 package task
 
 import (
-	"encoding/base64"
 	"strings"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"guildhall.dev/pkg/b64"
 	"guildhall.dev/pkg/resource"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 )
@@ -170,7 +170,7 @@ func Scope(v *permissionv1.PermissionChangeRequest) (permission, on string, ok b
 
 const collection = "permissionChangeRequests"
 
-var encoding = base64.RawURLEncoding.Strict()
+var encoding = b64.URL
 
 // ID returns the id of the task that the change request of a name is.
 func ID(name string) string {

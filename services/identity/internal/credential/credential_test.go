@@ -58,7 +58,7 @@ func TestPHC_refusesWhatIsNoHash(t *testing.T) {
 	for _, bad := range []string{
 		"", "$", "x" + good, strings.Replace(good, "argon2id", "argon2i", 1), strings.Replace(good, "v=19", "v=16", 1),
 		strings.Replace(good, "m=64", "m=0", 1), strings.Replace(good, "m=64", "m=2000000", 1), strings.Replace(good, "t=1", "t=1000", 1),
-		strings.Replace(good, "p=1", "p=99", 1), strings.Replace(good, "m=64,", "", 1), good + "$", good[:len(good)-1] + "!", "$argon2id$v=19$m=64,t=1,p=1$YQ$YQ",
+		strings.Replace(good, "p=1", "p=99", 1), strings.Replace(good, "m=64,", "", 1), strings.Replace(good, "m=64", "m=064", 1), good + "$", good + "\n", good[:len(good)-1] + "!", "$argon2id$v=19$m=64,t=1,p=1$YQ$YQ",
 	} {
 		if _, err := parsePHC(bad); err == nil {
 			t.Errorf("parses %q", bad)
@@ -69,7 +69,7 @@ func TestPHC_refusesWhatIsNoHash(t *testing.T) {
 func FuzzParsePHC(f *testing.F) {
 	f.Add(newPHC(cheap(), "x").String())
 	f.Fuzz(func(t *testing.T, s string) {
-		if h, err := parsePHC(s); err == nil && h.String() != s && strings.Count(s, "0") == 0 && strings.Count(s, "+") == 0 {
+		if h, err := parsePHC(s); err == nil && h.String() != s {
 			t.Errorf("%q is written as %q", s, h)
 		}
 	})

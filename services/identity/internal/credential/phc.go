@@ -3,12 +3,13 @@ package credential
 import (
 	"crypto/rand"
 	"crypto/subtle"
-	"encoding/base64"
 	"fmt"
 	"strconv"
 	"strings"
 
 	"golang.org/x/crypto/argon2"
+
+	"guildhall.dev/pkg/b64"
 )
 
 // Params are the costs of argon2id (RFC 9106). The zero Params are
@@ -45,7 +46,7 @@ type phc struct {
 	salt, hash []byte
 }
 
-var encoding = base64.RawStdEncoding.Strict()
+var encoding = b64.Std
 
 func (h phc) String() string {
 	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, h.Memory, h.Time, h.Threads,
@@ -84,7 +85,7 @@ func parsePHC(s string) (phc, error) {
 func cost(field, prefix string, most uint32) (uint32, error) {
 	text, ok := strings.CutPrefix(field, prefix)
 	n, err := strconv.ParseUint(text, 10, 32)
-	if !ok || err != nil || n == 0 || uint32(n) > most {
+	if !ok || err != nil || n == 0 || uint32(n) > most || text[0] == '0' {
 		return 0, fmt.Errorf("parameter %s out of bounds", strings.TrimSuffix(prefix, "="))
 	}
 	return uint32(n), nil

@@ -3,10 +3,10 @@ package session
 import (
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
 	"strings"
 
+	"guildhall.dev/pkg/b64"
 	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/resource"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
@@ -24,7 +24,7 @@ const (
 	macSize    = sha256.Size
 )
 
-var encoding = base64.RawURLEncoding.Strict()
+var encoding = b64.URL
 
 // Token returns the newest refresh token of a session.
 func (b *Book) Token(s *storev1.Session) string {
