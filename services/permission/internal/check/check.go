@@ -74,13 +74,7 @@ func (c *Checker) AnswerAs(ctx context.Context, organization string, need cache.
 	now := c.cfg.Clock()
 	answers := make([]decide.Answer, len(questions))
 	v, err := c.cfg.Cache.ViewAs(ctx, organization, need, func(facts decide.Facts) error {
-		for i, q := range questions {
-			var err error
-			if answers[i], err = c.cfg.Rules.Answer(facts, organization, q, now); err != nil {
-				return err
-			}
-		}
-		return nil
+		return c.cfg.Rules.AnswerAll(facts, organization, questions, now, answers)
 	})
 	if err != nil {
 		c.failed.Add(int64(len(questions)))

@@ -17,8 +17,17 @@ func Question(q *permissionv1.CheckQuery) decide.Question {
 
 // Result shows an answer of the revision.
 func Result(a decide.Answer, v revision.Revision) *permissionv1.CheckResult {
-	return &permissionv1.CheckResult{
-		Allowed: a.Allowed, Grant: a.Grant, Role: a.Role, Revision: v.Number, Denial: a.Denial,
-		Rule: a.Rule, ApprovalSingleUse: a.SingleUse,
+	return Results([]decide.Answer{a}, v)[0]
+}
+
+// Results shows answers of one revision, in their order.
+func Results(answers []decide.Answer, v revision.Revision) []*permissionv1.CheckResult {
+	shown, results := make([]permissionv1.CheckResult, len(answers)), make([]*permissionv1.CheckResult, len(answers))
+	for i, a := range answers {
+		r := &shown[i] // all in one piece of memory
+		r.Allowed, r.Grant, r.Role, r.Revision, r.Denial = a.Allowed, a.Grant, a.Role, v.Number, a.Denial
+		r.Rule, r.ApprovalSingleUse = a.Rule, a.SingleUse
+		results[i] = r
 	}
+	return results
 }

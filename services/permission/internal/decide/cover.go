@@ -25,7 +25,7 @@ func (d *Rules) Lasting(facts Facts, organization string, q Question, now time.T
 	ask := d.newQuery(facts, organization, now)
 	defer d.free(ask)
 	ask.until, ask.lasting = lastSecond(now, expires), true
-	return ask.answer(q)
+	return ask.answer(q, nil)
 }
 
 // lastSecond returns the last Unix second of a grant that expires at the one

@@ -121,13 +121,14 @@ func (d *Rules) Answer(facts Facts, organization string, q Question, now time.Ti
 	ask := d.newQuery(facts, organization, now)
 	defer d.free(ask)
 	ask.until = now.Unix()
-	return ask.answer(q)
+	return ask.answer(q, nil)
 }
 
 func no(why permissionv1.Denial) (Answer, error) { return Answer{Denial: why}, nil }
 
-// answer is Answer for a query that has its times.
-func (q *query) answer(question Question) (Answer, error) {
+// answer is Answer for a query that has its times. Own is what the subject
+// holds by itself; nil is looked up.
+func (q *query) answer(question Question, own *Subject) (Answer, error) {
 	kind, home, ok := authn.ParseName(question.Subject)
 	if !ok || kind == authn.System || home != q.organization {
 		return no(permissionv1.Denial_DENIAL_SUBJECT_UNKNOWN)
@@ -155,9 +156,11 @@ func (q *query) answer(question Question) (Answer, error) {
 	if !within(question.Resource, root) {
 		return no(permissionv1.Denial_DENIAL_RESOURCE_FOREIGN)
 	}
-	own, err := q.facts.Subject(question.Subject)
-	if err != nil {
-		return Answer{}, err
+	if own == nil {
+		var err error
+		if own, err = q.facts.Subject(question.Subject); err != nil {
+			return Answer{}, err
+		}
 	}
 	if denial := own.standing(question.Session); denial != 0 {
 		return no(denial)

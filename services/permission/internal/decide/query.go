@@ -34,6 +34,8 @@ type query struct {
 	without []string
 	// required is what the organisation requires; nil until it is asked for.
 	required *Subject
+	// touched counts nothing of worth: it has lookUp read what it touches.
+	touched int
 }
 
 // newQuery returns a query without anything to look for. Queries are used
@@ -52,10 +54,16 @@ func (d *Rules) newQuery(facts Facts, organization string, now time.Time) *query
 
 // free takes a query back that nobody looks at any more.
 func (d *Rules) free(q *query) {
-	clear(q.levels)
-	clear(q.sources)
+	clear(q.levels[:cap(q.levels)])
+	clear(q.sources[:cap(q.sources)])
 	*q = query{levels: q.levels[:0], sources: q.sources[:0]}
 	d.queries.Put(q)
+}
+
+// again makes the query ready for another question.
+func (q *query) again() {
+	q.question, q.holders, q.required, q.denying = Question{}, nil, nil, false
+	q.levels, q.sources, q.without = q.levels[:0], q.sources[:0], q.without[:0]
 }
 
 // level is a name above the resource, or itself, relative to the organisation,

@@ -6,7 +6,7 @@ import permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 // it may act.
 func (s *Subject) standing(session string) permissionv1.Denial {
 	switch {
-	case s.facts == nil:
+	case !s.barred:
 		return permissionv1.Denial_DENIAL_UNSPECIFIED
 	case s.facts.Denied:
 		return permissionv1.Denial_DENIAL_SUBJECT_SUSPENDED

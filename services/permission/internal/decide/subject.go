@@ -41,20 +41,23 @@ type Hold struct {
 // pointer for each grant: rows, in order of their resource, that say where in
 // one text the names are, and an index of the rows by resource.
 type Subject struct {
-	name string
-	home unique.Handle[home]
-	// facts is nil when there are none, as of most customers.
-	facts *subject.Facts
+	// What each check reads comes first, on one line of the processor's cache.
+
+	// barred says that facts may let it do nothing; see standing.
+	barred bool
 	// denies says that some row takes away.
 	denies bool
+	// reach is what was last found out about an account; see State.
+	reach atomic.Pointer[reach]
+	rows  []row
 	// separation is the organisation's, of the subject of all holder forms: it
 	// is read with each check, so that rules cost nothing where there are none.
 	separation *Separation
 
-	// reach is what was last found out about an account; see State.
-	reach atomic.Pointer[reach]
-
-	rows  []row
+	name string
+	home unique.Handle[home]
+	// facts is nil when there are none, as of most customers.
+	facts *subject.Facts
 	text  string
 	roles []unique.Handle[string] // each once
 	terms []terms                 // of the few rows that have some
@@ -105,6 +108,7 @@ func Compile(name string, facts subject.Facts, holds []Hold) *Subject {
 	s := &Subject{name: name, home: homeOf(organization)}
 	if facts.Denied || facts.Parent != "" || facts.EndedThrough != "" || len(facts.Teams)+len(facts.Segments)+len(facts.Ended) > 0 {
 		s.facts = &facts
+		s.barred = facts.Denied || facts.EndedThrough != "" || len(facts.Ended) > 0
 	}
 	if len(holds) == 0 {
 		return s

@@ -64,13 +64,7 @@ func (s *checks) BatchCheck(ctx context.Context, req *permissionv1.BatchCheckReq
 	if err != nil {
 		return nil, err
 	}
-	resp := &permissionv1.BatchCheckResponse{
-		Results: make([]*permissionv1.CheckResult, len(answers)), ConsistencyToken: s.Tokens.Of(req.GetParent(), v),
-	}
-	for i, a := range answers {
-		resp.Results[i] = check.Result(a, v)
-	}
-	return resp, nil
+	return &permissionv1.BatchCheckResponse{Results: check.Results(answers, v), ConsistencyToken: s.Tokens.Of(req.GetParent(), v)}, nil
 }
 
 // CheckCover implements permissionv1.CheckServiceServer.
