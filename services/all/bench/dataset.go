@@ -18,6 +18,9 @@ import (
 type Dataset struct {
 	users, teams, roles int
 	permissions         []string
+	// accounts and messages are what is asked about: who asks has names at hand,
+	// and the load shares the machine with the server.
+	accounts, messages []string
 }
 
 const (
@@ -30,7 +33,14 @@ const (
 
 // NewDataset returns the data set of so many accounts, at least 100.
 func NewDataset(users int) Dataset {
-	return Dataset{users: users, teams: max(users/10, memberships), roles: max(users/100, 1), permissions: askable()}
+	d := Dataset{users: users, teams: max(users/10, memberships), roles: max(users/100, 1), permissions: askable()}
+	for i := range d.users {
+		d.accounts = append(d.accounts, d.user(i))
+	}
+	for i := range d.teams {
+		d.messages = append(d.messages, d.group(i)+"/messages/-")
+	}
+	return d
 }
 
 // askable are permissions that no account holds otherwise, as all staff do those
@@ -71,7 +81,7 @@ func (d Dataset) question(r *rand.Rand) (q *permissionv1.CheckQuery, allowed boo
 		allowed = d.in(user, group)
 	}
 	return &permissionv1.CheckQuery{
-		Subject: d.user(user), Permission: d.permissions[r.IntN(len(d.permissions))], Resource: d.group(group) + "/messages/-",
+		Subject: d.accounts[user], Permission: d.permissions[r.IntN(len(d.permissions))], Resource: d.messages[group],
 	}, allowed
 }
 

@@ -67,8 +67,14 @@ func (q *query) lookUp(questions []Question, own *[together]*Subject) {
 			reaches[i] = s.reach.Load()
 		}
 	}
-	for _, r := range reaches {
-		if r != nil && r.denies {
+	var sources [together][]kept
+	for i, r := range reaches {
+		if r != nil {
+			sources[i] = r.sources
+		}
+	}
+	for _, s := range sources {
+		if len(s) > 0 && s[0].denyOnly {
 			q.touched++
 		}
 	}
