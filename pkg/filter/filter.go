@@ -1,12 +1,13 @@
 // Package filter reads the filter and order_by fields of List requests: the
 // part of AIP-160 and AIP-132 that an index can serve.
 //
-// A filter is terms joined by AND; a term is field = value, and for times
-// also <, <=, > and >=. Fields are declared by each List method. OR, NOT,
-// functions, has (:) and wildcards are refused rather than served by reading
-// everything.
+// A filter is terms joined by AND; a term is field = value, for times also <,
+// <=, > and >=, and for texts that are searched field : words. Fields are
+// declared by each List method. OR, NOT, functions and wildcards are refused
+// rather than served by reading everything.
 //
 //	state = ACTIVE AND create_time >= "2026-01-02T00:00:00Z"
+//	display_name : "zhang wei"
 package filter
 
 import (
@@ -35,6 +36,9 @@ const (
 	Int
 	// Time is an RFC 3339 timestamp, and takes the comparisons as well as =.
 	Time
+	// Words is a text that is searched for words and takes : (has) alone. How
+	// words are found, the field's owner says.
+	Words
 )
 
 // Field declares a field that a filter may name.
@@ -49,13 +53,15 @@ type Field struct {
 // Op is the operator of a term.
 type Op string
 
-// The operators. Only fields of type Time take others than Equal.
+// The operators. Fields of type Words take Has, and all others Equal; those of
+// type Time take the comparisons too.
 const (
 	Equal          Op = "="
 	Less           Op = "<"
 	LessOrEqual    Op = "<="
 	Greater        Op = ">"
 	GreaterOrEqual Op = ">="
+	Has            Op = ":"
 )
 
 // Term is one condition. Of the values only that of the field's type is set;

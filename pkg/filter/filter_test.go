@@ -18,6 +18,7 @@ var fields = []filter.Field{
 	{Name: "muted", Type: filter.Bool},
 	{Name: "size", Type: filter.Int},
 	{Name: "create_time", Type: filter.Time},
+	{Name: "title", Type: filter.Words},
 }
 
 func at(hour int) time.Time { return time.Date(2026, 1, 2, hour, 0, 0, 0, time.UTC) }
@@ -38,6 +39,11 @@ func TestParse_terms(t *testing.T) {
 		}},
 		{`owner.name = '' AND muted = false`, filter.Terms{{Field: "owner.name", Op: filter.Equal}, {Field: "muted", Op: filter.Equal}}},
 		{`owner.name = "客户"`, filter.Terms{{Field: "owner.name", Op: filter.Equal, Text: "客户"}}},
+		{`title:"zhang wei" AND state=ACTIVE`, filter.Terms{
+			{Field: "title", Op: filter.Has, Text: "zhang wei"}, {Field: "state", Op: filter.Equal, Text: "ACTIVE"},
+		}},
+		{"title : 12:30", filter.Terms{{Field: "title", Op: filter.Has, Text: "12:30"}}},
+		{"title:a:b", filter.Terms{{Field: "title", Op: filter.Has, Text: "a:b"}}},
 		{`create_time >= 2026-01-02T01:00:00Z AND create_time < "2026-01-02T04:00:00+02:00"`, filter.Terms{
 			{Field: "create_time", Op: filter.GreaterOrEqual, Time: at(1)},
 			{Field: "create_time", Op: filter.Less, Time: at(2)},
@@ -59,6 +65,11 @@ func TestParse_faultsNameTheirPlace(t *testing.T) {
 		"state < ACTIVE":                       "7",
 		"state != ACTIVE":                      "7",
 		"state : ACTIVE":                       "7",
+		"state:ACTIVE":                         "6",
+		"title = x":                            "7",
+		"title:":                               "7",
+		"title: :x AND title:y":                "15",
+		"create_time : 2026-01-02T01:00:00Z":   "13",
 		"unknown = 1":                          "1",
 		`"state" = ACTIVE`:                     "1",
 		"state = ACTIVE OR muted = true":       "16",

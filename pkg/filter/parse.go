@@ -18,18 +18,20 @@ func (p *parser) next() { p.token = p.scan() }
 
 // term reads field operator value and leaves the token behind it current.
 func (p *parser) term() (Term, error) {
-	i := slices.IndexFunc(p.fields, func(f Field) bool { return p.token.kind == word && f.Name == p.token.text })
+	name, _, _ := strings.Cut(p.token.text, ":") // times hold colons: they are part of words
+	i := slices.IndexFunc(p.fields, func(f Field) bool { return p.token.kind == word && f.Name == name })
 	if i < 0 {
 		return Term{}, invalid(p.token.pos, "name one of the fields "+names(p.fields))
 	}
 	field := p.fields[i]
-	p.next()
+	p.pos = p.token.pos + len(name)
+	p.token = p.operator()
 	if p.token.kind != operator {
 		return Term{}, invalid(p.token.pos, "write an operator after "+field.Name)
 	}
 	t := Term{Field: field.Name, Op: Op(p.token.text)}
-	if t.Op != Equal && field.Type != Time {
-		return Term{}, invalid(p.token.pos, "the field "+field.Name+" takes = only")
+	if fault := field.refuses(t.Op); fault != "" {
+		return Term{}, invalid(p.token.pos, fault)
 	}
 	p.next()
 	if fault := p.value(field, &t); fault != "" {
@@ -37,6 +39,19 @@ func (p *parser) term() (Term, error) {
 	}
 	p.next()
 	return t, nil
+}
+
+// refuses returns why the field does not take the operator; "" when it does.
+func (f Field) refuses(op Op) string {
+	switch {
+	case f.Type == Words && op != Has:
+		return "the field " + f.Name + " takes : only"
+	case f.Type == Time && op == Has:
+		return "the field " + f.Name + " takes =, <, <=, > and >="
+	case f.Type != Words && f.Type != Time && op != Equal:
+		return "the field " + f.Name + " takes = only"
+	}
+	return ""
 }
 
 // value sets the value of t from the current token and returns what is wrong
@@ -107,10 +122,24 @@ type scanner struct {
 	pos  int
 }
 
-func (s *scanner) scan() token {
+// operator is scan where an operator stands.
+func (s *scanner) operator() token {
+	s.skipSpace()
+	if !strings.HasPrefix(s.text[s.pos:], ":") {
+		return s.scan()
+	}
+	s.pos++
+	return token{kind: operator, text: ":", pos: s.pos - 1}
+}
+
+func (s *scanner) skipSpace() {
 	for s.pos < len(s.text) && strings.IndexByte(" \t\r\n", s.text[s.pos]) >= 0 {
 		s.pos++
 	}
+}
+
+func (s *scanner) scan() token {
+	s.skipSpace()
 	start := s.pos
 	if start == len(s.text) {
 		return token{kind: end, pos: start}

@@ -345,7 +345,7 @@ func TestCustomers_listByIndex(t *testing.T) {
 				}
 			}
 		}
-		for _, filter := range []string{"display_name = x", "state = NONE", "state = ACTIVE AND country = China", "email : x"} {
+		for _, filter := range []string{"display_name = xy", "display_name:x", "state = NONE", "state = ACTIVE AND state = PENDING", "email : x", "segment = gold"} {
 			_, err := p.customers().ListCustomers(ctx, &identityv1.ListCustomersRequest{Parent: org, Filter: filter})
 			wantError(t, err, errs.Invalid, "FILTER_INVALID")
 		}

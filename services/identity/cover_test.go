@@ -15,7 +15,8 @@ import (
 )
 
 // permission answers CheckCover: all is covered but the targets named, and what
-// is denied to those named with denied. It hears who may act and what is in the
+// is denied to those named with denied; and checks: yes to all but what is named
+// with lacking. It hears who may act and what is in the
 // feed, and answers questions of standing.
 type permission struct {
 	mu     sync.Mutex
@@ -40,6 +41,9 @@ func (s *permission) set(away bool, exceed ...string) {
 
 // denied names to set a target to whom more is denied than others hold.
 func denied(target string) string { return "denied to " + target }
+
+// lacking names to set a permission that nobody holds whom identity asks about.
+func lacking(permission string) string { return "lacking " + permission }
 
 // goDeafAfter lets the service come by the feed so many times more; negative is
 // without end.
@@ -87,6 +91,13 @@ func (s *permission) Invoke(_ context.Context, method string, args, reply any, _
 		return nil
 	case *permissionv1.CheckCoverRequest:
 		s.cover(req, reply.(proto.Message))
+		return nil
+	case *permissionv1.CheckRequest:
+		result := &permissionv1.CheckResult{Allowed: !s.exceed[lacking(req.GetQuery().GetPermission())]}
+		if !result.GetAllowed() {
+			result.Denial = permissionv1.Denial_DENIAL_NO_GRANT
+		}
+		reply.(*permissionv1.CheckResponse).Result = result
 		return nil
 	default:
 		return errors.New("identity does not call permission's " + method)

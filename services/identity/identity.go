@@ -16,6 +16,7 @@ import (
 
 	"guildhall.dev/pkg/audit"
 	"guildhall.dev/pkg/authn"
+	"guildhall.dev/pkg/authz"
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/feed"
 	"guildhall.dev/pkg/kv"
@@ -72,6 +73,7 @@ func New(ctx context.Context, cfg *Config, kit *serve.Kit) (serve.Service, error
 
 func build(ctx context.Context, cfg *Config, kit *serve.Kit) (*service, error) {
 	c := &api.Centres{Organizations: organization.New(), Teams: team.New(team.MaxMembers, team.MaxSubteams), Checks: permissionv1.NewCheckServiceClient(kit.Dial("permission")), Clock: kit.Clock}
+	c.Checker = authz.Remote(kit.Dial("permission"))
 	c.Permission = permissionv1.NewStandingServiceClient(kit.Dial("permission"))
 	c.Tags, c.Attributes = tag.New(), attribute.New()
 	c.Segments = segment.New(c.Attributes)

@@ -1,19 +1,23 @@
 package account
 
 import (
+	"slices"
+	"strings"
+
 	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/filter"
 	"guildhall.dev/pkg/kv"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
+	"guildhall.dev/services/identity/internal/naming"
+	"guildhall.dev/services/identity/internal/segment"
 )
 
 // Query selects the accounts of one kind and organisation, by name.
 type Query struct {
 	Kind         authn.Kind
 	Organization string
-	// Filter is one condition, or none.
-	Filter Filter
+	Filter       Filter
 	// ShowDeleted includes deleted accounts.
 	ShowDeleted bool
 	// After is where the last page ended, Limit the most to return.
@@ -21,82 +25,241 @@ type Query struct {
 	Limit int
 }
 
-// Filter is one condition that an index serves. The zero Filter selects all.
-type Filter struct{ Field, Value string }
+// Filter is conditions that all have to hold. The zero Filter selects all.
+type Filter struct {
+	// terms are in the order in which they are to be served: the first by its
+	// index, and the others by a look at what is found.
+	terms filter.Terms
+	name  naming.Query // of the term on the name
+}
+
+// Fields of a filter that are no indexes of the same name.
+const (
+	displayName = "display_name"
+	inSegment   = "segment"
+)
+
+// served are the fields of a filter, from the one that leaves the fewest
+// accounts to the one that leaves the most.
+var served = []string{byEmail, byPhone, byExternalID, displayName, inSegment, byTag, byCountry, byState}
+
+// maxExamined is how many accounts of one index entry after the other are
+// looked at for a page, so that one which finds little among many ends in a few
+// milliseconds too.
+const maxExamined = 500
 
 // ParseFilter reads the filter of a List request. The error is Invalid
-// (FILTER_INVALID): it names no condition that an index serves, or several.
-func ParseFilter(kind authn.Kind, text string) (Filter, error) {
+// (FILTER_INVALID).
+func ParseFilter(kind authn.Kind, organization, text string) (Filter, error) {
 	fields := []filter.Field{
 		{Name: byState, Type: filter.Enum, Values: []string{StateName(pending), StateName(active), StateName(suspended), StateName(gone)}},
-		{Name: byEmail, Type: filter.String},
+		{Name: byEmail, Type: filter.String}, {Name: displayName, Type: filter.Words},
 	}
 	if kind == authn.Customer {
-		fields = append(fields, filter.Field{Name: byPhone, Type: filter.String},
-			filter.Field{Name: byExternalID, Type: filter.String}, filter.Field{Name: byCountry, Type: filter.String},
-			filter.Field{Name: byTag, Type: filter.String})
+		for _, name := range []string{byPhone, byExternalID, byCountry, byTag, inSegment} {
+			fields = append(fields, filter.Field{Name: name, Type: filter.String})
+		}
 	}
 	terms, err := filter.Parse(text, fields...)
-	if err != nil || len(terms) == 0 {
+	if err != nil {
 		return Filter{}, err
 	}
-	if len(terms) > 1 {
-		return Filter{}, errs.InvalidField("filter", "FILTER_INVALID", "send one condition; they cannot be joined here")
+	f := Filter{terms: terms}
+	for i := range terms {
+		t, ok := &terms[i], true
+		switch t.Field {
+		case byEmail:
+			t.Text = FoldEmail(t.Text)
+		case displayName:
+			if f.name, ok = naming.Parse(t.Text); !ok {
+				return Filter{}, errs.InvalidField("filter", "FILTER_INVALID", "display_name: begin with a word of two letters at least, or a Chinese character")
+			}
+		case inSegment:
+			if !segment.Pattern.Matches(t.Text) || !strings.HasPrefix(t.Text, organization+"/") {
+				return Filter{}, errs.InvalidField("filter", "FILTER_INVALID", "segment: name one of the organisation, as in "+organization+"/segments/gold")
+			}
+		}
 	}
-	f := Filter{Field: terms[0].Field, Value: terms[0].Text}
-	if f.Field == byEmail {
-		f.Value = FoldEmail(f.Value)
-	}
+	slices.SortFunc(terms, func(a, b filter.Term) int { return slices.Index(served, a.Field) - slices.Index(served, b.Field) })
 	return f, nil
 }
 
+// Segment returns the segment that the filter names; "" for none.
+func (f Filter) Segment() string {
+	t, _ := f.terms.Lookup(inSegment)
+	return t.Text
+}
+
+// field returns the field that is served by its index; "" for none.
+func (f Filter) field() string {
+	if len(f.terms) == 0 {
+		return ""
+	}
+	return f.terms[0].Field
+}
+
 // List returns a page of the accounts that q selects, by name, and where to go
-// on behind it, nil at the end.
+// on behind it, nil at the end. A page may have less than the limit, or nothing,
+// and more behind it: where one condition finds many accounts and another takes
+// most of them away. The error is NotFound (SEGMENT_NOT_FOUND).
 func (b *Book) List(r kv.Reader, q Query) ([]kv.Record[*storev1.Account], []byte, error) {
-	switch q.Filter.Field {
+	p := &page{book: b, r: r, q: q}
+	var err error
+	switch q.Filter.field() {
 	case byEmail, byPhone, byExternalID:
-		records, err := b.lookup(r, q)
-		return records, nil, err
+		err = p.lookUp()
+	case inSegment:
+		err = p.members()
+	default:
+		err = p.scan()
 	}
-	return b.scan(r, q)
+	return p.found, p.next, err
 }
 
-// lookup serves the unique indexes, which hold one account at most.
-func (b *Book) lookup(r kv.Reader, q Query) ([]kv.Record[*storev1.Account], error) {
-	if q.Filter.Value == "" {
-		return nil, nil
-	}
-	rec, found, err := b.table(q.Kind).FindBy(r, q.Filter.Field, kv.Key{kv.String(q.Organization), kv.Personal(q.Filter.Value)})
-	if err != nil || !found || deleted(rec.Value) && !q.ShowDeleted {
-		return nil, err
-	}
-	return []kv.Record[*storev1.Account]{rec}, nil
+// page is a page in the making.
+type page struct {
+	book     *Book
+	r        kv.Reader
+	q        Query
+	examined int
+	found    []kv.Record[*storev1.Account]
+	// last is where the newest of what was looked at is, and next where the
+	// page after this one begins.
+	last, next []byte
 }
 
-func (b *Book) scan(r kv.Reader, q Query) ([]kv.Record[*storev1.Account], []byte, error) {
-	from := kv.Query{Index: q.Filter.Field, Prefix: kv.Key{kv.String(q.Organization)}, After: q.After}
+// lookUp serves the unique indexes, which hold one account at most.
+func (p *page) lookUp() error {
+	t := p.q.Filter.terms[0]
+	if t.Text == "" {
+		return nil
+	}
+	rec, found, err := p.book.table(p.q.Kind).FindBy(p.r, t.Field, kv.Key{kv.String(p.q.Organization), kv.Personal(t.Text)})
+	if err != nil || !found {
+		return err
+	}
+	_, err = p.look(rec, nil)
+	return err
+}
+
+// scan serves the others of the account's own indexes.
+func (p *page) scan() error {
+	from := kv.Query{Index: p.q.Filter.field(), Prefix: kv.Key{kv.String(p.q.Organization)}, After: p.q.After}
 	switch {
-	case q.Filter.Field != "":
-		from.Prefix = from.Prefix.With(kv.String(q.Filter.Value))
-	case !q.ShowDeleted:
+	case from.Index == displayName:
+		from.Index, from.Prefix = byName, from.Prefix.With(kv.Personal(p.q.Filter.name.Lead()))
+	case from.Index != "":
+		from.Prefix = from.Prefix.With(kv.String(p.q.Filter.terms[0].Text))
+	case !p.q.ShowDeleted:
 		from.Index = byLive
 	}
-	var out []kv.Record[*storev1.Account]
-	for rec, err := range b.table(q.Kind).Scan(r, from) {
+	for rec, err := range p.book.table(p.q.Kind).Scan(p.r, from) {
 		if err != nil {
-			return nil, nil, err
+			return err
 		}
-		// Deleted ones lie among the others only where a condition selects
-		// them, and are few: they are purged.
-		if deleted(rec.Value) && !q.ShowDeleted {
-			continue
+		if more, err := p.look(rec, rec.Position); !more || err != nil {
+			return err
 		}
-		if len(out) == q.Limit {
-			return out, out[len(out)-1].Position, nil
-		}
-		out = append(out, rec)
 	}
-	return out, nil, nil
+	return nil
+}
+
+// members serves a segment: a chunk of its members at a time.
+func (p *page) members() error {
+	for after := p.q.After; ; {
+		members, err := p.book.cfg.Segments.Roll(p.r, p.q.Filter.Segment(), after, min(p.q.Limit+1, maxExamined))
+		if err != nil || len(members) == 0 {
+			return err
+		}
+		keys := make([]kv.Key, len(members))
+		for i, m := range members {
+			keys[i] = key(m.Value.GetCustomer())
+		}
+		records, err := p.book.customers.GetMany(p.r, keys)
+		if err != nil {
+			return err
+		}
+		for i, rec := range records {
+			if !rec.Found() {
+				continue // its memberships are about to go too
+			}
+			if more, err := p.look(rec, members[i].Position); !more || err != nil {
+				return err
+			}
+		}
+		after = members[len(members)-1].Position
+	}
+}
+
+// look takes an account into the page if it is one that is asked for, and
+// reports whether to go on.
+func (p *page) look(rec kv.Record[*storev1.Account], position []byte) (more bool, err error) {
+	if p.examined == maxExamined {
+		p.next = p.last
+		return false, nil
+	}
+	ok, err := p.selects(rec.Value)
+	if err != nil {
+		return false, err
+	}
+	if ok && len(p.found) == p.q.Limit {
+		p.next = p.last
+		return false, nil
+	}
+	if ok {
+		p.found = append(p.found, rec)
+	} else {
+		p.examined++
+	}
+	p.last = position
+	return true, nil
+}
+
+func (p *page) selects(a *storev1.Account) (bool, error) {
+	if deleted(a) && !p.q.ShowDeleted {
+		return false, nil
+	}
+	for i, t := range p.q.Filter.terms {
+		holds, err := p.holds(a, t, i == 0)
+		if err != nil || !holds {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// holds reports whether a term is true of an account; indexed says that the
+// account was found by it.
+func (p *page) holds(a *storev1.Account, t filter.Term, indexed bool) (bool, error) {
+	switch t.Field {
+	case displayName:
+		leads := indexed || slices.Contains(naming.Terms(a.GetDisplayName()), p.q.Filter.name.Lead())
+		return leads && p.q.Filter.name.Matches(a.GetDisplayName()), nil
+	case inSegment:
+		if indexed {
+			return true, nil
+		}
+		return p.book.cfg.Segments.Has(p.r, t.Text, a.GetName())
+	case byTag:
+		return slices.Contains(a.GetTags(), t.Text), nil
+	}
+	return t.Text != "" && valueOf(a, t.Field) == t.Text, nil
+}
+
+// valueOf returns what a field that has one value is compared with.
+func valueOf(a *storev1.Account, field string) string {
+	switch field {
+	case byEmail:
+		return FoldEmail(a.GetEmail())
+	case byPhone:
+		return a.GetPhone()
+	case byExternalID:
+		return a.GetExternalId()
+	case byCountry:
+		return a.GetCountry()
+	default:
+		return StateName(a.GetState())
+	}
 }
 
 // FindByEmail returns the account of the kind that has the mail address, and

@@ -8,6 +8,7 @@ import (
 	"guildhall.dev/pkg/resource"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+	"guildhall.dev/services/identity/internal/naming"
 )
 
 const (
@@ -25,8 +26,9 @@ const (
 	byState      = "state"
 	byCountry    = "country"
 	byTag        = "tag"
-	byLive       = "live"  // all but deleted ones
-	byPurge      = "purge" // deleted ones, by when they are purged
+	byName       = "name_v" + naming.Version // one entry for each term
+	byLive       = "live"                    // all but deleted ones
+	byPurge      = "purge"                   // deleted ones, by when they are purged
 )
 
 // staffTable is (organisation, name) -> Account.
@@ -79,6 +81,16 @@ func deleted(a *storev1.Account) bool {
 // common are the indexes of both tables.
 func common() []kv.Index[*storev1.Account] {
 	return []kv.Index[*storev1.Account]{{
+		Name: byName,
+		Keys: func(a *storev1.Account) []kv.Key {
+			terms := naming.Terms(a.GetDisplayName())
+			keys := make([]kv.Key, len(terms))
+			for i, t := range terms {
+				keys[i] = kv.Key{organizationOf(a), kv.Personal(t)}
+			}
+			return keys
+		},
+	}, {
 		Name: byState,
 		Keys: func(a *storev1.Account) []kv.Key {
 			return []kv.Key{{organizationOf(a), kv.String(StateName(a.GetState()))}}

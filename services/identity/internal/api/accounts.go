@@ -28,9 +28,15 @@ func (c *Centres) accounts(ctx context.Context, kind authn.Kind, req listAccount
 	if _, err := organization.Pattern.Parse("parent", req.GetParent()); err != nil {
 		return nil, "", err
 	}
-	condition, err := account.ParseFilter(kind, req.GetFilter())
+	condition, err := account.ParseFilter(kind, req.GetParent(), req.GetFilter())
 	if err != nil {
 		return nil, "", err
+	}
+	if s := condition.Segment(); s != "" {
+		// Whom a filter finds by a segment is who is in it.
+		if err := c.may(ctx, "identity.segmentMembers.list", s); err != nil {
+			return nil, "", err
+		}
 	}
 	l, err := c.start(ctx, page.Request{Size: req.GetPageSize(), Token: req.GetPageToken()},
 		"ListAccounts", kind.String(), req.GetParent(), req.GetFilter(), strconv.FormatBool(req.GetShowDeleted()))

@@ -15,6 +15,7 @@ import (
 
 	"guildhall.dev/pkg/audit"
 	"guildhall.dev/pkg/authn"
+	"guildhall.dev/pkg/authz"
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/feed"
@@ -59,6 +60,7 @@ type Centres struct {
 	// Checks is permission, which knows who holds how much, and Permission what
 	// it has heard of the feed.
 	Checks     permissionv1.CheckServiceClient
+	Checker    authz.Checker
 	Permission permissionv1.StandingServiceClient
 	Keys       *keyring.Ring
 	Importer   *importer.Importer

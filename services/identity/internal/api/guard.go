@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"guildhall.dev/pkg/authn"
+	"guildhall.dev/pkg/authz"
 	"guildhall.dev/pkg/errs"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/identity/internal/team"
@@ -35,6 +36,19 @@ func (c *Centres) covers(ctx context.Context, target string) error {
 // denial gives what it took, and must hold as much.
 func (c *Centres) frees(ctx context.Context, team string) error {
 	return c.ask(ctx, team, true, "something is denied to the team that you do not hold yourself; only who holds it can take anybody out of the team")
+}
+
+// may refuses a caller who lacks a permission that the RPC's own rule does not
+// ask for. Errors are Denied (PERMISSION_DENIED) and Unavailable
+// (PERMISSION_UNAVAILABLE).
+func (c *Centres) may(ctx context.Context, permission, resource string) error {
+	caller, err := callerOf(ctx)
+	if err != nil || caller.Kind() == authn.System {
+		return err
+	}
+	return c.Checker.Check(ctx, authz.Request{
+		Caller: caller, Permission: permission, Resources: []string{resource}, Approval: authz.ApprovalOf(ctx),
+	})
 }
 
 func (c *Centres) ask(ctx context.Context, target string, denied bool, refusal string) error {

@@ -55,6 +55,27 @@ func (b *Book) Members(r kv.Reader, segment string, after []byte, limit int) ([]
 	return values(b.members.List(r, kv.Query{Prefix: kv.Key{kv.String(segment)}, After: after, Limit: limit}))
 }
 
+// Roll returns the next members of a segment behind a position, by customer, at
+// most as many as the limit; each has its position. The error is NotFound
+// (SEGMENT_NOT_FOUND).
+func (b *Book) Roll(r kv.Reader, segment string, after []byte, limit int) ([]kv.Record[*identityv1.SegmentMember], error) {
+	if _, err := b.Get(r, segment); err != nil {
+		return nil, err
+	}
+	page, err := b.members.List(r, kv.Query{Prefix: kv.Key{kv.String(segment)}, After: after, Limit: limit})
+	return page.Records, err
+}
+
+// Has reports whether a customer is in a segment. The error is NotFound
+// (SEGMENT_NOT_FOUND).
+func (b *Book) Has(r kv.Reader, segment, customer string) (bool, error) {
+	if _, err := b.Get(r, segment); err != nil {
+		return false, err
+	}
+	_, found, err := b.members.Find(r, key(memberName(segment, customer)))
+	return found, err
+}
+
 // Moves returns a page of who joined and left a segment, the oldest first, and
 // where to go on behind it, nil at the end; of one customer when one is named.
 // Those of one customer are in the order in which they happened; of several, by

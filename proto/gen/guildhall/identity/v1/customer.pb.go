@@ -494,8 +494,15 @@ type ListCustomersRequest struct {
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// From the page before.
 	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	// One of `state = "ACTIVE"`, `email = "…"`, `phone = "…"`,
-	// `external_id = "…"`, `country = "…"`, `tag = "…"` with a tag's name.
+	// Conditions, joined by AND: `state = "ACTIVE"`, `email = "…"`, `phone = "…"`,
+	// `external_id = "…"`, `country = "…"`, `tag = "…"` with a tag's name,
+	// `segment = "…"` with a segment's, `display_name:"…"`.
+	//
+	// display_name finds names in which all the words begin some word, without
+	// regard to case, width and accents, the first with two letters at least;
+	// Chinese characters that stand together, or the first of a name alone; and
+	// Chinese names by pinyin without tones ("zhangw", ü as v, u or yu) and by its
+	// initials ("zw").
 	Filter string `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
 	// Include deleted accounts.
 	ShowDeleted   bool `protobuf:"varint,5,opt,name=show_deleted,json=showDeleted,proto3" json:"show_deleted,omitempty"`

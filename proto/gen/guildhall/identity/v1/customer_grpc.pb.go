@@ -52,6 +52,13 @@ type CustomerServiceClient interface {
 	// call. Reasons: CUSTOMER_NOT_FOUND.
 	BatchGetCustomers(ctx context.Context, in *BatchGetCustomersRequest, opts ...grpc.CallOption) (*BatchGetCustomersResponse, error)
 	// Lists accounts by name. Deleted ones only with show_deleted.
+	//
+	// A page is made from at most 500 accounts that one condition finds and
+	// another does not select: it may be shorter than its size, or empty, and have
+	// a next_page_token (AIP-158).
+	//
+	// Reasons: FILTER_INVALID; SEGMENT_NOT_FOUND. A filter by a segment takes
+	// identity.segmentMembers.list on it too.
 	ListCustomers(ctx context.Context, in *ListCustomersRequest, opts ...grpc.CallOption) (*ListCustomersResponse, error)
 	// Changes the masked fields; tags and attributes are each replaced as a whole.
 	// Reasons: CUSTOMER_NOT_FOUND, ETAG_MISMATCH, UPDATE_MASK_INVALID,
@@ -243,6 +250,13 @@ type CustomerServiceServer interface {
 	// call. Reasons: CUSTOMER_NOT_FOUND.
 	BatchGetCustomers(context.Context, *BatchGetCustomersRequest) (*BatchGetCustomersResponse, error)
 	// Lists accounts by name. Deleted ones only with show_deleted.
+	//
+	// A page is made from at most 500 accounts that one condition finds and
+	// another does not select: it may be shorter than its size, or empty, and have
+	// a next_page_token (AIP-158).
+	//
+	// Reasons: FILTER_INVALID; SEGMENT_NOT_FOUND. A filter by a segment takes
+	// identity.segmentMembers.list on it too.
 	ListCustomers(context.Context, *ListCustomersRequest) (*ListCustomersResponse, error)
 	// Changes the masked fields; tags and attributes are each replaced as a whole.
 	// Reasons: CUSTOMER_NOT_FOUND, ETAG_MISMATCH, UPDATE_MASK_INVALID,

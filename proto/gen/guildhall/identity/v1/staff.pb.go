@@ -450,7 +450,8 @@ type ListStaffMembersRequest struct {
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// From the page before.
 	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	// `state = "ACTIVE"` or `email = "…"`.
+	// Conditions, joined by AND: `state = "ACTIVE"`, `email = "…"`,
+	// `display_name:"…"` as in ListCustomersRequest.
 	Filter string `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
 	// Include deleted accounts.
 	ShowDeleted   bool `protobuf:"varint,5,opt,name=show_deleted,json=showDeleted,proto3" json:"show_deleted,omitempty"`
