@@ -33,6 +33,8 @@ func registerIdentity(ctx context.Context, mux *runtime.ServeMux, conn grpc.Clie
 		identityv1.RegisterOrganizationServiceHandlerClient(ctx, mux, identityv1.NewOrganizationServiceClient(conn)),
 		identityv1.RegisterStaffServiceHandlerClient(ctx, mux, identityv1.NewStaffServiceClient(conn)),
 		identityv1.RegisterCustomerServiceHandlerClient(ctx, mux, identityv1.NewCustomerServiceClient(conn)),
+		identityv1.RegisterServiceAccountServiceHandlerClient(ctx, mux, identityv1.NewServiceAccountServiceClient(conn)),
+		identityv1.RegisterClientKeyServiceHandlerClient(ctx, mux, identityv1.NewClientKeyServiceClient(conn)),
 		identityv1.RegisterTeamServiceHandlerClient(ctx, mux, identityv1.NewTeamServiceClient(conn)),
 		identityv1.RegisterTagServiceHandlerClient(ctx, mux, identityv1.NewTagServiceClient(conn)),
 		identityv1.RegisterAttributeServiceHandlerClient(ctx, mux, identityv1.NewAttributeServiceClient(conn)),

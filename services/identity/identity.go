@@ -26,8 +26,10 @@ import (
 	"guildhall.dev/services/identity/internal/access"
 	"guildhall.dev/services/identity/internal/account"
 	"guildhall.dev/services/identity/internal/api"
+	"guildhall.dev/services/identity/internal/api/clients"
 	"guildhall.dev/services/identity/internal/attribute"
 	"guildhall.dev/services/identity/internal/bootstrap"
+	"guildhall.dev/services/identity/internal/clientkey"
 	"guildhall.dev/services/identity/internal/credential"
 	"guildhall.dev/services/identity/internal/evaluation"
 	"guildhall.dev/services/identity/internal/importer"
@@ -78,6 +80,7 @@ func build(ctx context.Context, cfg *Config, kit *serve.Kit) (*service, error) {
 	c.Tags, c.Attributes = tag.New(), attribute.New()
 	c.Segments = segment.New(c.Attributes)
 	credentials, standings := credential.New(), standing.New()
+	c.ClientKeys = clientkey.New(standings)
 	var err error
 	if c.Sessions, err = session.New(session.Config{
 		Key: kit.Ring.Derive("identity refresh tokens"), Absolute: cfg.Sessions.Absolute, Idle: cfg.Sessions.Idle, Most: cfg.Sessions.PerAccount,
@@ -86,13 +89,13 @@ func build(ctx context.Context, cfg *Config, kit *serve.Kit) (*service, error) {
 		return nil, err
 	}
 	if c.Accounts, err = account.New(account.Config{
-		Hasher: kit.Ring, Organizations: c.Organizations, Credentials: credentials, Sessions: c.Sessions, Teams: c.Teams,
+		Hasher: kit.Ring, Organizations: c.Organizations, Credentials: credentials, Keys: c.ClientKeys, Sessions: c.Sessions, Teams: c.Teams,
 		Tags: c.Tags, Attributes: c.Attributes, Segments: c.Segments,
 		Standing: standings, PurgeAfter: cfg.Accounts.PurgeAfter,
 	}); err != nil {
 		return nil, err
 	}
-	tables := slices.Concat(kv.RawTables(c.Organizations, c.Accounts, c.Teams, c.Tags, c.Attributes, c.Segments, c.Sessions, credentials, standings),
+	tables := slices.Concat(kv.RawTables(c.Organizations, c.Accounts, c.Teams, c.Tags, c.Attributes, c.Segments, c.Sessions, credentials, c.ClientKeys, standings),
 		keyring.Tables(), bootstrap.Tables(), change.Tables())
 	// No release has stored anything yet, so there is nothing to migrate.
 	if c.Store, err = kit.OpenStore(ctx, tables, nil); err != nil {
@@ -114,7 +117,7 @@ func build(ctx context.Context, cfg *Config, kit *serve.Kit) (*service, error) {
 		Store: c.Store, Journal: c.Journal, Segments: c.Segments, Accounts: c.Accounts, Logger: kit.Logger, Clock: kit.Clock,
 	})
 	return &service{centres: c, sweeper: &sweep.Sweeper{
-		Store: c.Store, Journal: c.Journal, Accounts: c.Accounts, Sessions: c.Sessions, Logger: kit.Logger, Clock: kit.Clock,
+		Store: c.Store, Journal: c.Journal, Accounts: c.Accounts, Sessions: c.Sessions, Keys: c.ClientKeys, Logger: kit.Logger, Clock: kit.Clock,
 	}}, nil
 }
 
@@ -188,7 +191,10 @@ func openAccess(ctx context.Context, c *api.Centres, cfg *Config, kit *serve.Kit
 func (s *service) Name() string { return name }
 
 // Register implements serve.Service.
-func (s *service) Register(r grpc.ServiceRegistrar) { api.Register(r, s.centres) }
+func (s *service) Register(r grpc.ServiceRegistrar) {
+	api.Register(r, s.centres)
+	clients.Register(r, s.centres)
+}
 
 // Run implements serve.Service.
 func (s *service) Run(ctx context.Context) error {

@@ -22,6 +22,7 @@ type lists struct {
 	identityv1.CustomerServiceServer
 	identityv1.TeamServiceServer
 	identityv1.SegmentServiceServer
+	identityv1.ServiceAccountServiceServer
 
 	mu            sync.Mutex
 	organizations map[string]*identityv1.OrganizationCreated
@@ -46,6 +47,7 @@ func (l *lists) register(r grpc.ServiceRegistrar) {
 	identityv1.RegisterCustomerServiceServer(r, l)
 	identityv1.RegisterTeamServiceServer(r, l)
 	identityv1.RegisterSegmentServiceServer(r, l)
+	identityv1.RegisterServiceAccountServiceServer(r, l)
 }
 
 // answer serves one call at a time, with errors as another process sends them.
@@ -126,6 +128,18 @@ func (l *lists) ListCustomers(_ context.Context, req *identityv1.ListCustomersRe
 		resp.Customers = append(resp.Customers, &identityv1.Customer{Name: name})
 	}
 	return resp, nil
+}
+
+func (l *lists) ListServiceAccounts(_ context.Context, req *identityv1.ListServiceAccountsRequest) (*identityv1.ListServiceAccountsResponse, error) {
+	resp := &identityv1.ListServiceAccountsResponse{}
+	for _, name := range l.in(req.GetParent()+"/serviceAccounts/", req.GetFilter()) {
+		resp.ServiceAccounts = append(resp.ServiceAccounts, &identityv1.ServiceAccount{Name: name})
+	}
+	return resp, nil
+}
+
+func (l *lists) BatchGetServiceAccounts(_ context.Context, req *identityv1.BatchGetServiceAccountsRequest) (*identityv1.BatchGetServiceAccountsResponse, error) {
+	return &identityv1.BatchGetServiceAccountsResponse{}, l.missing(req.GetNames())
 }
 
 func (l *lists) missing(names []string) error {

@@ -170,6 +170,7 @@ func (s *Service) follow(kit *serve.Kit, cfg mirror.Config) error {
 		Customers:     identityv1.NewCustomerServiceClient(identity),
 		Teams:         identityv1.NewTeamServiceClient(identity),
 		Segments:      identityv1.NewSegmentServiceClient(identity),
+		Programs:      identityv1.NewServiceAccountServiceClient(identity),
 	}
 	s.mirror = mirror.New(cfg)
 	source := identityv1.NewIdentityEventServiceClient(identity)

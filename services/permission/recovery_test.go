@@ -136,6 +136,34 @@ func TestResync_segmentsAreFoundAgain(t *testing.T) {
 	}
 }
 
+// TestResync_serviceAccountsAreFoundAgain has another feed take the place of the
+// one that was followed; meanwhile one program was suspended, another enabled,
+// and one is gone.
+func TestResync_serviceAccountsAreFoundAgain(t *testing.T) {
+	in := install(t, "bolt")
+	a := in.start()
+	in.seed(a)
+	const build, deploy, old = acme + "/serviceAccounts/build", acme + "/serviceAccounts/deploy", acme + "/serviceAccounts/old"
+	in.identity.state(build, "SUSPENDED")
+	in.await(func() bool { return a.rows("standings") == 1 })
+	for _, program := range []string{build, deploy, old} {
+		a.as(admin).grant(t, program, "roles/viewer", acme)
+	}
+	a.stop()
+
+	before := in.identity.lists
+	in.identity = startIdentity(t)
+	l := in.identity.lists
+	l.organizations, l.states = before.organizations, before.states
+	l.states[build], l.states[deploy] = "ACTIVE", "SUSPENDED"
+	l.purged[old] = true
+	a = in.start()
+	gateway := a.asService("gateway")
+	in.await(func() bool { return gateway.may(t, build, readGroups, acme) })
+	in.await(func() bool { return !gateway.may(t, deploy, readGroups, acme) })
+	gateway.wantMay(t, false, old, readGroups, acme)
+}
+
 // TestResync_aLostPlaceIsFoundAgain has another feed take the place of the one
 // that was followed, with other facts.
 func TestResync_aLostPlaceIsFoundAgain(t *testing.T) {

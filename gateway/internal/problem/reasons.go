@@ -18,6 +18,7 @@ var chineseReasons = merge(
 	chineseRequests,
 	chineseTypes,
 	chineseTeams,
+	chineseClients,
 )
 
 // merge returns the texts of all parts. A reason is in one of them.

@@ -1,11 +1,25 @@
-// Package account keeps the people of an installation: the staff of an
-// organisation and its customers.
+// Package account keeps who can act in an installation: the staff of an
+// organisation, its customers, and its service accounts, which are programs.
 //
-// Both are one record with one set of rules, because what matters about an
+// All are one record with one set of rules, because what matters about an
 // account, who may log in and what its state is, must not be decided twice.
 // The collection in its name says of which kind it is, so that a kind never
-// changes. What the API calls Customer and StaffMember are views of the
-// record, made in internal/api.
+// changes. What the API calls Customer, StaffMember and ServiceAccount are views
+// of the record, made in internal/api.
+//
+//	            create                disable
+//	people ───▶ PENDING ──invitation──▶ ACTIVE ──────▶ SUSPENDED
+//	programs ───────────────────────────▶ ▲ │ ◀──────── enable │
+//	                                      │ │                  │
+//	                             undelete │ │ delete           │ delete
+//	                                      │ ▼                  │
+//	                                     DELETED ◀─────────────┘
+//	                                        │ purge time
+//	                                        ▼
+//	                                     no account
+//
+// A program has no password: it is ACTIVE from the start, and package clientkey
+// keeps what it proves itself with.
 //
 // An account that may not act any more loses its sessions, and a deleted one
 // its teams, its segments and its invitation, in the transaction that says so;
@@ -15,6 +29,7 @@ package account
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -29,6 +44,7 @@ import (
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/attribute"
+	"guildhall.dev/services/identity/internal/clientkey"
 	"guildhall.dev/services/identity/internal/credential"
 	"guildhall.dev/services/identity/internal/organization"
 	"guildhall.dev/services/identity/internal/segment"
@@ -42,6 +58,7 @@ import (
 const (
 	StaffPattern    = resource.Pattern("organizations/{organization}/staff/{staff_member}")
 	CustomerPattern = resource.Pattern("organizations/{organization}/customers/{customer}")
+	ServicePattern  = resource.Pattern("organizations/{organization}/serviceAccounts/{service_account}")
 )
 
 // Types of events about accounts.
@@ -60,8 +77,10 @@ type Config struct {
 	Hasher        kv.Hasher
 	Organizations *organization.Book
 	Credentials   *credential.Book
-	Sessions      *session.Book
-	Teams         *team.Book
+	// Keys are those of service accounts.
+	Keys     *clientkey.Book
+	Sessions *session.Book
+	Teams    *team.Book
 	// Tags and Attributes say what a customer may be given, Segments follow.
 	Tags       *tag.Book
 	Attributes *attribute.Book
@@ -75,27 +94,31 @@ type Config struct {
 
 // Book keeps the accounts. It is safe for concurrent use.
 type Book struct {
-	cfg              Config
-	staff, customers *kv.Table[*storev1.Account]
+	cfg                        Config
+	staff, customers, services *kv.Table[*storev1.Account]
 }
 
 // New returns a book.
 func New(cfg Config) (*Book, error) {
-	if cfg.Hasher == nil || cfg.Organizations == nil || cfg.Credentials == nil || cfg.Sessions == nil || cfg.Teams == nil || cfg.Standing == nil ||
+	if cfg.Hasher == nil || cfg.Organizations == nil || cfg.Credentials == nil || cfg.Keys == nil || cfg.Sessions == nil || cfg.Teams == nil || cfg.Standing == nil ||
 		cfg.Tags == nil || cfg.Attributes == nil || cfg.Segments == nil {
 		return nil, errors.New("account: a book needs a hasher and the centres it changes along")
 	}
 	if cfg.PurgeAfter <= 0 {
 		cfg.PurgeAfter = DefaultPurgeAfter
 	}
-	return &Book{cfg: cfg, staff: staffTable(cfg.Hasher), customers: customerTable(cfg.Hasher)}, nil
+	return &Book{cfg: cfg, staff: staffTable(cfg.Hasher), customers: customerTable(cfg.Hasher), services: serviceTable(cfg.Hasher)}, nil
 }
 
 // Tables returns the raw tables of a book.
-func (b *Book) Tables() []string { return append(b.staff.Tables(), b.customers.Tables()...) }
+func (b *Book) Tables() []string {
+	return slices.Concat(b.staff.Tables(), b.customers.Tables(), b.services.Tables())
+}
 
-// ParseName checks that name is one of a member of staff or a customer, and
-// returns its kind. The error is Invalid on the given field.
+// ParseName checks that name is one of a person, a member of staff or a
+// customer, and returns its kind. The error is Invalid on the given field: what
+// takes such a name has to do with passwords and sessions, and programs have
+// neither.
 func ParseName(field, name string) (authn.Kind, error) {
 	switch {
 	case StaffPattern.Matches(name):
@@ -109,21 +132,23 @@ func ParseName(field, name string) (authn.Kind, error) {
 
 // tableOf returns the table of the name's kind. Names were checked before.
 func (b *Book) tableOf(name string) *kv.Table[*storev1.Account] {
-	if StaffPattern.Matches(name) {
-		return b.staff
-	}
-	return b.customers
+	kind, _, _ := authn.ParseName(name)
+	return b.table(kind)
 }
 
 func (b *Book) table(kind authn.Kind) *kv.Table[*storev1.Account] {
-	if kind == authn.Staff {
+	switch kind {
+	case authn.Staff:
 		return b.staff
+	case authn.ServiceAccount:
+		return b.services
+	default:
+		return b.customers
 	}
-	return b.customers
 }
 
 // Get returns an account, also a deleted one. The error is NotFound
-// (STAFF_MEMBER_NOT_FOUND or CUSTOMER_NOT_FOUND).
+// (STAFF_MEMBER_NOT_FOUND, CUSTOMER_NOT_FOUND or SERVICE_ACCOUNT_NOT_FOUND).
 func (b *Book) Get(r kv.Reader, name string) (kv.Record[*storev1.Account], error) {
 	rec, found, err := b.Find(r, name)
 	if err == nil && !found {
@@ -166,8 +191,8 @@ func (b *Book) CheckThere(r kv.Reader, name string) error {
 	return err
 }
 
-// Create makes an account in state PENDING with the name and the caller's
-// fields of a, and records it. Its errors are NotFound
+// Create makes an account with the name and the caller's fields of a, and
+// records it: in state PENDING, or ACTIVE when it is a program's. Its errors are NotFound
 // (ORGANIZATION_NOT_FOUND), Exists: the name, or a value that only one account
 // may have, is taken; those of tags and attributes, see Classify; and what the
 // permit returns for segments that the customer would be in.
@@ -191,10 +216,13 @@ type manner struct {
 func (b *Book) create(tx *change.Tx, a *storev1.Account, how manner) (kv.Record[*storev1.Account], error) {
 	made := &storev1.Account{
 		Name: a.GetName(), DisplayName: a.GetDisplayName(), Email: a.GetEmail(), Phone: a.GetPhone(),
-		ExternalId: a.GetExternalId(), Country: a.GetCountry(), Language: a.GetLanguage(),
+		ExternalId: a.GetExternalId(), Country: a.GetCountry(), Language: a.GetLanguage(), Description: a.GetDescription(),
 		Tags: a.GetTags(), Attributes: a.GetAttributes(),
 		State:      identityv1.AccountState_ACCOUNT_STATE_PENDING,
 		CreateTime: timestamppb.New(tx.Time), UpdateTime: timestamppb.New(tx.Time),
+	}
+	if ServicePattern.Matches(made.GetName()) {
+		made.State, made.Activated = active, true
 	}
 	if err := b.checkClasses(tx, ofCustomer(), made, nil); err != nil {
 		return kv.Record[*storev1.Account]{}, err
@@ -268,10 +296,14 @@ func (b *Book) update(tx *change.Tx, old kv.Record[*storev1.Account], now *store
 }
 
 func notFound(name string) error {
-	if StaffPattern.Matches(name) {
+	switch kind, _, _ := authn.ParseName(name); kind {
+	case authn.Staff:
 		return errs.NotFoundName(staffNotFound, name)
+	case authn.ServiceAccount:
+		return errs.NotFoundName(serviceNotFound, name)
+	default:
+		return errs.NotFoundName(customerNotFound, name)
 	}
-	return errs.NotFoundName(customerNotFound, name)
 }
 
 func illegalState(message string) error {

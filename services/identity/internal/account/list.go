@@ -53,7 +53,10 @@ const maxExamined = 500
 func ParseFilter(kind authn.Kind, organization, text string) (Filter, error) {
 	fields := []filter.Field{
 		{Name: byState, Type: filter.Enum, Values: []string{StateName(pending), StateName(active), StateName(suspended), StateName(gone)}},
-		{Name: byEmail, Type: filter.String}, {Name: displayName, Type: filter.Words},
+		{Name: displayName, Type: filter.Words},
+	}
+	if kind != authn.ServiceAccount {
+		fields = append(fields, filter.Field{Name: byEmail, Type: filter.String})
 	}
 	if kind == authn.Customer {
 		for _, name := range []string{byPhone, byExternalID, byCountry, byTag, inSegment} {

@@ -50,7 +50,7 @@ func (b *Book) Activate(tx *change.Tx, name string) error {
 	return err
 }
 
-// Disable suspends an account and ends its sessions. Errors are NotFound,
+// Disable suspends an account and ends its sessions and tokens. Errors are NotFound,
 // Conflict (ETAG_MISMATCH) and Precondition (ILLEGAL_STATE): it is suspended
 // or deleted.
 func (b *Book) Disable(tx *change.Tx, name, etag string) (kv.Record[*storev1.Account], error) {
@@ -64,8 +64,17 @@ func (b *Book) Disable(tx *change.Tx, name, etag string) (kv.Record[*storev1.Acc
 	if err != nil {
 		return rec, err
 	}
-	_, err = b.cfg.Sessions.EndAll(tx, name, "")
-	return rec, err
+	return rec, b.endAll(tx, name)
+}
+
+// endAll makes all tokens of an account void: those of a person's sessions, and
+// those that a program had for its keys.
+func (b *Book) endAll(tx *change.Tx, name string) error {
+	if ServicePattern.Matches(name) {
+		return b.cfg.Keys.EndTokens(tx, name)
+	}
+	_, err := b.cfg.Sessions.EndAll(tx, name, "")
+	return err
 }
 
 // Enable lifts a suspension: back to ACTIVE, or to PENDING when the account
@@ -86,7 +95,7 @@ func (b *Book) Enable(tx *change.Tx, name, etag string, permit segment.Permit) (
 }
 
 // Delete marks an account deleted and says when it is purged. It ends the
-// account's sessions and memberships and voids its invitation. Deleting a
+// account's sessions and memberships, voids its invitation and revokes its keys. Deleting a
 // deleted one changes nothing. Errors are NotFound and Conflict
 // (ETAG_MISMATCH).
 func (b *Book) Delete(tx *change.Tx, name, etag string) (kv.Record[*storev1.Account], error) {
@@ -107,7 +116,11 @@ func (b *Book) Delete(tx *change.Tx, name, etag string) (kv.Record[*storev1.Acco
 	if err != nil {
 		return rec, err
 	}
-	if _, err := b.cfg.Sessions.EndAll(tx, name, ""); err != nil {
+	if err := b.endAll(tx, name); err != nil {
+		return rec, err
+	}
+	if ServicePattern.Matches(name) {
+		_, err := b.cfg.Keys.RevokeAll(tx, name)
 		return rec, err
 	}
 	if err := b.cfg.Credentials.VoidInvitation(tx, name); err != nil {
@@ -191,7 +204,7 @@ func stateChanged(a *storev1.Account, fields []string) change.Change {
 // time, at most limit of each kind.
 func (b *Book) Purgeable(r kv.Reader, now time.Time, limit int) ([]string, error) {
 	var names []string
-	for _, t := range []*kv.Table[*storev1.Account]{b.staff, b.customers} {
+	for _, t := range []*kv.Table[*storev1.Account]{b.staff, b.customers, b.services} {
 		page, err := t.List(r, kv.Query{Index: byPurge, Until: kv.Key{kv.Time(now.Add(1))}, Limit: limit})
 		if err != nil {
 			return nil, err

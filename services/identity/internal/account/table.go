@@ -14,6 +14,7 @@ import (
 const (
 	staffNotFound    = "STAFF_MEMBER_NOT_FOUND"
 	customerNotFound = "CUSTOMER_NOT_FOUND"
+	serviceNotFound  = "SERVICE_ACCOUNT_NOT_FOUND"
 )
 
 // The indexes of an account table. All begin with the organisation, and what
@@ -39,6 +40,14 @@ func staffTable(h kv.Hasher) *kv.Table[*storev1.Account] {
 		Indexes: append(common(), unique(byEmail, "EMAIL_TAKEN", "staff_member.email", func(a *storev1.Account) string {
 			return FoldEmail(a.GetEmail())
 		})),
+	})
+}
+
+// serviceTable is (organisation, name) -> Account.
+func serviceTable(h kv.Hasher) *kv.Table[*storev1.Account] {
+	return kv.NewTable(kv.TableConfig[*storev1.Account]{
+		Name: "service_accounts", NotFound: serviceNotFound, Exists: "SERVICE_ACCOUNT_EXISTS",
+		Key: primary, Hasher: h, Indexes: common(),
 	})
 }
 
@@ -78,7 +87,7 @@ func deleted(a *storev1.Account) bool {
 	return a.GetState() == identityv1.AccountState_ACCOUNT_STATE_DELETED
 }
 
-// common are the indexes of both tables.
+// common are the indexes of all tables.
 func common() []kv.Index[*storev1.Account] {
 	return []kv.Index[*storev1.Account]{{
 		Name: byName,

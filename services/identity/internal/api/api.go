@@ -27,6 +27,7 @@ import (
 	"guildhall.dev/services/identity/internal/access"
 	"guildhall.dev/services/identity/internal/account"
 	"guildhall.dev/services/identity/internal/attribute"
+	"guildhall.dev/services/identity/internal/clientkey"
 	"guildhall.dev/services/identity/internal/evaluation"
 	"guildhall.dev/services/identity/internal/importer"
 	"guildhall.dev/services/identity/internal/keyring"
@@ -52,6 +53,7 @@ type Centres struct {
 	Attributes    *attribute.Book
 	Segments      *segment.Book
 	Sessions      *session.Book
+	ClientKeys    *clientkey.Book
 	// Evaluations drives what segments leave to the background.
 	Evaluations *evaluation.Driver
 	Gate        *access.Gate
@@ -67,7 +69,8 @@ type Centres struct {
 	Clock      func() time.Time
 }
 
-// Register registers all services of identity.
+// Register registers the services of this package, which are all but those of
+// packages below it.
 func Register(r grpc.ServiceRegistrar, c *Centres) {
 	identityv1.RegisterOrganizationServiceServer(r, organizations{c})
 	identityv1.RegisterStaffServiceServer(r, staff{c})

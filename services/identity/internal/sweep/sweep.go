@@ -1,5 +1,6 @@
 // Package sweep removes what is past its time: deleted accounts behind their
-// purge time, and sessions behind their last.
+// purge time, sessions behind their last, keys of clients that expired long ago,
+// and proofs that nobody takes any more.
 //
 // Replicas sweep at once and do not mind: each removal looks again, in its own
 // transaction, whether there is still something to remove.
@@ -13,6 +14,7 @@ import (
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/services/identity/internal/account"
+	"guildhall.dev/services/identity/internal/clientkey"
 	"guildhall.dev/services/identity/internal/session"
 )
 
@@ -27,6 +29,7 @@ type Sweeper struct {
 	Journal  *change.Journal
 	Accounts *account.Book
 	Sessions *session.Book
+	Keys     *clientkey.Book
 	Logger   *slog.Logger
 	Clock    func() time.Time
 }
@@ -54,13 +57,32 @@ func (s *Sweeper) Run(ctx context.Context) error {
 }
 
 // Once removes all that is past its time, and returns how many accounts and
-// sessions that were.
+// sessions were among it.
 func (s *Sweeper) Once(ctx context.Context) (purged, ended int, err error) {
 	if purged, err = s.drain(ctx, "identity.accounts.purge", s.Accounts.Purgeable, s.Accounts.Purge); err != nil {
 		return purged, 0, err
 	}
-	ended, err = s.drain(ctx, "identity.sessions.expire", s.Sessions.Expired, s.Sessions.Expire)
-	return purged, ended, err
+	if ended, err = s.drain(ctx, "identity.sessions.expire", s.Sessions.Expired, s.Sessions.Expire); err != nil {
+		return purged, ended, err
+	}
+	if _, err := s.drain(ctx, "identity.clientKeys.expire", s.Keys.Expired, s.Keys.Expire); err != nil {
+		return purged, ended, err
+	}
+	return purged, ended, s.forget(ctx, s.Keys.SweepAssertions)
+}
+
+// forget removes what leaves no trace, some at a time until there is none.
+func (s *Sweeper) forget(ctx context.Context, some func(tx kv.Tx, now time.Time, limit int) (int, error)) error {
+	for {
+		n := 0
+		err := s.Store.Update(ctx, func(tx kv.Tx) (err error) {
+			n, err = some(tx, s.Clock(), batch)
+			return err
+		})
+		if err != nil || n < batch {
+			return err
+		}
+	}
 }
 
 // drain finds and removes until there is nothing to find. Each is removed in a

@@ -24,6 +24,7 @@ type Directory struct {
 	Customers     identityv1.CustomerServiceClient
 	Teams         identityv1.TeamServiceClient
 	Segments      identityv1.SegmentServiceClient
+	Programs      identityv1.ServiceAccountServiceClient
 }
 
 // all reads the pages of a list.
@@ -83,6 +84,9 @@ func (d Directory) denied(ctx context.Context, organization string, page func() 
 			}
 		}, page)
 		if err != nil {
+			return nil, err
+		}
+		if err := d.deniedPrograms(ctx, organization, state, out, page); err != nil {
 			return nil, err
 		}
 	}
@@ -161,9 +165,12 @@ func (d Directory) gone(ctx context.Context, names []string, page func() error) 
 func (d Directory) get(ctx context.Context, names []string) (err error) {
 	ids, _ := resource.Organization(names[0])
 	parent := "organizations/" + ids
-	if strings.HasPrefix(names[0], parent+"/staff/") {
+	switch {
+	case strings.HasPrefix(names[0], parent+"/staff/"):
 		_, err = d.Staff.BatchGetStaffMembers(ctx, &identityv1.BatchGetStaffMembersRequest{Parent: parent, Names: names})
-	} else {
+	case strings.HasPrefix(names[0], parent+"/serviceAccounts/"):
+		_, err = d.Programs.BatchGetServiceAccounts(ctx, &identityv1.BatchGetServiceAccountsRequest{Parent: parent, Names: names})
+	default:
 		_, err = d.Customers.BatchGetCustomers(ctx, &identityv1.BatchGetCustomersRequest{Parent: parent, Names: names})
 	}
 	return err

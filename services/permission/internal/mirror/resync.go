@@ -151,7 +151,7 @@ func (m *Mirror) gone(ctx context.Context, l local, denied map[string]string, te
 	for _, name := range l.subjects {
 		known[name] = true
 	}
-	var gone, staff, customers []string
+	var gone, staff, customers, programs []string
 	for _, name := range slices.Sorted(maps.Keys(known)) {
 		switch {
 		case denied[name] != "" || teams[name] != nil:
@@ -161,6 +161,8 @@ func (m *Mirror) gone(ctx context.Context, l local, denied map[string]string, te
 			staff = append(staff, name)
 		case subject.Class(name) != "":
 			customers = append(customers, name)
+		case subject.IsAccount(name):
+			programs = append(programs, name)
 		}
 	}
 	for _, names := range [][]string{staff, customers} {
@@ -170,7 +172,8 @@ func (m *Mirror) gone(ctx context.Context, l local, denied map[string]string, te
 		}
 		gone = append(gone, missing...)
 	}
-	return gone, nil
+	missing, err := m.cfg.Identity.gonePrograms(ctx, programs, page)
+	return append(gone, missing...), err
 }
 
 // differences returns what makes states, memberships and the places of teams

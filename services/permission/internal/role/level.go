@@ -44,7 +44,7 @@ func decidesPower(collection string) bool {
 		"permission.grants", "permission.roles", "permission.resourceTypes", "permission.properties",
 		"permission.permissionChangeRequests", "permission.approvalPolicies", "permission.accessReviews", "permission.separationRules",
 		"identity.organizations", "identity.invitations", "identity.teamMembers", "groupchat.members",
-		"identity.segments", "identity.segmentMembers",
+		"identity.segments", "identity.segmentMembers", "identity.clientKeys",
 	}, collection)
 }
 

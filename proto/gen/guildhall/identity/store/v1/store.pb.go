@@ -28,8 +28,8 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// An account, of whichever kind its name says. Customer and StaffMember are
-// views of it.
+// An account, of whichever kind its name says. Customer, StaffMember and
+// ServiceAccount are views of it.
 type Account struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "organizations/acme/customers/c1" or "organizations/acme/staff/s1".
@@ -66,7 +66,9 @@ type Account struct {
 	// Names of tags, sorted. Customers only.
 	Tags []string `protobuf:"bytes,16,rep,name=tags,proto3" json:"tags,omitempty"`
 	// By the id of the definition. Customers only.
-	Attributes    map[string]*Attribute `protobuf:"bytes,17,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Attributes map[string]*Attribute `protobuf:"bytes,17,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// What a program is for. Service accounts only.
+	Description   string `protobuf:"bytes,18,opt,name=description,proto3" json:"description,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -218,6 +220,13 @@ func (x *Account) GetAttributes() map[string]*Attribute {
 		return x.Attributes
 	}
 	return nil
+}
+
+func (x *Account) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
 }
 
 // A value of a customer's attribute. Which field it is in was decided by its
@@ -784,7 +793,7 @@ var File_guildhall_identity_store_v1_store_proto protoreflect.FileDescriptor
 
 const file_guildhall_identity_store_v1_store_proto_rawDesc = "" +
 	"\n" +
-	"'guildhall/identity/store/v1/store.proto\x12\x1bguildhall.identity.store.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a*guildhall/identity/v1/classification.proto\x1a!guildhall/identity/v1/staff.proto\x1a\"guildhall/options/v1/options.proto\"\xf1\x06\n" +
+	"'guildhall/identity/store/v1/store.proto\x12\x1bguildhall.identity.store.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a*guildhall/identity/v1/classification.proto\x1a!guildhall/identity/v1/staff.proto\x1a\"guildhall/options/v1/options.proto\"\x93\a\n" +
 	"\aAccount\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12'\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x01R\vdisplayName\x12\x1a\n" +
@@ -810,7 +819,8 @@ const file_guildhall_identity_store_v1_store_proto_rawDesc = "" +
 	"\x04tags\x18\x10 \x03(\tR\x04tags\x12T\n" +
 	"\n" +
 	"attributes\x18\x11 \x03(\v24.guildhall.identity.store.v1.Account.AttributesEntryR\n" +
-	"attributes\x1ae\n" +
+	"attributes\x12 \n" +
+	"\vdescription\x18\x12 \x01(\tR\vdescription\x1ae\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12<\n" +
 	"\x05value\x18\x02 \x01(\v2&.guildhall.identity.store.v1.AttributeR\x05value:\x028\x01\"\x9c\x01\n" +

@@ -1,0 +1,14 @@
+package problem
+
+// chineseClients are the reasons of service accounts, apps and their keys.
+var chineseClients = map[string]text{
+	"SERVICE_ACCOUNT_NOT_FOUND": {"服务账户不存在", "该服务账户不存在，或您无权查看。"},
+	"SERVICE_ACCOUNT_EXISTS":    {"服务账户已存在", "该名称已被使用，请换一个名称。"},
+	"CLIENT_KEY_NOT_FOUND":      {"密钥不存在", "该密钥不存在、已被吊销，或您无权查看。"},
+	"CLIENT_KEY_EXISTS":         {"密钥已存在", "该名称已被使用，请换一个名称。"},
+	"CLIENT_KEY_LIMIT":          {"密钥过多", "一个客户端最多同时有十个密钥，请先吊销一个。"},
+	"CLIENT_KEY_PUBLIC_INVALID": {"公钥无效", "请发送一个用于签名的 JSON Web Key：Ed25519、P-256，或 2048 至 8192 位的 RSA。"},
+	"CLIENT_KEY_PRIVATE":        {"请勿发送私钥", "只应发送公钥。该私钥已离开其所有者，请重新生成一对密钥。"},
+	"CLIENT_KEY_EXPIRY_INVALID": {"到期时间无效", "请发送从现在起五年之内的时间，或不设到期时间。"},
+	"CLIENT_KEY_EXPIRED":        {"密钥已过期", "该密钥已过期，请另行创建一个。"},
+}

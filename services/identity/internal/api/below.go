@@ -1,0 +1,47 @@
+package api
+
+import (
+	"context"
+
+	"google.golang.org/protobuf/proto"
+
+	"guildhall.dev/pkg/authn"
+	"guildhall.dev/pkg/kv"
+	"guildhall.dev/pkg/page"
+	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
+)
+
+// What the handlers in packages below this one have in common with those here.
+
+// Covers is covers.
+func (c *Centres) Covers(ctx context.Context, target string) error { return c.covers(ctx, target) }
+
+// Everywhere is everywhere.
+func Everywhere[R proto.Message](ctx context.Context, c *Centres, account string, resp R, err error) (R, error) {
+	return everywhere(ctx, c, account, resp, err)
+}
+
+// NotOneself is notOneself.
+func NotOneself(ctx context.Context, name string) error { return notOneself(ctx, name) }
+
+// ListAccounts is accounts.
+func (c *Centres) ListAccounts(ctx context.Context, kind authn.Kind, req listAccounts) ([]kv.Record[*storev1.Account], string, error) {
+	return c.accounts(ctx, kind, req)
+}
+
+// Page reads a page of a list that find reads from behind a position, at most
+// limit of it, and returns the token of the next page. The parts are what decides
+// which resources come in which order.
+func Page[T any](ctx context.Context, c *Centres, req page.Request, find func(r kv.Reader, after []byte, limit int) ([]T, []byte, error), parts ...string) (items []T, token string, err error) {
+	l, err := c.start(ctx, req, parts...)
+	if err != nil {
+		return nil, "", err
+	}
+	err = c.Store.View(ctx, func(r kv.Reader) error {
+		var next []byte
+		items, next, err = find(r, l.after, l.limit)
+		token = l.next(next)
+		return err
+	})
+	return items, token, err
+}
