@@ -6,6 +6,18 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 fuzztime=${FUZZTIME:-10s}
+said=$(mktemp)
+trap 'rm -f "$said"' EXIT
+
+# fuzz runs one target. A worker that is still busy when its time is up makes
+# `go test` end with "context deadline exceeded" (go.dev/issue/75804, mended in Go 1.27): that
+# is no finding, which would have left a failing input.
+fuzz() {
+  # -run of nothing: the ordinary tests have their own gate.
+  go test -run '^$' -fuzz "^$2\$" -fuzztime "$fuzztime" "$1" 2>&1 | tee "$said" && return
+  grep -qx ' *context deadline exceeded' "$said" && ! grep -q 'Failing input' "$said"
+}
+
 failed=()
 count=0
 while IFS=: read -r file line; do
@@ -13,9 +25,7 @@ while IFS=: read -r file line; do
   target=$(sed -E 's/^func (Fuzz[A-Za-z0-9_]*)\(.*/\1/' <<<"$line")
   count=$((count + 1))
   echo "fuzz $package $target"
-  # -run of nothing: the ordinary tests have their own gate.
-  go test -run '^$' -fuzz "^${target}\$" -fuzztime "$fuzztime" "$package" ||
-    failed+=("$package $target")
+  fuzz "$package" "$target" || failed+=("$package $target")
 done < <(grep -rE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*\(' \
   pkg proto gateway services | sort)
 
