@@ -65,9 +65,11 @@ e2e: ## Run the end-to-end tests only: one process, many processes, both stores
 	tools/deps.sh
 	go test -race -count=1 -run '$(RUN)' ./services/all/e2e/...
 
-.PHONY: bench-check
+.PHONY: bench-check bench-directory
 bench-check: build ## Measure permission checks beside an empty call (GUILDHALL_STORE=postgres://…, ARGS=--help)
-	$(BIN)/guildhall bench check $(ARGS)
+bench-directory: build ## Measure how customers are found, up to a million (likewise)
+bench-check bench-directory:
+	$(BIN)/guildhall $(subst -, ,$@) $(ARGS)
 
 .PHONY: bench
 bench: ## Run the benchmarks (RUN=regexp, PKG=./pkg/kv/..., BENCHTIME=1s)

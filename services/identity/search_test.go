@@ -129,10 +129,10 @@ func TestListCustomers_looksAtNoMoreThanIsQuick(t *testing.T) {
 		}
 		p.upload(ctx, csv.String())
 		found, pages := p.search(ctx, `display_name:customer AND country = "Iceland"`, 0)
-		if found == "" || strings.Contains(found, " ") || pages != 3 {
-			t.Errorf("found %q in %d pages, want one in three", found, pages)
+		if found == "" || strings.Contains(found, " ") || pages != 6 {
+			t.Errorf("found %q in %d pages, want one in six", found, pages)
 		}
-		if _, pages := p.search(ctx, `display_name:"customer 10"`, 1000); pages > 3 {
+		if _, pages := p.search(ctx, `display_name:"customer 10"`, 1000); pages > 6 {
 			t.Errorf("%d pages", pages)
 		}
 	})

@@ -21,8 +21,9 @@ import (
 
 // Command is `guildhall bench`, for serve.WithCommand.
 type Command struct {
-	Check Check `cmd:"" help:"Measure permission checks beside an empty gRPC call."`
-	Empty Empty `cmd:"" hidden:"" help:"Serve the empty call that others are measured beside."`
+	Check     Check     `cmd:"" help:"Measure permission checks beside an empty gRPC call."`
+	Directory Directory `cmd:"" help:"Measure how customers are found, among more and more of them."`
+	Empty     Empty     `cmd:"" hidden:"" help:"Serve the empty call that others are measured beside."`
 }
 
 // Builder adds the command to a program.

@@ -46,7 +46,7 @@ var served = []string{byEmail, byPhone, byExternalID, displayName, inSegment, by
 // maxExamined is how many accounts of one index entry after the other are
 // looked at for a page, so that one which finds little among many ends in a few
 // milliseconds too.
-const maxExamined = 500
+const maxExamined = 200
 
 // ParseFilter reads the filter of a List request. The error is Invalid
 // (FILTER_INVALID).

@@ -53,7 +53,7 @@ type CustomerServiceClient interface {
 	BatchGetCustomers(ctx context.Context, in *BatchGetCustomersRequest, opts ...grpc.CallOption) (*BatchGetCustomersResponse, error)
 	// Lists accounts by name. Deleted ones only with show_deleted.
 	//
-	// A page is made from at most 500 accounts that one condition finds and
+	// A page ends after 200 accounts that one condition finds and
 	// another does not select: it may be shorter than its size, or empty, and have
 	// a next_page_token (AIP-158).
 	//
@@ -251,7 +251,7 @@ type CustomerServiceServer interface {
 	BatchGetCustomers(context.Context, *BatchGetCustomersRequest) (*BatchGetCustomersResponse, error)
 	// Lists accounts by name. Deleted ones only with show_deleted.
 	//
-	// A page is made from at most 500 accounts that one condition finds and
+	// A page ends after 200 accounts that one condition finds and
 	// another does not select: it may be shorter than its size, or empty, and have
 	// a next_page_token (AIP-158).
 	//
