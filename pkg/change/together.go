@@ -73,6 +73,14 @@ func DoTogether[Q, R proto.Message](ctx context.Context, l *Lanes, key string, r
 	return a.resp, nil
 }
 
+// Update is Store.Update in the key's lane, for what leaves no trace: neither
+// audit entry nor event nor answer. An error of fn comes back unchanged and
+// takes no other with it, but costs its company another run of theirs: what is
+// no fault is better told by a variable of the closure's.
+func (l *Lanes) Update(ctx context.Context, key string, fn func(tx kv.Tx) error) error {
+	return l.ride(ctx, key, fn)
+}
+
 // ride carries out run in some transaction of the lane.
 func (l *Lanes) ride(ctx context.Context, key string, run func(kv.Tx) error) error {
 	p := &passenger{run: run, fate: make(chan error, 1)}

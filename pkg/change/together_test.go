@@ -165,3 +165,55 @@ func TestDoTogether_aReusedIDIsRefused(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestLanesUpdate_manyInFewTransactions(t *testing.T) {
+	eachStore(t, func(t *testing.T, s kv.Store) {
+		store := &counting{Store: s}
+		svc := serviceOn(t, store)
+		lanes := change.NewLanes(svc.journal)
+		before := store.updates.Load()
+		key := kv.Key{kv.String(acme + "/groups/sequence")}
+		refused := errors.New("refused")
+		const n = 100
+		var wg sync.WaitGroup
+		for i := range n {
+			wg.Go(func() {
+				err := lanes.Update(t.Context(), "sequence", func(tx kv.Tx) error {
+					rec, found, err := svc.groups.Find(tx, key)
+					if err != nil {
+						return err
+					}
+					g := &groupchatv1.Group{Name: acme + "/groups/sequence"}
+					if found {
+						g = proto.CloneOf(rec.Value)
+					}
+					g.LastSequence++
+					if _, err := svc.groups.Put(tx, g, ""); err != nil {
+						return err
+					}
+					if i == n/2 {
+						return refused
+					}
+					return nil
+				})
+				if (i == n/2) != errors.Is(err, refused) || i != n/2 && err != nil {
+					t.Errorf("update %d: %v", i, err)
+				}
+			})
+		}
+		wg.Wait()
+		if used := store.updates.Load() - before; used >= n {
+			t.Errorf("%d updates in %d transactions", n, used)
+		}
+		err := s.View(t.Context(), func(r kv.Reader) error {
+			rec, err := svc.groups.Get(r, key)
+			if err == nil && rec.Value.GetLastSequence() != n-1 {
+				t.Errorf("%d updates took effect, want %d", rec.Value.GetLastSequence(), n-1)
+			}
+			return err
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+}

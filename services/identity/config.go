@@ -9,6 +9,7 @@ import (
 	"guildhall.dev/services/identity/internal/credential"
 	"guildhall.dev/services/identity/internal/keyring"
 	"guildhall.dev/services/identity/internal/session"
+	"guildhall.dev/services/identity/internal/throttle"
 )
 
 // Config is the section "identity". Zero values stand for the defaults.
@@ -17,6 +18,7 @@ type Config struct {
 	Tokens    Tokens    `yaml:"tokens" doc:"Access tokens and the keys that sign them."`
 	Sessions  Sessions  `yaml:"sessions" doc:"How long a login lasts. A change counts for logins from then on, idle at once."`
 	Passwords Passwords `yaml:"passwords" doc:"How passwords are hashed, with argon2id. A change takes effect for each account at its next login."`
+	Throttle  Throttle  `yaml:"throttle" doc:"How many wrong guesses make nobody wait. Beyond, waits double from a second: up to 5 minutes for an account, 15 minutes for one network at an account, 30 seconds for a network."`
 	Accounts  Accounts  `yaml:"accounts" doc:"Accounts of staff and customers."`
 }
 
@@ -56,6 +58,13 @@ type Passwords struct {
 	Wait    time.Duration `yaml:"wait" min:"10ms" doc:"How long a login waits for its turn before it is refused with HASHING_BUSY."`
 }
 
+// Throttle is how many guesses are free of a wait.
+type Throttle struct {
+	PerAccount int `yaml:"per_account" min:"1" max:"100" doc:"Wrong passwords at one account, from anywhere but its known devices. One is forgotten every 5 minutes."`
+	PerPair    int `yaml:"per_pair" min:"1" max:"100" doc:"Wrong passwords at one account from one network, or from one known device. One is forgotten every 15 minutes, all at a login."`
+	PerNetwork int `yaml:"per_network" min:"10" max:"100000" doc:"Wrong passwords and codes from one network, an IPv4 address or the /64 of an IPv6 address. One is forgotten every 30 seconds. Raise it where many people share an address."`
+}
+
 // Accounts is how long a deleted account is kept.
 type Accounts struct {
 	PurgeAfter time.Duration `yaml:"purge_after" min:"1h" doc:"How long a deleted account can be undeleted before all of it is removed."`
@@ -69,6 +78,7 @@ func DefaultConfig() *Config {
 		Tokens:    Tokens{TTL: session.DefaultTokenTTL, Rotation: keyring.DefaultRotation},
 		Sessions:  Sessions{Absolute: session.DefaultAbsolute, Idle: session.DefaultIdle, PerAccount: session.DefaultMost},
 		Passwords: Passwords{Time: cost.Time, Memory: cost.Memory, Threads: cost.Threads, Wait: credential.DefaultWait},
+		Throttle:  Throttle{PerAccount: throttle.DefaultAccount, PerPair: throttle.DefaultPair, PerNetwork: throttle.DefaultNetwork},
 		Accounts:  Accounts{PurgeAfter: account.DefaultPurgeAfter},
 	}
 }

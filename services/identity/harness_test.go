@@ -17,7 +17,6 @@ import (
 	tracenoop "go.opentelemetry.io/otel/trace/noop"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/test/bufconn"
 
 	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/authz"
@@ -122,6 +121,7 @@ type process struct {
 	// permission is the sister service, as far as identity asks it.
 	permission *permission
 	conn       *grpc.ClientConn
+	listener   *addressed
 	close      func()
 }
 
@@ -182,7 +182,8 @@ func (p *process) serve(logger *slog.Logger) (stop func()) {
 	if err := rpc.CheckRegistered(server); err != nil {
 		p.t.Fatal(err)
 	}
-	listener := bufconn.Listen(1 << 20)
+	listener := newAddressed()
+	p.listener = listener
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() {
@@ -196,7 +197,7 @@ func (p *process) serve(logger *slog.Logger) (stop func()) {
 		}
 	})
 	p.conn, err = grpc.NewClient("passthrough:///identity", append(rpc.DialOptions(rpc.DialConfig{}),
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }))...)
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.dial(ctx, nil) }))...)
 	if err != nil {
 		p.t.Fatal(err)
 	}

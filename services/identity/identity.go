@@ -31,6 +31,7 @@ import (
 	"guildhall.dev/services/identity/internal/bootstrap"
 	"guildhall.dev/services/identity/internal/clientkey"
 	"guildhall.dev/services/identity/internal/credential"
+	"guildhall.dev/services/identity/internal/device"
 	"guildhall.dev/services/identity/internal/evaluation"
 	"guildhall.dev/services/identity/internal/importer"
 	"guildhall.dev/services/identity/internal/keyring"
@@ -41,6 +42,7 @@ import (
 	"guildhall.dev/services/identity/internal/sweep"
 	"guildhall.dev/services/identity/internal/tag"
 	"guildhall.dev/services/identity/internal/team"
+	"guildhall.dev/services/identity/internal/throttle"
 )
 
 // name is the service's name.
@@ -82,6 +84,11 @@ func build(ctx context.Context, cfg *Config, kit *serve.Kit) (*service, error) {
 	credentials, standings := credential.New(), standing.New()
 	c.ClientKeys = clientkey.New(standings)
 	var err error
+	if c.Waits, err = throttle.New(kit.Ring, throttle.Limits{
+		Account: cfg.Throttle.PerAccount, Pair: cfg.Throttle.PerPair, Network: cfg.Throttle.PerNetwork,
+	}); err != nil {
+		return nil, err
+	}
 	if c.Sessions, err = session.New(session.Config{
 		Key: kit.Ring.Derive("identity refresh tokens"), Absolute: cfg.Sessions.Absolute, Idle: cfg.Sessions.Idle, Most: cfg.Sessions.PerAccount,
 		TokenTTL: cfg.Tokens.TTL, Standing: standings,
@@ -95,7 +102,7 @@ func build(ctx context.Context, cfg *Config, kit *serve.Kit) (*service, error) {
 	}); err != nil {
 		return nil, err
 	}
-	tables := slices.Concat(kv.RawTables(c.Organizations, c.Accounts, c.Teams, c.Tags, c.Attributes, c.Segments, c.Sessions, credentials, c.ClientKeys, standings),
+	tables := slices.Concat(kv.RawTables(c.Organizations, c.Accounts, c.Teams, c.Tags, c.Attributes, c.Segments, c.Sessions, credentials, c.ClientKeys, standings, c.Waits),
 		keyring.Tables(), bootstrap.Tables(), change.Tables())
 	// No release has stored anything yet, so there is nothing to migrate.
 	if c.Store, err = kit.OpenStore(ctx, tables, nil); err != nil {
@@ -117,7 +124,8 @@ func build(ctx context.Context, cfg *Config, kit *serve.Kit) (*service, error) {
 		Store: c.Store, Journal: c.Journal, Segments: c.Segments, Accounts: c.Accounts, Logger: kit.Logger, Clock: kit.Clock,
 	})
 	return &service{centres: c, sweeper: &sweep.Sweeper{
-		Store: c.Store, Journal: c.Journal, Accounts: c.Accounts, Sessions: c.Sessions, Keys: c.ClientKeys, Logger: kit.Logger, Clock: kit.Clock,
+		Store: c.Store, Journal: c.Journal, Accounts: c.Accounts, Sessions: c.Sessions, Keys: c.ClientKeys, Throttle: c.Throttle,
+		Logger: kit.Logger, Clock: kit.Clock,
 	}}, nil
 }
 
@@ -173,16 +181,27 @@ func openAccess(ctx context.Context, c *api.Centres, cfg *Config, kit *serve.Kit
 	if err != nil {
 		return err
 	}
+	turnstile, err := throttle.NewTurnstile(throttle.Config{
+		Store: c.Store, Lanes: change.NewLanes(c.Journal), Book: c.Waits, Meter: kit.Meter, Clock: kit.Clock,
+	})
+	if err != nil {
+		return err
+	}
+	devices, err := device.NewSealer(kit.Ring.Derive("identity device tokens"))
+	if err != nil {
+		return err
+	}
+	c.Throttle = turnstile
 	if c.Gate, err = access.New(access.Config{
 		Store: c.Store, Journal: c.Journal, Organizations: c.Organizations, Accounts: c.Accounts,
 		Credentials: credentials, Sessions: c.Sessions, Passwords: passwords, Keys: c.Keys,
-		Standings: c.Standings, Logger: kit.Logger, Meter: kit.Meter, Clock: kit.Clock,
+		Throttle: turnstile, Waits: c.Waits, Devices: devices, Standings: c.Standings, Logger: kit.Logger, Meter: kit.Meter, Clock: kit.Clock,
 	}); err != nil {
 		return err
 	}
 	return bootstrap.Run(ctx, bootstrap.Config{
 		Store: c.Store, Journal: c.Journal, Organizations: c.Organizations, Accounts: c.Accounts,
-		Credentials: credentials, Sessions: c.Sessions, Passwords: passwords,
+		Credentials: credentials, Sessions: c.Sessions, Passwords: passwords, Waits: c.Waits,
 		Organization: cfg.Bootstrap.Organization, Reissue: cfg.Bootstrap.Reissue, Console: kit.Console,
 	})
 }

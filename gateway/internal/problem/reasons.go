@@ -19,6 +19,7 @@ var chineseReasons = merge(
 	chineseTypes,
 	chineseTeams,
 	chineseClients,
+	chineseThrottle,
 )
 
 // merge returns the texts of all parts. A reason is in one of them.

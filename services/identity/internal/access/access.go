@@ -2,9 +2,9 @@
 // invitation, staying logged in and leaving.
 //
 // It brings together what the other centres keep apart: accounts, their
-// passwords, their sessions and the keys that tokens are signed with. Its one
-// rule of its own is that nobody learns from a refusal, or from the time it
-// takes, whether an account exists.
+// passwords, their sessions, the keys that tokens are signed with, and the throttle
+// that slows guessing down. Its one rule of its own is that nobody learns from a
+// refusal, or from the time it takes, whether an account exists.
 package access
 
 import (
@@ -25,10 +25,12 @@ import (
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/account"
 	"guildhall.dev/services/identity/internal/credential"
+	"guildhall.dev/services/identity/internal/device"
 	"guildhall.dev/services/identity/internal/keyring"
 	"guildhall.dev/services/identity/internal/organization"
 	"guildhall.dev/services/identity/internal/session"
 	"guildhall.dev/services/identity/internal/standing"
+	"guildhall.dev/services/identity/internal/throttle"
 )
 
 // Config says what a Gate needs. Logger, Meter and Clock have defaults.
@@ -41,6 +43,10 @@ type Config struct {
 	Sessions      *session.Book
 	Passwords     *credential.Pool
 	Keys          *keyring.Ring
+	// Throttle slows guessing down; Devices are those that need not wait.
+	Throttle *throttle.Turnstile
+	Waits    *throttle.Book
+	Devices  *device.Sealer
 	// Standings tells permission of sessions that ended.
 	Standings *standing.Deliverer
 	Logger    *slog.Logger
@@ -58,7 +64,8 @@ type Gate struct {
 // New returns a gate.
 func New(cfg Config) (*Gate, error) {
 	if cfg.Store == nil || cfg.Journal == nil || cfg.Organizations == nil || cfg.Accounts == nil ||
-		cfg.Credentials == nil || cfg.Sessions == nil || cfg.Passwords == nil || cfg.Keys == nil || cfg.Standings == nil {
+		cfg.Credentials == nil || cfg.Sessions == nil || cfg.Passwords == nil || cfg.Keys == nil || cfg.Standings == nil ||
+		cfg.Throttle == nil || cfg.Waits == nil || cfg.Devices == nil {
 		return nil, errors.New("access: a gate needs a store, a journal and the centres it brings together")
 	}
 	if cfg.Logger == nil {

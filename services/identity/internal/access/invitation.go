@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"errors"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -13,7 +14,9 @@ import (
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/account"
 	"guildhall.dev/services/identity/internal/credential"
+	"guildhall.dev/services/identity/internal/device"
 	"guildhall.dev/services/identity/internal/session"
+	"guildhall.dev/services/identity/internal/throttle"
 )
 
 // CreateInvitation makes a code for an account, in place of one it may have.
@@ -69,10 +72,22 @@ func (g *Gate) Invite(tx *change.Tx, name, code string) (*identityv1.Invitation,
 // AcceptInvitation sets the password of the invited account, ends the sessions
 // it may have, and logs it in from an address. Errors are Unauthenticated
 // (INVITATION_INVALID), those of credential.Check on password, and Exhausted
-// (HASHING_BUSY).
+// (HASHING_BUSY, LOGIN_THROTTLED).
+//
+// It is also the way past a wait: who brings a code has proven more than a
+// password would.
 func (g *Gate) AcceptInvitation(ctx context.Context, req *identityv1.AcceptInvitationRequest, address string) (*identityv1.TokenSet, error) {
-	name, words, err := g.invited(ctx, req.GetCode())
+	ticket, err := g.cfg.Throttle.Admit(ctx, throttle.Attempt{Address: address})
 	if err != nil {
+		return nil, err
+	}
+	name, words, err := g.invited(ctx, req.GetCode())
+	if errs.Is(err, errs.Unauthenticated) {
+		ticket.Failed(ctx)
+		return nil, err
+	}
+	// The code was no guess, or could not be looked up.
+	if err := errors.Join(err, ticket.Return(ctx)); err != nil {
 		return nil, err
 	}
 	if err := credential.Check("password", req.GetPassword(), words...); err != nil {
@@ -86,10 +101,14 @@ func (g *Gate) AcceptInvitation(ctx context.Context, req *identityv1.AcceptInvit
 	login := session.Login{Device: req.GetDeviceLabel(), Address: address, Factors: passwordOnly()}
 	s, err := change.Do(as(ctx, name, id), g.cfg.Journal, req, func(tx *change.Tx) (*storev1.Session, error) {
 		// Another call may have used the code, or an administrator voided it.
-		if _, _, err := g.findInvited(tx, req.GetCode()); err != nil {
+		_, a, err := g.findInvited(tx, req.GetCode())
+		if err != nil {
 			return nil, err
 		}
 		if err := g.cfg.Accounts.Activate(tx, name); err != nil {
+			return nil, err
+		}
+		if _, err := g.clear(tx, a); err != nil {
 			return nil, err
 		}
 		if err := g.setPassword(tx, name, hash, ""); err != nil {
@@ -101,7 +120,11 @@ func (g *Gate) AcceptInvitation(ctx context.Context, req *identityv1.AcceptInvit
 		return nil, err
 	}
 	g.tell(ctx, name)
-	return g.tokens(s)
+	tokens, err := g.tokens(s)
+	if err == nil {
+		tokens.DeviceToken = g.deviceToken(s, candidate{}, true, device.NewID())
+	}
+	return tokens, err
 }
 
 // invited returns whom the code invites and what not to use as a password.

@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"strings"
+	"time"
 
 	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/change"
@@ -24,6 +25,8 @@ type candidate struct {
 	hash       string
 	mustChange bool
 	words      []string
+	// passwordTime is when the password was set.
+	passwordTime time.Time
 }
 
 // Login logs an account in from an address.
@@ -32,7 +35,7 @@ type candidate struct {
 // or may not log in, and for a wrong password: the same text after the same
 // work. Others follow only on the right password: Precondition
 // (PASSWORD_CHANGE_REQUIRED), and those of credential.Check on new_password.
-// Exhausted (HASHING_BUSY) comes to anybody.
+// Exhausted (HASHING_BUSY, LOGIN_THROTTLED) comes to anybody.
 func (g *Gate) Login(ctx context.Context, req *identityv1.LoginRequest, address string) (*identityv1.TokenSet, error) {
 	if _, err := organization.Pattern.Parse("organization", req.GetOrganization()); err != nil {
 		return nil, err
@@ -45,13 +48,19 @@ func (g *Gate) Login(ctx context.Context, req *identityv1.LoginRequest, address 
 	for i, c := range found {
 		hashes[i] = c.hash
 	}
-	i, err := g.cfg.Passwords.Match(ctx, req.GetPassword(), hashes...)
+	try, err := g.try(ctx, req, found, address)
+	if err != nil {
+		g.countLogin(ctx, outcomeOf(err))
+		return nil, err
+	}
+	i, err := g.match(ctx, try.ticket, req.GetPassword(), hashes...)
 	if err != nil {
 		g.countLogin(ctx, "error")
 		return nil, err
 	}
 	if i < 0 {
 		g.countLogin(ctx, "failed")
+		g.failed(ctx, try.ticket, req.GetOrganization(), found...)
 		return nil, loginFailed()
 	}
 	s, err := g.enter(ctx, req, found[i], address)
@@ -61,7 +70,11 @@ func (g *Gate) Login(ctx context.Context, req *identityv1.LoginRequest, address 
 	}
 	g.countLogin(ctx, "ok")
 	g.tell(ctx, session.AccountOf(s.GetName()))
-	return g.tokens(s)
+	tokens, err := g.tokens(s)
+	if err == nil {
+		tokens.DeviceToken = g.deviceToken(s, found[i], req.GetNewPassword() != "", try.device)
+	}
+	return tokens, err
 }
 
 // loginFailed is the one answer to every login that names no account and its
@@ -138,7 +151,10 @@ func (g *Gate) candidate(r kv.Reader, org string, a *storev1.Account) (candidate
 	if err != nil || !found || !account.CanLogIn(of) {
 		return candidate{}, err
 	}
-	return candidate{account: a, hash: password.GetPasswordHash(), mustChange: password.GetMustChange(), words: words}, nil
+	return candidate{
+		account: a, hash: password.GetPasswordHash(), mustChange: password.GetMustChange(), words: words,
+		passwordTime: password.GetUpdateTime().AsTime(),
+	}, nil
 }
 
 // enter opens the session of a login whose password was right, and changes the

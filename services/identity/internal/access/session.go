@@ -9,7 +9,9 @@ import (
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/account"
+	"guildhall.dev/services/identity/internal/device"
 	"guildhall.dev/services/identity/internal/session"
+	"guildhall.dev/services/identity/internal/throttle"
 )
 
 // Refresh gives a session new tokens. The error is Unauthenticated
@@ -66,8 +68,8 @@ func (g *Gate) Logout(ctx context.Context, caller authn.Caller, req *identityv1.
 
 // ChangePassword sets a new password for the caller and ends its other
 // sessions. Errors are Unauthenticated (LOGIN_FAILED) when the old one is not
-// right, those of credential.Check on new_password, Exhausted (HASHING_BUSY),
-// and Unavailable (SUSPENSION_PENDING).
+// right, those of credential.Check on new_password, Exhausted (HASHING_BUSY,
+// LOGIN_THROTTLED), and Unavailable (SUSPENSION_PENDING).
 func (g *Gate) ChangePassword(ctx context.Context, caller authn.Caller, req *identityv1.ChangePasswordRequest) (*identityv1.ChangePasswordResponse, error) {
 	var present candidate
 	err := g.cfg.Store.View(ctx, func(r kv.Reader) (err error) {
@@ -77,22 +79,32 @@ func (g *Gate) ChangePassword(ctx context.Context, caller authn.Caller, req *ide
 	if err != nil {
 		return nil, err
 	}
-	i, err := g.cfg.Passwords.Match(ctx, req.GetOldPassword(), present.hash)
+	// A session is a device that is known: its owner does not wait for what
+	// strangers do, and who stole it guesses no faster than one of them.
+	ticket, err := g.cfg.Throttle.Admit(ctx, throttle.Attempt{Organization: caller.Organization(), Identifier: caller.Name, Device: "session " + caller.Session})
+	if err != nil {
+		return nil, err
+	}
+	i, err := g.match(ctx, ticket, req.GetOldPassword(), present.hash)
 	if err != nil {
 		return nil, err
 	}
 	if i < 0 {
+		g.failed(ctx, ticket, caller.Organization(), present)
 		return nil, loginFailed()
 	}
 	hash, err := g.newHash(ctx, req.GetNewPassword(), req.GetOldPassword(), present.words)
 	if err != nil {
 		return nil, err
 	}
+	id := device.NewID()
 	resp, err := change.Do(ctx, g.cfg.Journal, req, func(tx *change.Tx) (*identityv1.ChangePasswordResponse, error) {
 		if err := g.stillRight(tx, caller.Name, present.hash); err != nil {
 			return nil, err
 		}
-		return &identityv1.ChangePasswordResponse{}, g.setPassword(tx, caller.Name, hash, session.Name(caller.Name, caller.Session))
+		// The token of before went with the password of before.
+		token := g.cfg.Devices.Token(device.Owner{Account: caller.Name, PasswordTime: tx.Time}, id, tx.Time)
+		return &identityv1.ChangePasswordResponse{DeviceToken: token}, g.setPassword(tx, caller.Name, hash, session.Name(caller.Name, caller.Session))
 	})
 	if err != nil {
 		return nil, err

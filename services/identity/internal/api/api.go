@@ -37,6 +37,7 @@ import (
 	"guildhall.dev/services/identity/internal/standing"
 	"guildhall.dev/services/identity/internal/tag"
 	"guildhall.dev/services/identity/internal/team"
+	"guildhall.dev/services/identity/internal/throttle"
 )
 
 // Centres are what the handlers call. All are required.
@@ -57,6 +58,9 @@ type Centres struct {
 	// Evaluations drives what segments leave to the background.
 	Evaluations *evaluation.Driver
 	Gate        *access.Gate
+	// Throttle slows guessing down; Waits is what it counts.
+	Throttle *throttle.Turnstile
+	Waits    *throttle.Book
 	// Standings tells permission who may not act any more.
 	Standings *standing.Deliverer
 	// Checks is permission, which knows who holds how much, and Permission what
@@ -80,6 +84,7 @@ func Register(r grpc.ServiceRegistrar, c *Centres) {
 	identityv1.RegisterAttributeServiceServer(r, attributes{c})
 	identityv1.RegisterSegmentServiceServer(r, segments{c})
 	identityv1.RegisterAuthServiceServer(r, auth{c})
+	identityv1.RegisterThrottleServiceServer(r, throttles{c})
 	identityv1.RegisterIdentityEventServiceServer(r, feed.NewServer(c.Feed))
 	identityv1.RegisterIdentityAuditServiceServer(r, audit.NewServer(c.Audit))
 }

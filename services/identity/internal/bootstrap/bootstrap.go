@@ -27,6 +27,7 @@ import (
 	"guildhall.dev/services/identity/internal/credential"
 	"guildhall.dev/services/identity/internal/organization"
 	"guildhall.dev/services/identity/internal/session"
+	"guildhall.dev/services/identity/internal/throttle"
 )
 
 // AdministratorID is the last segment of the first administrator's name.
@@ -41,6 +42,7 @@ type Config struct {
 	Credentials   *credential.Book
 	Sessions      *session.Book
 	Passwords     *credential.Pool
+	Waits         *throttle.Book
 	// Organization is the last segment of the first organisation's name.
 	Organization string
 	// Reissue makes and shows another password, also long after the first
@@ -149,6 +151,10 @@ func (cfg *Config) make(tx *change.Tx, hash string) (administrator string, reiss
 // process could change the store as well.
 func (cfg *Config) reissue(tx *change.Tx, administrator, hash string) error {
 	if _, err := cfg.Sessions.EndAll(tx, administrator, ""); err != nil {
+		return err
+	}
+	// Nor is the way in to be kept shut by who guesses at it.
+	if _, err := cfg.Waits.Clear(tx, resource.Parent(administrator), []string{administrator}); err != nil {
 		return err
 	}
 	tx.Record(change.Change{Resource: administrator, ChangedFields: []string{"password"}})

@@ -1,6 +1,6 @@
 // Package sweep removes what is past its time: deleted accounts behind their
 // purge time, sessions behind their last, keys of clients that expired long ago,
-// and proofs that nobody takes any more.
+// proofs that nobody takes any more, and counts of guesses that are over.
 //
 // Replicas sweep at once and do not mind: each removal looks again, in its own
 // transaction, whether there is still something to remove.
@@ -16,6 +16,7 @@ import (
 	"guildhall.dev/services/identity/internal/account"
 	"guildhall.dev/services/identity/internal/clientkey"
 	"guildhall.dev/services/identity/internal/session"
+	"guildhall.dev/services/identity/internal/throttle"
 )
 
 const (
@@ -30,6 +31,7 @@ type Sweeper struct {
 	Accounts *account.Book
 	Sessions *session.Book
 	Keys     *clientkey.Book
+	Throttle *throttle.Turnstile
 	Logger   *slog.Logger
 	Clock    func() time.Time
 }
@@ -68,7 +70,11 @@ func (s *Sweeper) Once(ctx context.Context) (purged, ended int, err error) {
 	if _, err := s.drain(ctx, "identity.clientKeys.expire", s.Keys.Expired, s.Keys.Expire); err != nil {
 		return purged, ended, err
 	}
-	return purged, ended, s.forget(ctx, s.Keys.SweepAssertions)
+	if err := s.forget(ctx, s.Keys.SweepAssertions); err != nil {
+		return purged, ended, err
+	}
+	_, err = s.Throttle.Sweep(ctx) // nobody needs to know of what means nothing any more
+	return purged, ended, err
 }
 
 // forget removes what leaves no trace, some at a time until there is none.

@@ -41,7 +41,12 @@ type TokenSet struct {
 	// Whose tokens they are.
 	Account string `protobuf:"bytes,5,opt,name=account,proto3" json:"account,omitempty"`
 	// The session.
-	Session       string `protobuf:"bytes,6,opt,name=session,proto3" json:"session,omitempty"`
+	Session string `protobuf:"bytes,6,opt,name=session,proto3" json:"session,omitempty"`
+	// Opaque; to send at the next login on this device, which then need not wait
+	// for what strangers guess at the account. It opens nothing. Keep it over a
+	// logout. Given by Login and AcceptInvitation; void after 180 days, and with
+	// the password.
+	DeviceToken   string `protobuf:"bytes,7,opt,name=device_token,json=deviceToken,proto3" json:"device_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -114,6 +119,13 @@ func (x *TokenSet) GetAccount() string {
 func (x *TokenSet) GetSession() string {
 	if x != nil {
 		return x.Session
+	}
+	return ""
+}
+
+func (x *TokenSet) GetDeviceToken() string {
+	if x != nil {
+		return x.DeviceToken
 	}
 	return ""
 }
@@ -426,7 +438,10 @@ type LoginRequest struct {
 	// use.
 	NewPassword string `protobuf:"bytes,4,opt,name=new_password,json=newPassword,proto3" json:"new_password,omitempty"`
 	// What to call this device in the list of sessions.
-	DeviceLabel   string `protobuf:"bytes,5,opt,name=device_label,json=deviceLabel,proto3" json:"device_label,omitempty"`
+	DeviceLabel string `protobuf:"bytes,5,opt,name=device_label,json=deviceLabel,proto3" json:"device_label,omitempty"`
+	// TokenSet.device_token of the last login on this device. One that is void,
+	// or another account's, is passed over.
+	DeviceToken   string `protobuf:"bytes,6,opt,name=device_token,json=deviceToken,proto3" json:"device_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -492,6 +507,13 @@ func (x *LoginRequest) GetNewPassword() string {
 func (x *LoginRequest) GetDeviceLabel() string {
 	if x != nil {
 		return x.DeviceLabel
+	}
+	return ""
+}
+
+func (x *LoginRequest) GetDeviceToken() string {
+	if x != nil {
+		return x.DeviceToken
 	}
 	return ""
 }
@@ -673,7 +695,9 @@ func (x *ChangePasswordRequest) GetNewPassword() string {
 
 // See ChangePassword.
 type ChangePasswordResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In place of TokenSet.device_token, which went with the old password.
+	DeviceToken   string `protobuf:"bytes,1,opt,name=device_token,json=deviceToken,proto3" json:"device_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -706,6 +730,13 @@ func (x *ChangePasswordResponse) ProtoReflect() protoreflect.Message {
 // Deprecated: Use ChangePasswordResponse.ProtoReflect.Descriptor instead.
 func (*ChangePasswordResponse) Descriptor() ([]byte, []int) {
 	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ChangePasswordResponse) GetDeviceToken() string {
+	if x != nil {
+		return x.DeviceToken
+	}
+	return ""
 }
 
 // See WhoAmI.
@@ -1216,7 +1247,7 @@ var File_guildhall_identity_v1_auth_proto protoreflect.FileDescriptor
 
 const file_guildhall_identity_v1_auth_proto_rawDesc = "" +
 	"\n" +
-	" guildhall/identity/v1/auth.proto\x12\x15guildhall.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\"\xd0\x01\n" +
+	" guildhall/identity/v1/auth.proto\x12\x15guildhall.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\"\xf9\x01\n" +
 	"\bTokenSet\x12'\n" +
 	"\faccess_token\x18\x01 \x01(\tB\x04\xf8\xe0\x18\x01R\vaccessToken\x12)\n" +
 	"\rrefresh_token\x18\x02 \x01(\tB\x04\xf8\xe0\x18\x01R\frefreshToken\x12\x1d\n" +
@@ -1225,7 +1256,8 @@ const file_guildhall_identity_v1_auth_proto_rawDesc = "" +
 	"\n" +
 	"expires_in\x18\x04 \x01(\x03R\texpiresIn\x12\x18\n" +
 	"\aaccount\x18\x05 \x01(\tR\aaccount\x12\x18\n" +
-	"\asession\x18\x06 \x01(\tR\asession\"}\n" +
+	"\asession\x18\x06 \x01(\tR\asession\x12'\n" +
+	"\fdevice_token\x18\a \x01(\tB\x04\xf8\xe0\x18\x01R\vdeviceToken\"}\n" +
 	"\n" +
 	"Invitation\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x18\n" +
@@ -1250,7 +1282,7 @@ const file_guildhall_identity_v1_auth_proto_rawDesc = "" +
 	"\x17AcceptInvitationRequest\x12\"\n" +
 	"\x04code\x18\x01 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xc8\x01\xf8\xe0\x18\x01R\x04code\x12(\n" +
 	"\bpassword\x18\x02 \x01(\tB\f\xbaH\x05r\x03(\x80 \xf8\xe0\x18\x01R\bpassword\x12.\n" +
-	"\fdevice_label\x18\x03 \x01(\tB\v\xbaH\x04r\x02\x18d\xf0\xe0\x18\x01R\vdeviceLabel\"\xf8\x01\n" +
+	"\fdevice_label\x18\x03 \x01(\tB\v\xbaH\x04r\x02\x18d\xf0\xe0\x18\x01R\vdeviceLabel\"\xa9\x02\n" +
 	"\fLoginRequest\x12-\n" +
 	"\forganization\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\forganization\x12.\n" +
 	"\n" +
@@ -1258,15 +1290,17 @@ const file_guildhall_identity_v1_auth_proto_rawDesc = "" +
 	"identifier\x12(\n" +
 	"\bpassword\x18\x03 \x01(\tB\f\xbaH\x05r\x03(\x80 \xf8\xe0\x18\x01R\bpassword\x12/\n" +
 	"\fnew_password\x18\x04 \x01(\tB\f\xbaH\x05r\x03(\x80 \xf8\xe0\x18\x01R\vnewPassword\x12.\n" +
-	"\fdevice_label\x18\x05 \x01(\tB\v\xbaH\x04r\x02\x18d\xf0\xe0\x18\x01R\vdeviceLabel\"J\n" +
+	"\fdevice_label\x18\x05 \x01(\tB\v\xbaH\x04r\x02\x18d\xf0\xe0\x18\x01R\vdeviceLabel\x12/\n" +
+	"\fdevice_token\x18\x06 \x01(\tB\f\xbaH\x05r\x03\x18\xf4\x03\xf8\xe0\x18\x01R\vdeviceToken\"J\n" +
 	"\x13RefreshTokenRequest\x123\n" +
 	"\rrefresh_token\x18\x01 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xf4\x03\xf8\xe0\x18\x01R\frefreshToken\"\x0f\n" +
 	"\rLogoutRequest\"\x10\n" +
 	"\x0eLogoutResponse\"y\n" +
 	"\x15ChangePasswordRequest\x12/\n" +
 	"\fold_password\x18\x01 \x01(\tB\f\xbaH\x05r\x03(\x80 \xf8\xe0\x18\x01R\voldPassword\x12/\n" +
-	"\fnew_password\x18\x02 \x01(\tB\f\xbaH\x05r\x03(\x80 \xf8\xe0\x18\x01R\vnewPassword\"\x18\n" +
-	"\x16ChangePasswordResponse\"\x0f\n" +
+	"\fnew_password\x18\x02 \x01(\tB\f\xbaH\x05r\x03(\x80 \xf8\xe0\x18\x01R\vnewPassword\"A\n" +
+	"\x16ChangePasswordResponse\x12'\n" +
+	"\fdevice_token\x18\x01 \x01(\tB\x04\xf8\xe0\x18\x01R\vdeviceToken\"\x0f\n" +
 	"\rWhoAmIRequest\"\xa5\x01\n" +
 	"\x0eWhoAmIResponse\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\"\n" +

@@ -52,13 +52,15 @@ type AuthServiceClient interface {
 	// Sets the password of the invited account and logs it in.
 	//
 	// Reasons: INVITATION_INVALID (also for a used, voided or expired one),
-	// PASSWORD_TOO_SHORT, PASSWORD_TOO_LONG, PASSWORD_BLOCKED, HASHING_BUSY.
+	// PASSWORD_TOO_SHORT, PASSWORD_TOO_LONG, PASSWORD_BLOCKED, HASHING_BUSY,
+	// LOGIN_THROTTLED (after too many wrong codes from one address).
 	AcceptInvitation(ctx context.Context, in *AcceptInvitationRequest, opts ...grpc.CallOption) (*TokenSet, error)
 	// Logs an account in. The answer, and the time it takes, is the same for an
 	// unknown account, a wrong password and an account that may not log in.
 	//
 	// Reasons: LOGIN_FAILED; PASSWORD_CHANGE_REQUIRED when the password was
-	// right but is for one use: send new_password too; HASHING_BUSY.
+	// right but is for one use: send new_password too; HASHING_BUSY;
+	// LOGIN_THROTTLED after too many wrong passwords, with when to come back.
 	Login(ctx context.Context, in *LoginRequest, opts ...grpc.CallOption) (*TokenSet, error)
 	// Trades a refresh token for new tokens. A phone that lost the answer sends
 	// its last token again and gets newer ones; the lost ones are void from then.
@@ -75,7 +77,8 @@ type AuthServiceClient interface {
 	// Sets a new password for the caller and ends its other sessions.
 	//
 	// Reasons: LOGIN_FAILED (the old one is wrong), PASSWORD_TOO_SHORT,
-	// PASSWORD_TOO_LONG, PASSWORD_BLOCKED, HASHING_BUSY, SUSPENSION_PENDING.
+	// PASSWORD_TOO_LONG, PASSWORD_BLOCKED, HASHING_BUSY, LOGIN_THROTTLED,
+	// SUSPENSION_PENDING.
 	ChangePassword(ctx context.Context, in *ChangePasswordRequest, opts ...grpc.CallOption) (*ChangePasswordResponse, error)
 	// Says who the caller is.
 	WhoAmI(ctx context.Context, in *WhoAmIRequest, opts ...grpc.CallOption) (*WhoAmIResponse, error)
@@ -219,13 +222,15 @@ type AuthServiceServer interface {
 	// Sets the password of the invited account and logs it in.
 	//
 	// Reasons: INVITATION_INVALID (also for a used, voided or expired one),
-	// PASSWORD_TOO_SHORT, PASSWORD_TOO_LONG, PASSWORD_BLOCKED, HASHING_BUSY.
+	// PASSWORD_TOO_SHORT, PASSWORD_TOO_LONG, PASSWORD_BLOCKED, HASHING_BUSY,
+	// LOGIN_THROTTLED (after too many wrong codes from one address).
 	AcceptInvitation(context.Context, *AcceptInvitationRequest) (*TokenSet, error)
 	// Logs an account in. The answer, and the time it takes, is the same for an
 	// unknown account, a wrong password and an account that may not log in.
 	//
 	// Reasons: LOGIN_FAILED; PASSWORD_CHANGE_REQUIRED when the password was
-	// right but is for one use: send new_password too; HASHING_BUSY.
+	// right but is for one use: send new_password too; HASHING_BUSY;
+	// LOGIN_THROTTLED after too many wrong passwords, with when to come back.
 	Login(context.Context, *LoginRequest) (*TokenSet, error)
 	// Trades a refresh token for new tokens. A phone that lost the answer sends
 	// its last token again and gets newer ones; the lost ones are void from then.
@@ -242,7 +247,8 @@ type AuthServiceServer interface {
 	// Sets a new password for the caller and ends its other sessions.
 	//
 	// Reasons: LOGIN_FAILED (the old one is wrong), PASSWORD_TOO_SHORT,
-	// PASSWORD_TOO_LONG, PASSWORD_BLOCKED, HASHING_BUSY, SUSPENSION_PENDING.
+	// PASSWORD_TOO_LONG, PASSWORD_BLOCKED, HASHING_BUSY, LOGIN_THROTTLED,
+	// SUSPENSION_PENDING.
 	ChangePassword(context.Context, *ChangePasswordRequest) (*ChangePasswordResponse, error)
 	// Says who the caller is.
 	WhoAmI(context.Context, *WhoAmIRequest) (*WhoAmIResponse, error)
