@@ -120,6 +120,7 @@ type process struct {
 	checker *checker
 	// permission is the sister service, as far as identity asks it.
 	permission *permission
+	commits    *commits
 	conn       *grpc.ClientConn
 	listener   *addressed
 	close      func()
@@ -146,7 +147,8 @@ func (h *host) start(cfg *identity.Config) *process {
 				return nil, err
 			}
 			store, h.tables = h.raw, tables
-			return h.ring.Wrap(store), nil
+			p.commits = newCommits(h.ring.Wrap(store))
+			return p.commits, nil
 		},
 	}
 	var err error

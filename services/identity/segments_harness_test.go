@@ -2,9 +2,10 @@ package identity_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
-	"time"
 
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 )
@@ -70,17 +71,6 @@ func (p *process) evaluated(ctx context.Context, segment string) *identityv1.Seg
 	return e
 }
 
-// until waits for a condition that the background makes true.
-func (p *process) until(is func() bool) {
-	p.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !is(); {
-		if time.Now().After(deadline) {
-			p.t.Fatal("it does not become so")
-		}
-		<-time.After(10 * time.Millisecond)
-	}
-}
-
 // moves returns "+c1 CAUSE revision" of a segment's history.
 func (p *process) moves(ctx context.Context, segment, customer string) string {
 	p.t.Helper()
@@ -98,4 +88,63 @@ func (p *process) moves(ctx context.Context, segment, customer string) string {
 			strings.TrimPrefix(c.GetCause().String(), "MEMBERSHIP_CAUSE_"), " ", c.GetRevision()))
 	}
 	return strings.Join(all, ", ")
+}
+
+// upload imports a file and returns the results of its lines.
+func (p *process) upload(ctx context.Context, csv string) []*identityv1.ImportCustomersResponse {
+	p.t.Helper()
+	out, err := p.imported(ctx, csv)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return out
+}
+
+// imported is upload with what the import ended with.
+func (p *process) imported(ctx context.Context, csv string) (out []*identityv1.ImportCustomersResponse, _ error) {
+	p.t.Helper()
+	stream, err := p.customers().ImportCustomers(ctx)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for _, req := range []*identityv1.ImportCustomersRequest{
+		{Content: &identityv1.ImportCustomersRequest_Options{Options: &identityv1.ImportOptions{Parent: org}}},
+		{Content: &identityv1.ImportCustomersRequest_Data{Data: []byte(csv)}},
+	} {
+		if err := stream.Send(req); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	if err := stream.CloseSend(); err != nil {
+		p.t.Fatal(err)
+	}
+	for {
+		resp, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return out, nil
+		}
+		if err != nil {
+			return out, err
+		}
+		out = append(out, resp)
+	}
+}
+
+// rewrite sets the fields of a customer that are not empty.
+func (p *process) rewrite(ctx context.Context, c *identityv1.Customer) error {
+	return second(p.customers().UpdateCustomer(ctx, &identityv1.UpdateCustomerRequest{Customer: c}))
+}
+
+// list adds a customer to a fixed list.
+func (p *process) list(ctx context.Context, segment, customer string) error {
+	return second(p.segments().CreateSegmentMember(ctx, &identityv1.CreateSegmentMemberRequest{
+		Parent: segment, SegmentMember: &identityv1.SegmentMember{Customer: customer},
+	}))
+}
+
+// rerule gives a segment another rule.
+func (p *process) rerule(ctx context.Context, segment, rule, request string) error {
+	return second(p.segments().UpdateSegment(ctx, &identityv1.UpdateSegmentRequest{
+		Segment: &identityv1.Segment{Name: segment, Rule: rule}, RequestId: request,
+	}))
 }

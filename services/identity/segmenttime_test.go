@@ -76,34 +76,6 @@ func TestSegment_anEvaluationGoesOnAfterARestart(t *testing.T) {
 	})
 }
 
-// upload imports a file and returns the results of its lines.
-func (p *process) upload(ctx context.Context, csv string) []*identityv1.ImportCustomersResponse {
-	p.t.Helper()
-	stream, err := p.customers().ImportCustomers(ctx)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	for _, req := range []*identityv1.ImportCustomersRequest{
-		{Content: &identityv1.ImportCustomersRequest_Options{Options: &identityv1.ImportOptions{Parent: org}}},
-		{Content: &identityv1.ImportCustomersRequest_Data{Data: []byte(csv)}},
-	} {
-		if err := stream.Send(req); err != nil {
-			p.t.Fatal(err)
-		}
-	}
-	if err := stream.CloseSend(); err != nil {
-		p.t.Fatal(err)
-	}
-	var out []*identityv1.ImportCustomersResponse
-	for {
-		resp, err := stream.Recv()
-		if err != nil {
-			return out
-		}
-		out = append(out, resp)
-	}
-}
-
 func TestSegment_aPurgedCustomerLeavesNoTrace(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		ctx := p.asAdmin()

@@ -227,7 +227,7 @@ func TestStanding_pendingWhilePermissionIsAwayThenTold(t *testing.T) {
 		}
 		wantError(t, p.me(tokens), errs.Unauthenticated, "ACCOUNT_SUSPENDED")
 		// Of the other nobody asks again.
-		p.await(func() bool { return p.permission.word(other.GetName()) == "SUSPENDED" })
+		p.until(func() bool { return p.permission.word(other.GetName()) == "SUSPENDED" })
 	})
 }
 
@@ -243,24 +243,12 @@ func TestStanding_isToldAfterARestart(t *testing.T) {
 	wantError(t, err, errs.Unavailable, "SUSPENSION_PENDING")
 	p.close()
 	again := h.start(config())
-	again.await(func() bool { return again.permission.word(c.GetName()) == "DELETED" })
-	again.await(func() bool {
+	again.until(func() bool { return again.permission.word(c.GetName()) == "DELETED" })
+	again.until(func() bool {
 		again.permission.mu.Lock()
 		defer again.permission.mu.Unlock()
 		return again.permission.ended[tokens.GetSession()]
 	})
-}
-
-// await returns when the condition holds.
-func (p *process) await(condition func() bool) {
-	p.t.Helper()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(30 * time.Second); !condition(); <-tick.C {
-		if time.Now().After(deadline) {
-			p.t.Fatal("what was waited for did not come")
-		}
-	}
 }
 
 // TestToken_endsWithItsSession: an access token does not outlive the limits of

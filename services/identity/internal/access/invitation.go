@@ -15,6 +15,7 @@ import (
 	"guildhall.dev/services/identity/internal/account"
 	"guildhall.dev/services/identity/internal/credential"
 	"guildhall.dev/services/identity/internal/device"
+	"guildhall.dev/services/identity/internal/segment"
 	"guildhall.dev/services/identity/internal/session"
 	"guildhall.dev/services/identity/internal/throttle"
 )
@@ -70,32 +71,33 @@ func (g *Gate) Invite(tx *change.Tx, name, code string) (*identityv1.Invitation,
 }
 
 // AcceptInvitation sets the password of the invited account, ends the sessions
-// it may have, and logs it in from an address. Errors are Unauthenticated
-// (INVITATION_INVALID), those of credential.Check on password, and Exhausted
-// (HASHING_BUSY, LOGIN_THROTTLED).
+// it may have, and logs it in from an address. It reports whether the account has
+// joined or left segments by it. Errors are Unauthenticated (INVITATION_INVALID),
+// those of credential.Check on password, and Exhausted (HASHING_BUSY,
+// LOGIN_THROTTLED).
 //
 // It is also the way past a wait: who brings a code has proven more than a
 // password would.
-func (g *Gate) AcceptInvitation(ctx context.Context, req *identityv1.AcceptInvitationRequest, address string) (*identityv1.TokenSet, error) {
+func (g *Gate) AcceptInvitation(ctx context.Context, req *identityv1.AcceptInvitationRequest, address string) (tokens *identityv1.TokenSet, moved bool, err error) {
 	ticket, err := g.cfg.Throttle.Admit(ctx, throttle.Attempt{Address: address})
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	name, words, err := g.invited(ctx, req.GetCode())
 	if errs.Is(err, errs.Unauthenticated) {
 		ticket.Failed(ctx)
-		return nil, err
+		return nil, false, err
 	}
 	// The code was no guess, or could not be looked up.
 	if err := errors.Join(err, ticket.Return(ctx)); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if err := credential.Check("password", req.GetPassword(), words...); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	hash, err := g.cfg.Passwords.Hash(ctx, req.GetPassword())
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	id := resource.NewID()
 	login := session.Login{Device: req.GetDeviceLabel(), Address: address, Factors: passwordOnly()}
@@ -105,7 +107,8 @@ func (g *Gate) AcceptInvitation(ctx context.Context, req *identityv1.AcceptInvit
 		if err != nil {
 			return nil, err
 		}
-		if err := g.cfg.Accounts.Activate(tx, name); err != nil {
+		moved = false
+		if err := g.cfg.Accounts.Activate(tx, name, segment.Note(&moved)); err != nil {
 			return nil, err
 		}
 		if _, err := g.clear(tx, a); err != nil {
@@ -117,14 +120,14 @@ func (g *Gate) AcceptInvitation(ctx context.Context, req *identityv1.AcceptInvit
 		return g.cfg.Sessions.Open(tx, name, id, login)
 	})
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	g.tell(ctx, name)
-	tokens, err := g.tokens(s)
+	tokens, err = g.tokens(s)
 	if err == nil {
 		tokens.DeviceToken = g.deviceToken(s, candidate{}, true, device.NewID())
 	}
-	return tokens, err
+	return tokens, moved, err
 }
 
 // invited returns whom the code invites and what not to use as a password.

@@ -208,7 +208,7 @@ func (b *Book) Create(tx *change.Tx, a *storev1.Account, permit segment.Permit) 
 type manner struct {
 	// covered says that another change's audit entry speaks for it.
 	covered bool
-	// permit is asked about the segments that the customer would join.
+	// permit is asked about the segments that the customer would join or leave.
 	permit segment.Permit
 }
 
@@ -227,7 +227,7 @@ func (b *Book) create(tx *change.Tx, a *storev1.Account, how manner) (kv.Record[
 	if err := b.checkClasses(tx, ofCustomer(), made, nil); err != nil {
 		return kv.Record[*storev1.Account]{}, err
 	}
-	if err := b.cfg.Segments.Reassess(tx, made, how.permit); err != nil {
+	if err := b.cfg.Segments.Reassess(tx, nil, made, how.permit); err != nil {
 		return kv.Record[*storev1.Account]{}, err
 	}
 	fields := change.ChangedFields(nil, made)
@@ -246,7 +246,7 @@ func (b *Book) create(tx *change.Tx, a *storev1.Account, how manner) (kv.Record[
 // that changed anything. Errors are NotFound, Conflict (ETAG_MISMATCH),
 // Precondition (ILLEGAL_STATE) for a deleted account, Exists for a value that is
 // taken, those of tags and attributes, see Classify, and what the permit returns
-// for segments that the customer would join.
+// for segments that the customer would join or leave.
 func (b *Book) Update(tx *change.Tx, a *storev1.Account, fields []string, etag string, permit segment.Permit) (kv.Record[*storev1.Account], error) {
 	old, err := b.changeable(tx, a.GetName(), etag)
 	if err != nil {
@@ -283,7 +283,7 @@ func (b *Book) update(tx *change.Tx, old kv.Record[*storev1.Account], now *store
 		tx.Unchanged()
 		return old, nil
 	}
-	if err := b.cfg.Segments.Reassess(tx, now, how.permit); err != nil {
+	if err := b.cfg.Segments.Reassess(tx, old.Value, now, how.permit); err != nil {
 		return old, err
 	}
 	now.UpdateTime = timestamppb.New(tx.Time)

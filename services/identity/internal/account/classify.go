@@ -28,7 +28,7 @@ type Classes struct {
 // Conflict (ETAG_MISMATCH), Precondition (ILLEGAL_STATE) for a deleted customer,
 // Invalid for what its definition or its group does not allow (see package
 // attribute and tag), and what the permit returns for segments that the customer
-// would join.
+// would join or leave.
 func (b *Book) Classify(tx *change.Tx, name, etag string, c Classes, permit segment.Permit) (kv.Record[*storev1.Account], error) {
 	old, err := b.changeable(tx, name, etag)
 	if err != nil {

@@ -286,3 +286,19 @@ func (b *Book) Live(r kv.Reader, organization string, after []byte, limit int) (
 	}
 	return out, page.Next, err
 }
+
+// LiveOf returns those customers of the names that there are and that are not
+// deleted, in the order of the names.
+func (b *Book) LiveOf(r kv.Reader, names []string) (live []*storev1.Account, err error) {
+	keys := make([]kv.Key, len(names))
+	for i, name := range names {
+		keys[i] = key(name)
+	}
+	records, err := b.customers.GetMany(r, keys)
+	for _, rec := range records {
+		if rec.Found() && !deleted(rec.Value) {
+			live = append(live, rec.Value)
+		}
+	}
+	return live, err
+}

@@ -37,10 +37,11 @@ func CanLogIn(a *storev1.Account) bool { return a.GetState() == active }
 func CanBeInvited(a *storev1.Account) bool { return a.GetState() == pending || a.GetState() == active }
 
 // Activate makes a PENDING account ACTIVE, as accepting an invitation does; an
-// ACTIVE one stays as it is. The error is Precondition (ILLEGAL_STATE) in any
-// other state.
-func (b *Book) Activate(tx *change.Tx, name string) error {
-	_, err := b.move(tx, name, "", nil, func(a *storev1.Account) error {
+// ACTIVE one stays as it is. The permit hears of the segments that the customer
+// joins and leaves by it, and has been asked when that was decided. The error is
+// Precondition (ILLEGAL_STATE) in any other state.
+func (b *Book) Activate(tx *change.Tx, name string, permit segment.Permit) error {
+	_, err := b.move(tx, name, "", permit, func(a *storev1.Account) error {
 		if !CanBeInvited(a) {
 			return illegalState("the account cannot be activated in its present state")
 		}
@@ -80,7 +81,7 @@ func (b *Book) endAll(tx *change.Tx, name string) error {
 // Enable lifts a suspension: back to ACTIVE, or to PENDING when the account
 // never had a password. Errors are NotFound, Conflict (ETAG_MISMATCH),
 // Precondition (ILLEGAL_STATE): it is not suspended, and what the permit returns
-// for segments that the customer would join.
+// for segments that the customer would join or leave.
 func (b *Book) Enable(tx *change.Tx, name, etag string, permit segment.Permit) (kv.Record[*storev1.Account], error) {
 	return b.move(tx, name, etag, permit, func(a *storev1.Account) error {
 		if a.GetState() != suspended {
@@ -132,7 +133,8 @@ func (b *Book) Delete(tx *change.Tx, name, etag string) (kv.Record[*storev1.Acco
 // Undelete brings a deleted account back to the state it was in. Its sessions
 // and memberships stay ended. Errors are NotFound, also past its purge time,
 // Conflict (ETAG_MISMATCH), Exists (NOT_DELETED, after AIP-164), and what the
-// permit returns for segments whose rules are true of the customer.
+// permit returns for segments whose rules are true of the customer, and for the
+// lists that it was on.
 func (b *Book) Undelete(tx *change.Tx, name, etag string, permit segment.Permit) (kv.Record[*storev1.Account], error) {
 	return b.move(tx, name, etag, permit, func(a *storev1.Account) error {
 		if !deleted(a) {
@@ -140,6 +142,9 @@ func (b *Book) Undelete(tx *change.Tx, name, etag string, permit segment.Permit)
 		}
 		if !tx.Time.Before(a.GetPurgeTime().AsTime()) {
 			return notFound(name)
+		}
+		if err := b.cfg.Segments.CheckReturn(tx, name, a.GetDeleteTime().AsTime(), permit); err != nil {
+			return err
 		}
 		a.State, a.StateBeforeDelete = a.GetStateBeforeDelete(), 0
 		a.DeleteTime, a.PurgeTime = nil, nil
@@ -166,7 +171,7 @@ func (b *Book) move(tx *change.Tx, name, etag string, permit segment.Permit, to 
 		tx.Unchanged()
 		return old, nil
 	}
-	if err := b.cfg.Segments.Reassess(tx, now, permit); err != nil {
+	if err := b.cfg.Segments.Reassess(tx, old.Value, now, permit); err != nil {
 		return old, err
 	}
 	now.UpdateTime = timestamppb.New(tx.Time)

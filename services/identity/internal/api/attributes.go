@@ -3,14 +3,13 @@ package api
 import (
 	"context"
 
-	"google.golang.org/protobuf/proto"
-
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/resource"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/attribute"
 	"guildhall.dev/services/identity/internal/organization"
+	"guildhall.dev/services/identity/internal/revise"
 )
 
 // attributes implements AttributeService.
@@ -18,20 +17,18 @@ type attributes struct{ *Centres }
 
 // CreateAttributeDefinition makes a definition.
 func (s attributes) CreateAttributeDefinition(ctx context.Context, req *identityv1.CreateAttributeDefinitionRequest) (*identityv1.AttributeDefinition, error) {
-	ids, err := organization.Pattern.Parse("parent", req.GetParent())
-	if err != nil {
+	if _, err := organization.Pattern.Parse("parent", req.GetParent()); err != nil {
 		return nil, err
 	}
 	if err := resource.CheckID("attribute_definition_id", req.GetAttributeDefinitionId()); err != nil {
 		return nil, err
 	}
 	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.AttributeDefinition, error) {
-		if _, err := s.Organizations.Get(tx, req.GetParent()); err != nil {
+		name, err := s.nameIn(tx, req.GetParent(), "attributeDefinitions", "attribute_definition_id", req.GetAttributeDefinitionId())
+		if err != nil {
 			return nil, err
 		}
-		made := proto.CloneOf(req.GetAttributeDefinition())
-		made.Name = attribute.Pattern.Format(ids[0], req.GetAttributeDefinitionId())
-		return s.Attributes.Create(tx, made)
+		return s.Attributes.Create(tx, revise.Named(req.GetAttributeDefinition(), name))
 	})
 }
 

@@ -32,9 +32,14 @@ func (s auth) CreateInvitation(ctx context.Context, req *identityv1.CreateInvita
 	return s.Gate.CreateInvitation(ctx, req)
 }
 
-// AcceptInvitation sets the invited account's password and logs it in.
+// AcceptInvitation sets the invited account's password and logs it in. An account
+// that is in other segments from then on does not act by those before.
 func (s auth) AcceptInvitation(ctx context.Context, req *identityv1.AcceptInvitationRequest) (*identityv1.TokenSet, error) {
-	return s.Gate.AcceptInvitation(ctx, req, remoteAddress(ctx))
+	tokens, moved, err := s.Gate.AcceptInvitation(ctx, req, remoteAddress(ctx))
+	if !moved {
+		return tokens, err
+	}
+	return heard(ctx, s.Centres, tokens, err)
 }
 
 // Login logs an account in.

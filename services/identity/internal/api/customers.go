@@ -99,17 +99,20 @@ func (s customers) ClassifyCustomer(ctx context.Context, req *identityv1.Classif
 	})
 }
 
-// change makes a change of a customer by which it may join segments.
+// change makes a change of a customer by which it may move between segments, and
+// waits until permission has heard of that.
 func (s customers) change(ctx context.Context, req proto.Message, make func(*change.Tx, segment.Permit) (kv.Record[*storev1.Account], error)) (*identityv1.Customer, error) {
-	return permitted(ctx, s.Centres, func(permit segment.Permit) (*identityv1.Customer, error) {
-		return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.Customer, error) {
-			rec, err := make(tx, permit)
-			if err != nil {
-				return nil, err
-			}
-			return customer(rec), nil
-		})
+	resp, moved, err := permitted(ctx, s.Centres, req, func(tx *change.Tx, permit segment.Permit) (*identityv1.Customer, error) {
+		rec, err := make(tx, permit)
+		if err != nil {
+			return nil, err
+		}
+		return customer(rec), nil
 	})
+	if !moved {
+		return resp, err
+	}
+	return heard(ctx, s.Centres, resp, err)
 }
 
 // DeleteCustomer deletes the account softly.
@@ -130,9 +133,13 @@ func (s customers) DeleteCustomer(ctx context.Context, req *identityv1.DeleteCus
 	return everywhere(ctx, s.Centres, req.GetName(), resp, err)
 }
 
-// UndeleteCustomer brings a deleted account back.
+// UndeleteCustomer brings a deleted account back. It has left its segments, and
+// must not act before permission has heard that.
 func (s customers) UndeleteCustomer(ctx context.Context, req *identityv1.UndeleteCustomerRequest) (*identityv1.Customer, error) {
 	if _, err := account.CustomerPattern.Parse("name", req.GetName()); err != nil {
+		return nil, err
+	}
+	if err := s.inStep(ctx); err != nil {
 		return nil, err
 	}
 	resp, err := s.change(ctx, req, func(tx *change.Tx, permit segment.Permit) (kv.Record[*storev1.Account], error) {
@@ -159,9 +166,13 @@ func (s customers) DisableCustomer(ctx context.Context, req *identityv1.DisableC
 	return everywhere(ctx, s.Centres, req.GetName(), resp, err)
 }
 
-// EnableCustomer lifts a suspension.
+// EnableCustomer lifts a suspension. What segments the customer left when it was
+// suspended is nothing it may act by from now on.
 func (s customers) EnableCustomer(ctx context.Context, req *identityv1.EnableCustomerRequest) (*identityv1.Customer, error) {
 	if _, err := account.CustomerPattern.Parse("name", req.GetName()); err != nil {
+		return nil, err
+	}
+	if err := s.inStep(ctx); err != nil {
 		return nil, err
 	}
 	resp, err := s.change(ctx, req, func(tx *change.Tx, permit segment.Permit) (kv.Record[*storev1.Account], error) {

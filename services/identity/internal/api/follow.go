@@ -17,15 +17,15 @@ const (
 	followAgain = 2 * time.Second
 )
 
-// heard returns the result of a change of who is in which team, or where a team
-// is, once service permission has it from the feed and no replica of it answers
+// heard returns the result of a change of who is in which team or segment, or
+// where a team is, once service permission has it from the feed and no replica of it answers
 // from before. The error is Unavailable (REVOCATION_PENDING) when the change is
 // made and that is not known of it: permission is away, or behind. There is no
 // intent to keep, as for the states of accounts, for the feed is one: permission
 // comes by the change whenever it is back.
 func heard[R proto.Message](ctx context.Context, c *Centres, resp R, err error) (R, error) {
 	if err == nil {
-		err = c.catchUp(ctx)
+		err = c.catchUp(ctx, followPatience)
 	}
 	if err != nil {
 		var none R
@@ -45,13 +45,33 @@ func (c *Centres) inStep(ctx context.Context) error {
 	return nil
 }
 
-func (c *Centres) catchUp(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, followPatience)
+// left is heard for another rule of a segment: those who are to leave by it have
+// left. Who joins by it comes in the background.
+func left[R proto.Message](ctx context.Context, c *Centres, segment string, resp R, err error) (R, error) {
+	var none R
+	if err != nil {
+		return none, err
+	}
+	bounded, cancel := context.WithTimeout(ctx, followPatience)
+	defer cancel()
+	if err := c.Evaluations.Leave(bounded, segment); err != nil {
+		return none, pending(err)
+	}
+	return heard(bounded, c, resp, nil)
+}
+
+func (c *Centres) catchUp(ctx context.Context, patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if _, err := c.Permission.CatchUp(ctx, &permissionv1.CatchUpRequest{}); err != nil {
-		return errs.New(errs.Unavailable, "REVOCATION_PENDING",
-			"the change is made, but has not taken effect everywhere yet; it will on its own. The same request_id again waits for it",
-			errs.RetryAfter(followAgain), errs.Cause(err))
+		return pending(err)
 	}
 	return nil
+}
+
+// pending is the error for a change that is made and does not count everywhere.
+func pending(cause error) error {
+	return errs.New(errs.Unavailable, "REVOCATION_PENDING",
+		"the change is made, but has not taken effect everywhere yet; it will on its own. The same request_id again waits for it",
+		errs.RetryAfter(followAgain), errs.Cause(cause))
 }

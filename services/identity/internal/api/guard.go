@@ -32,10 +32,10 @@ func (c *Centres) covers(ctx context.Context, target string) error {
 	return c.ask(ctx, target, false, "you can do this only to those who hold nothing that you do not hold yourself")
 }
 
-// frees is covers for a call that takes somebody out of a team: whoever lifts a
-// denial gives what it took, and must hold as much.
-func (c *Centres) frees(ctx context.Context, team string) error {
-	return c.ask(ctx, team, true, "something is denied to the team that you do not hold yourself; only who holds it can take anybody out of the team")
+// frees is covers for a call that takes somebody out of a team or a segment:
+// whoever lifts a denial gives what it took, and must hold as much.
+func (c *Centres) frees(ctx context.Context, target string) error {
+	return c.ask(ctx, target, true, "something is denied to those whom you would take somebody out of, and you do not hold it yourself; only who holds it can do this")
 }
 
 // may refuses a caller who lacks a permission that the RPC's own rule does not

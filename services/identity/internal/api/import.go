@@ -1,11 +1,19 @@
 package api
 
 import (
+	"context"
+	"time"
+
 	"google.golang.org/grpc"
 
 	"guildhall.dev/pkg/errs"
+	"guildhall.dev/pkg/kv"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 )
+
+// importPatience is how long an import waits for permission, which may have many
+// customers to hear of.
+const importPatience = time.Minute
 
 type importStream = grpc.BidiStreamingServer[identityv1.ImportCustomersRequest, identityv1.ImportCustomersResponse]
 
@@ -19,7 +27,26 @@ func (s customers) ImportCustomers(stream importStream) error {
 	if options == nil {
 		return errs.InvalidField("options", "IMPORT_OPTIONS_MISSING", "the first message carries options, the following ones data")
 	}
-	return s.Importer.Import(stream.Context(), options, &chunks{stream: stream}, s.covers, stream.Send)
+	if err := s.Importer.Import(stream.Context(), options, &chunks{stream: stream}, s.mayMove, stream.Send); err != nil || options.GetDryRun() {
+		return err
+	}
+	return s.imported(stream.Context(), options.GetParent())
+}
+
+// imported waits until permission has heard of an import: once, for a wait with
+// each batch would make it as slow as permission is. A run that changed nothing
+// waits too, since the one before may have broken off here. Where no segment has
+// a rule, nobody has moved.
+func (s customers) imported(ctx context.Context, organization string) error {
+	rules := false
+	err := s.Store.View(ctx, func(r kv.Reader) (err error) {
+		rules, err = s.Segments.HasRules(r, organization)
+		return err
+	})
+	if err != nil || !rules {
+		return err
+	}
+	return s.catchUp(ctx, importPatience)
 }
 
 // chunks is the file that a stream carries. It receives when it is read, in

@@ -3,23 +3,34 @@ package api
 import (
 	"context"
 
+	"google.golang.org/protobuf/proto"
+
+	"guildhall.dev/pkg/change"
 	"guildhall.dev/services/identity/internal/segment"
 )
 
-// permitted makes a change by which customers may join segments: only such that
-// hold nothing that the caller does not (see covers). Its errors are those of the
-// change, and of covers.
-func permitted[R any](ctx context.Context, c *Centres, change func(segment.Permit) (R, error)) (R, error) {
-	permits := segment.NewPermits(c.covers)
-	for {
-		resp, err := change(permits.Permit)
-		again, err := permits.Settle(ctx, err)
-		if err != nil {
-			var none R
-			return none, err
-		}
-		if !again {
-			return resp, nil
-		}
+// mayMove refuses a move of customers that gives what the caller does not hold:
+// into a segment to which more is granted, or out of one to which more is denied.
+func (c *Centres) mayMove(ctx context.Context, m segment.Move) error {
+	if m.Joins {
+		return c.covers(ctx, m.Segment)
 	}
+	return c.frees(ctx, m.Segment)
+}
+
+// permitted makes a change by which customers may move between segments, and
+// reports whether any may have: a retry cannot tell. Errors are those of the
+// change and of mayMove.
+func permitted[Q, R proto.Message](ctx context.Context, c *Centres, req Q, make func(*change.Tx, segment.Permit) (R, error)) (resp R, moved bool, err error) {
+	permits := segment.NewPermits(c.mayMove)
+	for again := true; again; {
+		ran := false
+		resp, err = change.Do(ctx, c.Journal, req, func(tx *change.Tx) (R, error) {
+			ran = true
+			return make(tx, permits.Permit)
+		})
+		again, err = permits.Settle(ctx, err)
+		moved = !ran || permits.Moved()
+	}
+	return resp, moved, err
 }

@@ -28,7 +28,7 @@ func (s segments) CreateSegmentMember(ctx context.Context, req *identityv1.Creat
 	if err := s.covers(ctx, req.GetParent()); err != nil {
 		return nil, err
 	}
-	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.SegmentMember, error) {
+	added, err := change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.SegmentMember, error) {
 		if _, err := s.Segments.Get(tx, req.GetParent()); err != nil {
 			return nil, err
 		}
@@ -37,6 +37,7 @@ func (s segments) CreateSegmentMember(ctx context.Context, req *identityv1.Creat
 		}
 		return s.Segments.AddMember(tx, req.GetParent(), name)
 	})
+	return heard(ctx, s.Centres, added, err)
 }
 
 // ListSegmentMembers returns a page of members, by customer.
@@ -55,9 +56,13 @@ func (s segments) DeleteSegmentMember(ctx context.Context, req *identityv1.Delet
 	if _, err := segment.MemberPattern.Parse("name", req.GetName()); err != nil {
 		return nil, err
 	}
-	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.SegmentMember, error) {
+	if err := s.frees(ctx, resource.Parent(req.GetName())); err != nil {
+		return nil, err
+	}
+	removed, err := change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.SegmentMember, error) {
 		return s.Segments.RemoveMember(tx, req.GetName())
 	})
+	return heard(ctx, s.Centres, removed, err)
 }
 
 // ListSegmentMembershipChanges returns a page of who joined and left.

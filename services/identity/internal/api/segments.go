@@ -3,13 +3,12 @@ package api
 import (
 	"context"
 
-	"google.golang.org/protobuf/proto"
-
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/resource"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/organization"
+	"guildhall.dev/services/identity/internal/revise"
 	"guildhall.dev/services/identity/internal/segment"
 )
 
@@ -18,8 +17,7 @@ type segments struct{ *Centres }
 
 // CreateSegment makes a segment.
 func (s segments) CreateSegment(ctx context.Context, req *identityv1.CreateSegmentRequest) (*identityv1.Segment, error) {
-	ids, err := organization.Pattern.Parse("parent", req.GetParent())
-	if err != nil {
+	if _, err := organization.Pattern.Parse("parent", req.GetParent()); err != nil {
 		return nil, err
 	}
 	// The id is chosen here and not in the transaction: permission is asked about
@@ -28,20 +26,15 @@ func (s segments) CreateSegment(ctx context.Context, req *identityv1.CreateSegme
 	if id == "" {
 		id = resource.NewID()
 	}
-	if err := resource.CheckID("segment_id", id); err != nil {
-		return nil, err
-	}
 	defer s.Evaluations.Wake()
-	return permitted(ctx, s.Centres, func(permit segment.Permit) (*identityv1.Segment, error) {
-		return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.Segment, error) {
-			if _, err := s.Organizations.Get(tx, req.GetParent()); err != nil {
-				return nil, err
-			}
-			made := proto.CloneOf(req.GetSegment())
-			made.Name = segment.Pattern.Format(ids[0], id)
-			return s.Segments.Create(tx, made, permit)
-		})
+	made, _, err := permitted(ctx, s.Centres, req, func(tx *change.Tx, permit segment.Permit) (*identityv1.Segment, error) {
+		name, err := s.nameIn(tx, req.GetParent(), "segments", "segment_id", id)
+		if err != nil {
+			return nil, err
+		}
+		return s.Segments.Create(tx, revise.Named(req.GetSegment(), name), permit)
 	})
+	return made, err
 }
 
 // GetSegment returns a segment.
@@ -63,17 +56,20 @@ func (s segments) ListSegments(ctx context.Context, req *identityv1.ListSegments
 	return &identityv1.ListSegmentsResponse{Segments: found, NextPageToken: next}, err
 }
 
-// UpdateSegment changes the masked fields.
+// UpdateSegment changes the masked fields. Who another rule leaves out has left
+// when it returns.
 func (s segments) UpdateSegment(ctx context.Context, req *identityv1.UpdateSegmentRequest) (*identityv1.Segment, error) {
 	if _, err := segment.Pattern.Parse("segment.name", req.GetSegment().GetName()); err != nil {
 		return nil, err
 	}
 	defer s.Evaluations.Wake()
-	return permitted(ctx, s.Centres, func(permit segment.Permit) (*identityv1.Segment, error) {
-		return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.Segment, error) {
-			return s.Segments.Update(tx, req.GetSegment(), req.GetUpdateMask(), permit)
-		})
+	resp, moved, err := permitted(ctx, s.Centres, req, func(tx *change.Tx, permit segment.Permit) (*identityv1.Segment, error) {
+		return s.Segments.Update(tx, req.GetSegment(), req.GetUpdateMask(), permit)
 	})
+	if !moved {
+		return resp, err
+	}
+	return left(ctx, s.Centres, req.GetSegment().GetName(), resp, err)
 }
 
 // DeleteSegment deletes a segment with its memberships.
@@ -81,10 +77,14 @@ func (s segments) DeleteSegment(ctx context.Context, req *identityv1.DeleteSegme
 	if _, err := segment.Pattern.Parse("name", req.GetName()); err != nil {
 		return nil, err
 	}
+	if err := s.frees(ctx, req.GetName()); err != nil {
+		return nil, err
+	}
 	defer s.Evaluations.Wake()
-	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.Segment, error) {
+	deleted, err := change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.Segment, error) {
 		return s.Segments.Delete(tx, req.GetName(), req.GetEtag())
 	})
+	return heard(ctx, s.Centres, deleted, err)
 }
 
 // ListSegmentRevisions returns a page of the rules that a segment has had.
@@ -104,11 +104,10 @@ func (s segments) EvaluateSegment(ctx context.Context, req *identityv1.EvaluateS
 		return nil, err
 	}
 	defer s.Evaluations.Wake()
-	return permitted(ctx, s.Centres, func(permit segment.Permit) (*identityv1.SegmentEvaluation, error) {
-		return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.SegmentEvaluation, error) {
-			return s.Segments.Evaluate(tx, req.GetName(), permit)
-		})
+	begun, _, err := permitted(ctx, s.Centres, req, func(tx *change.Tx, permit segment.Permit) (*identityv1.SegmentEvaluation, error) {
+		return s.Segments.Evaluate(tx, req.GetName(), permit)
 	})
+	return begun, err
 }
 
 // GetSegmentEvaluation returns how far the newest evaluation is.

@@ -10,6 +10,7 @@ import (
 	"guildhall.dev/pkg/page"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/organization"
+	"guildhall.dev/services/identity/internal/revise"
 	"guildhall.dev/services/identity/internal/tag"
 )
 
@@ -18,21 +19,15 @@ type tags struct{ *Centres }
 
 // CreateTagGroup makes a group of tags.
 func (s tags) CreateTagGroup(ctx context.Context, req *identityv1.CreateTagGroupRequest) (*identityv1.TagGroup, error) {
-	ids, err := organization.Pattern.Parse("parent", req.GetParent())
-	if err != nil {
+	if _, err := organization.Pattern.Parse("parent", req.GetParent()); err != nil {
 		return nil, err
 	}
 	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.TagGroup, error) {
-		id, err := tx.IDOr("tag_group_id", req.GetTagGroupId())
+		name, err := s.nameIn(tx, req.GetParent(), "tagGroups", "tag_group_id", req.GetTagGroupId())
 		if err != nil {
 			return nil, err
 		}
-		if _, err := s.Organizations.Get(tx, req.GetParent()); err != nil {
-			return nil, err
-		}
-		made := proto.CloneOf(req.GetTagGroup())
-		made.Name = tag.GroupPattern.Format(ids[0], id)
-		return s.Tags.CreateGroup(tx, made)
+		return s.Tags.CreateGroup(tx, revise.Named(req.GetTagGroup(), name))
 	})
 }
 
@@ -86,9 +81,7 @@ func (s tags) CreateTag(ctx context.Context, req *identityv1.CreateTagRequest) (
 		if err != nil {
 			return nil, err
 		}
-		made := proto.CloneOf(req.GetTag())
-		made.Name = tag.Pattern.Format(ids[0], ids[1], id)
-		return s.Tags.Create(tx, made)
+		return s.Tags.Create(tx, revise.Named(req.GetTag(), tag.Pattern.Format(ids[0], ids[1], id)))
 	})
 }
 
@@ -132,6 +125,19 @@ func (s tags) DeleteTag(ctx context.Context, req *identityv1.DeleteTagRequest) (
 		}
 		return s.Tags.Delete(tx, req.GetName(), req.GetEtag())
 	})
+}
+
+// nameIn returns the name of a resource that is made in an organisation, under the
+// id that the client chose or else a new one. Errors are Invalid
+// (RESOURCE_NAME_INVALID, on the field of the id) and NotFound
+// (ORGANIZATION_NOT_FOUND).
+func (c *Centres) nameIn(tx *change.Tx, organization, collection, field, chosen string) (string, error) {
+	id, err := tx.IDOr(field, chosen)
+	if err != nil {
+		return "", err
+	}
+	_, err = c.Organizations.Get(tx, organization)
+	return organization + "/" + collection + "/" + id, err
 }
 
 // read reads one thing from a snapshot.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"slices"
 
-	"google.golang.org/protobuf/proto"
-
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/kv"
@@ -14,6 +12,7 @@ import (
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/account"
 	"guildhall.dev/services/identity/internal/organization"
+	"guildhall.dev/services/identity/internal/revise"
 	"guildhall.dev/services/identity/internal/team"
 )
 
@@ -34,16 +33,11 @@ func (s teams) CreateTeam(ctx context.Context, req *identityv1.CreateTeamRequest
 		}
 	}
 	made, err := change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.Team, error) {
-		id, err := tx.IDOr("team_id", req.GetTeamId())
+		name, err := s.nameIn(tx, req.GetParent(), "teams", "team_id", req.GetTeamId())
 		if err != nil {
 			return nil, err
 		}
-		if _, err := s.Organizations.Get(tx, req.GetParent()); err != nil {
-			return nil, err
-		}
-		made := proto.CloneOf(req.GetTeam())
-		made.Name = team.Pattern.Format(ids[0], id)
-		return s.Teams.Create(tx, made)
+		return s.Teams.Create(tx, revise.Named(req.GetTeam(), name))
 	})
 	if above == "" {
 		return made, err // at the top it changes nothing for anybody

@@ -7,13 +7,10 @@
 package attribute
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
@@ -87,38 +84,28 @@ func (b *Book) Create(tx *change.Tx, d *identityv1.AttributeDefinition) (*identi
 		return nil, errs.InvalidField("attribute_definition_id", "ATTRIBUTE_ID_INVALID",
 			"send an id that begins with a letter and is no word of the language of rules, such as \"in\" or \"true\"")
 	}
-	made := proto.CloneOf(d)
-	made.Etag = ""
-	made.CreateTime, made.UpdateTime = timestamppb.New(tx.Time), timestamppb.New(tx.Time)
-	if err := checkBounds(made); err != nil {
-		return nil, err
-	}
-	n, err := b.table.Count(tx, kv.Query{Prefix: kv.Key{kv.String(resource.Parent(d.GetName()))}, Limit: MaxDefinitions})
+	err := revise.CheckRoom(tx, b.table, kv.Query{Prefix: kv.Key{kv.String(resource.Parent(d.GetName()))}}, MaxDefinitions,
+		"ATTRIBUTE_DEFINITION_LIMIT", "an organization has at most %d attributes")
 	if err != nil {
 		return nil, err
 	}
-	if n == MaxDefinitions {
-		return nil, errs.New(errs.Exhausted, "ATTRIBUTE_DEFINITION_LIMIT", fmt.Sprintf("an organization has at most %d attributes", MaxDefinitions))
-	}
-	rec, err := b.table.Create(tx, made)
-	if err != nil {
-		return nil, err
-	}
-	tx.Record(change.Change{
-		Resource: made.GetName(), Type: "guildhall.identity.attribute_definition.created.v1", ChangedFields: change.ChangedFields(nil, made),
-	})
-	return revise.View(rec), nil
+	return revise.Create(tx, b.table, d, rules())
 }
 
 // Update changes the masked fields to those of d. Errors are NotFound, Conflict
 // (ETAG_MISMATCH), and Invalid: ATTRIBUTE_BOUNDS_INVALID, and
 // UPDATE_MASK_INVALID for a mask of other fields.
 func (b *Book) Update(tx *change.Tx, d *identityv1.AttributeDefinition, mask *fieldmaskpb.FieldMask) (*identityv1.AttributeDefinition, error) {
-	rec, err := revise.Update(tx, b.table, d, mask, revise.Rules[*identityv1.AttributeDefinition]{
+	return revise.Update(tx, b.table, d, mask, rules())
+}
+
+func rules() revise.Rules[*identityv1.AttributeDefinition] {
+	return revise.Rules[*identityv1.AttributeDefinition]{
+		Event: "guildhall.identity.attribute_definition",
 		Fields: []string{
 			"display_name", "description", "max_length", "min_number", "max_number", "min_date", "max_date", "enum_values", "retired",
 		},
-		Check: checkBounds, Event: "guildhall.identity.attribute_definition.updated.v1",
-	})
-	return revise.View(rec), err
+		Fixed:  []string{"type", "personal_data"},
+		Follow: func(_, now *identityv1.AttributeDefinition) error { return checkBounds(now) },
+	}
 }

@@ -183,7 +183,7 @@ func (cfg *Config) letIn(tx *change.Tx, name, hash string) error {
 	if err != nil {
 		return err
 	}
-	if err := cfg.Accounts.Activate(tx, name); err != nil {
+	if err := cfg.Accounts.Activate(tx, name, nil); err != nil {
 		return err
 	}
 	return cfg.Credentials.SetPassword(tx, name, hash, true, tx.Time)

@@ -24,6 +24,8 @@ const (
 	// rule, and a restarted evaluation, may begin.
 	every = time.Second
 	batch = 100
+
+	stepAction = "identity.segments.evaluate"
 )
 
 // Config says what a Driver needs, all of it.
@@ -77,9 +79,7 @@ func (d *Driver) Once(ctx context.Context) error {
 		if err := d.moments(ctx); err != nil {
 			return err
 		}
-		evaluated, err := d.each(ctx, "identity.segments.evaluate", d.cfg.Segments.Running, func(tx *change.Tx, name string) error {
-			return d.cfg.Segments.Step(tx, name, d.cfg.Accounts.Live)
-		})
+		evaluated, err := d.each(ctx, stepAction, d.cfg.Segments.Running, d.step)
 		if err != nil {
 			return err
 		}
@@ -88,6 +88,30 @@ func (d *Driver) Once(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// Leave drives the newest evaluation of a segment until all have left that are to
+// leave by it; Run goes on from there. It does not mind Run, and others that do
+// the same, driving at once.
+func (d *Driver) Leave(ctx context.Context, name string) error {
+	for {
+		left := false
+		err := d.cfg.Store.View(ctx, func(r kv.Reader) (err error) {
+			left, err = d.cfg.Segments.Left(r, name)
+			return err
+		})
+		if err != nil || left {
+			return err
+		}
+		err = change.DoSystem(ctx, d.cfg.Journal, stepAction, func(tx *change.Tx) error { return d.step(tx, name) })
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (d *Driver) step(tx *change.Tx, name string) error {
+	return d.cfg.Segments.Step(tx, name, segment.Customers{Page: d.cfg.Accounts.Live, Named: d.cfg.Accounts.LiveOf})
 }
 
 // moments follows the moments that have come.

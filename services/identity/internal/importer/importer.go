@@ -52,16 +52,16 @@ func New(store kv.Store, journal *change.Journal, organizations *organization.Bo
 // Emit takes the result of a line.
 type Emit func(*identityv1.ImportCustomersResponse) error
 
-// Ask says whether the caller may make customers join a segment.
-type Ask func(ctx context.Context, segment string) error
+// Ask says whether the caller may move customers into or out of a segment.
+type Ask func(ctx context.Context, m segment.Move) error
 
 // Import reads the file to its end and emits a result for each line, in order,
 // once it is durable. Errors before the first result are Invalid for the
 // options and the header, and NotFound (ORGANIZATION_NOT_FOUND). A later one
 // ends the import; the lines that were answered stay imported.
 //
-// Whether customers may join a segment is asked by the function, once for each
-// batch: see segment.NewPermits. One that may not is refused with its line.
+// Whether customers may be moved between segments is asked by the function, once
+// for each batch: see segment.NewPermits. One that may not is refused with its line.
 func (i *Importer) Import(ctx context.Context, options *identityv1.ImportOptions, file io.Reader, ask Ask, emit Emit) error {
 	if _, err := organization.Pattern.Parse("options.parent", options.GetParent()); err != nil {
 		return err

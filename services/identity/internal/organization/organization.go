@@ -8,24 +8,17 @@ package organization
 import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
-	"guildhall.dev/pkg/fieldmask"
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/resource"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+	"guildhall.dev/services/identity/internal/revise"
 )
 
 // Pattern is the form of an organisation's name.
 const Pattern = resource.Pattern("organizations/{organization}")
-
-// Types of events about organisations.
-const (
-	CreatedType = "guildhall.identity.organization.created.v1"
-	UpdatedType = "guildhall.identity.organization.updated.v1"
-)
 
 // Book keeps the organisations. It is safe for concurrent use.
 type Book struct {
@@ -71,74 +64,33 @@ func (b *Book) Find(r kv.Reader, name string) (*identityv1.Organization, bool, e
 // it, nil at the end. Only these have their administrator and operator set:
 // List is for those who run the installation, the others also for customers.
 func (b *Book) List(r kv.Reader, after []byte, limit int) ([]*identityv1.Organization, []byte, error) {
-	page, err := b.table.List(r, kv.Query{After: after, Limit: limit})
-	if err != nil {
-		return nil, nil, err
-	}
-	out := make([]*identityv1.Organization, len(page.Records))
-	for i, rec := range page.Records {
-		out[i] = whole(rec)
-	}
-	return out, page.Next, nil
+	return revise.Views(b.table.List(r, kv.Query{After: after, Limit: limit}))
 }
 
 // Create makes an organisation with the name and the caller's fields of o, and
 // records it with its administrator's name. An operator's administrator may
 // create others. The error is Exists (ORGANIZATION_EXISTS).
 func (b *Book) Create(tx *change.Tx, o *identityv1.Organization, administrator string, operator bool) (*identityv1.Organization, error) {
-	made := &identityv1.Organization{
-		Name: o.GetName(), DisplayName: o.GetDisplayName(), DefaultLanguage: o.GetDefaultLanguage(),
-		CreateTime: timestamppb.New(tx.Time), UpdateTime: timestamppb.New(tx.Time),
-		Administrator: administrator, Operator: operator,
+	how := rules()
+	how.Follow = func(_, now *identityv1.Organization) error {
+		now.Administrator, now.Operator = administrator, operator
+		return nil
 	}
-	rec, err := b.table.Create(tx, made)
-	if err != nil {
-		return nil, err
+	how.Data = func(*identityv1.Organization) proto.Message {
+		return &identityv1.OrganizationCreated{Administrator: administrator, Operator: operator}
 	}
-	tx.Record(change.Change{
-		Resource: made.GetName(), Type: CreatedType,
-		Data:          &identityv1.OrganizationCreated{Administrator: administrator, Operator: operator},
-		ChangedFields: change.ChangedFields(nil, made),
-	})
-	return view(rec), nil
+	return public(revise.Create(tx, b.table, o, how))
 }
 
 // Update changes the masked fields to those of o. An empty etag is not
 // checked. Errors are NotFound, Conflict (ETAG_MISMATCH), and Invalid for a
 // mask of other fields.
 func (b *Book) Update(tx *change.Tx, o *identityv1.Organization, mask *fieldmaskpb.FieldMask) (*identityv1.Organization, error) {
-	paths, err := fieldmask.Paths(mask, o, "display_name", "default_language")
-	if err != nil {
-		return nil, err
-	}
-	old, err := b.table.Get(tx, key(o.GetName()))
-	if err != nil {
-		return nil, err
-	}
-	if err := old.CheckEtag(o.GetEtag()); err != nil {
-		return nil, err
-	}
-	now := proto.CloneOf(old.Value)
-	for _, path := range paths {
-		switch path {
-		case "display_name":
-			now.DisplayName = o.GetDisplayName()
-		case "default_language":
-			now.DefaultLanguage = o.GetDefaultLanguage()
-		}
-	}
-	changed := change.ChangedFields(old.Value, now)
-	if len(changed) == 0 {
-		tx.Unchanged()
-		return view(old), nil
-	}
-	now.UpdateTime = timestamppb.New(tx.Time)
-	rec, err := b.table.Update(tx, now, "")
-	if err != nil {
-		return nil, err
-	}
-	tx.Record(change.Change{Resource: now.GetName(), Type: UpdatedType, ChangedFields: changed})
-	return view(rec), nil
+	return public(revise.Update(tx, b.table, o, mask, rules()))
+}
+
+func rules() revise.Rules[*identityv1.Organization] {
+	return revise.Rules[*identityv1.Organization]{Event: "guildhall.identity.organization", Fields: []string{"display_name", "default_language"}}
 }
 
 // Forget removes the name of an account that is gone for good, so that an
@@ -154,15 +106,18 @@ func (b *Book) Forget(tx kv.Tx, organization, account string) error {
 	return err
 }
 
-// view returns the resource of a record.
+// view returns the resource of a record, as all may see it.
 func view(rec kv.Record[*identityv1.Organization]) *identityv1.Organization {
-	o := whole(rec)
-	o.Administrator, o.Operator = "", false
+	o, _ := public(revise.View(rec), nil)
 	return o
 }
 
-func whole(rec kv.Record[*identityv1.Organization]) *identityv1.Organization {
-	o := proto.CloneOf(rec.Value)
-	o.Etag = rec.Etag
-	return o
+// public takes out of an organisation what only those see who run the
+// installation.
+func public(o *identityv1.Organization, err error) (*identityv1.Organization, error) {
+	if err != nil {
+		return nil, err
+	}
+	o.Administrator, o.Operator = "", false
+	return o, nil
 }

@@ -24,18 +24,14 @@ const (
 // its members are none any more follows. What one transaction cannot remove of
 // them, Empty does. Errors are NotFound and Conflict (ETAG_MISMATCH).
 func (b *Book) Delete(tx *change.Tx, name, etag string) (*identityv1.Segment, error) {
-	rec, err := b.segments.Delete(tx, key(name), etag)
+	deleted, err := revise.Delete(tx, b.segments, key(name), etag, b.revising(tx, nil))
 	if err != nil {
 		return nil, err
 	}
 	if _, err := b.endings.Put(tx, &storev1.SegmentEnding{Segment: name}, ""); err != nil {
 		return nil, err
 	}
-	if err := b.empty(tx, name); err != nil {
-		return nil, err
-	}
-	tx.Record(change.Change{Resource: name, Type: DeletedType})
-	return revise.View(rec), nil
+	return deleted, b.empty(tx, name)
 }
 
 // Endings returns the names of up to limit deleted segments that are not empty

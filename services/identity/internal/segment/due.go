@@ -43,5 +43,5 @@ func (b *Book) Come(tx *change.Tx, customer string, a *storev1.Account) error {
 	if err != nil || a == nil {
 		return err
 	}
-	return b.reassess(tx, a, byClock, nil) // it also keeps the moments to come
+	return b.reassess(tx, a, a, byClock, nil) // it also keeps the moments to come
 }

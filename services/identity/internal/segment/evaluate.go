@@ -22,9 +22,14 @@ const (
 // commit, few enough that other writers seldom collide with it.
 const stepSize = 200
 
-// Customers returns a page of an organisation's customers that are not deleted,
-// by name, and where to go on behind it, nil at the end.
-type Customers func(r kv.Reader, organization string, after []byte, limit int) ([]*storev1.Account, []byte, error)
+// Customers are those that rules are held against, but for deleted ones.
+type Customers struct {
+	// Page returns a page of an organisation's, by name, and where to go on behind
+	// it, nil at the end.
+	Page func(r kv.Reader, organization string, after []byte, limit int) ([]*storev1.Account, []byte, error)
+	// Named returns those of the names that there are.
+	Named func(r kv.Reader, names []string) ([]*storev1.Account, error)
+}
 
 // Evaluate begins to hold the rule of a segment against all customers, from the
 // first. Errors are NotFound (SEGMENT_NOT_FOUND), Precondition
@@ -34,7 +39,7 @@ func (b *Book) Evaluate(tx *change.Tx, name string, permit Permit) (*identityv1.
 	if err != nil {
 		return nil, err
 	}
-	if err := permit.ask(name); err != nil {
+	if err := permit.askBoth(name); err != nil {
 		return nil, err
 	}
 	e, err := b.begin(tx, s)
@@ -68,7 +73,7 @@ func (b *Book) begin(tx *change.Tx, s *identityv1.Segment) (*identityv1.SegmentE
 	e := &identityv1.SegmentEvaluation{
 		Name: s.GetName() + "/evaluation", State: running, Revision: s.GetRevision(), StartTime: timestamppb.New(tx.Time),
 	}
-	_, err := b.evaluations.Put(tx, &storev1.SegmentEvaluation{Evaluation: e}, "")
+	_, err := b.evaluations.Put(tx, &storev1.SegmentEvaluation{Evaluation: e, Leaving: true}, "")
 	return e, err
 }
 
@@ -83,7 +88,16 @@ func (b *Book) Running(r kv.Reader, limit int) (names []string, err error) {
 	return names, nil
 }
 
-// Step evaluates some customers more. Where it is is part of the transaction, so
+// Left reports whether all have left that are to leave by the newest evaluation
+// of a segment. Who is in a segment that is gone has left, and nobody leaves a
+// fixed list by a rule.
+func (b *Book) Left(r kv.Reader, name string) (bool, error) {
+	rec, found, err := b.evaluations.Find(r, kv.Key{kv.String(name)})
+	return !found || !rec.Value.GetLeaving(), err
+}
+
+// Step evaluates some customers more: first the members, since rights may end
+// with who leaves, then all there are. Where it is is part of the transaction, so
 // that each customer counts once, whoever makes the steps, and after a restart.
 // A step of an evaluation that is done changes nothing.
 func (b *Book) Step(tx *change.Tx, name string, customers Customers) error {
@@ -96,39 +110,81 @@ func (b *Book) Step(tx *change.Tx, name string, customers Customers) error {
 	if err != nil {
 		return err
 	}
-	accounts, next, err := customers(tx, resource.Parent(name), rec.Value.GetAfter(), stepSize)
-	if err != nil {
-		return err
-	}
 	now := proto.CloneOf(rec.Value)
-	for _, a := range accounts {
-		if err := b.evaluate(tx, s, a, now.GetEvaluation()); err != nil {
-			return err
-		}
+	step := b.stepAll
+	if now.GetLeaving() {
+		step = b.stepMembers
 	}
-	if now.After = next; next == nil {
-		now.Evaluation.State, now.Evaluation.EndTime = done, timestamppb.New(tx.Time)
+	if err := step(tx, s, now, customers); err != nil {
+		return err
 	}
 	_, err = b.evaluations.Update(tx, now, "")
 	return err
 }
 
-// evaluate holds one rule against one customer and counts what comes of it.
-func (b *Book) evaluate(tx *change.Tx, s *identityv1.Segment, a *storev1.Account, e *identityv1.SegmentEvaluation) error {
-	verdicts, err := b.judge(tx, a, []*identityv1.Segment{s})
+// stepMembers has some members leave of whom the rule is not true.
+func (b *Book) stepMembers(tx *change.Tx, s *identityv1.Segment, now *storev1.SegmentEvaluation, customers Customers) error {
+	members, next, err := b.Members(tx, s.GetName(), now.GetMemberAfter(), stepSize)
 	if err != nil {
 		return err
 	}
-	v := verdicts[0]
-	e.EvaluatedCount++
-	if v.in {
-		e.MemberCount++
+	names := make([]string, len(members))
+	for i, m := range members {
+		names[i] = m.GetCustomer()
 	}
-	if v.in && !v.was {
-		e.JoinedCount++
+	accounts, err := customers.Named(tx, names)
+	if err != nil {
+		return err
 	}
-	if v.was && !v.in {
-		e.LeftCount++
+	err = b.evaluate(tx, s, accounts, func(v verdict) {
+		if !v.in {
+			now.Evaluation.LeftCount++
+		}
+	})
+	now.MemberAfter, now.Leaving = next, next != nil
+	return err
+}
+
+// stepAll makes some customers' memberships what the rule says of them.
+func (b *Book) stepAll(tx *change.Tx, s *identityv1.Segment, now *storev1.SegmentEvaluation, customers Customers) error {
+	accounts, next, err := customers.Page(tx, resource.Parent(s.GetName()), now.GetAfter(), stepSize)
+	if err != nil {
+		return err
 	}
-	return b.follow(tx, a.GetName(), v, byRuling)
+	e := now.GetEvaluation()
+	err = b.evaluate(tx, s, accounts, func(v verdict) {
+		e.EvaluatedCount++
+		switch {
+		case v.in && !v.was:
+			e.JoinedCount++
+		case v.was && !v.in:
+			e.LeftCount++ // it joined after the members were gone through
+		}
+		if v.in {
+			e.MemberCount++
+		}
+	})
+	if now.After = next; next == nil {
+		e.State, e.EndTime = done, timestamppb.New(tx.Time)
+	}
+	return err
+}
+
+// evaluate holds one rule against some customers and tells of each verdict.
+func (b *Book) evaluate(tx *change.Tx, s *identityv1.Segment, accounts []*storev1.Account, tell func(verdict)) error {
+	l, _, err := b.language(tx, resource.Parent(s.GetName()))
+	if err != nil {
+		return err
+	}
+	for _, a := range accounts {
+		verdicts, err := b.judge(tx, l, a, []*identityv1.Segment{s})
+		if err != nil {
+			return err
+		}
+		if err := b.follow(tx, a.GetName(), verdicts[0], byRuling); err != nil {
+			return err
+		}
+		tell(verdicts[0])
+	}
+	return nil
 }

@@ -1,6 +1,8 @@
 package segment
 
 import (
+	"time"
+
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/kv"
@@ -36,6 +38,35 @@ func (b *Book) RemoveMember(tx *change.Tx, name string) (*identityv1.SegmentMemb
 		return nil, errs.NotFoundName("SEGMENT_MEMBER_NOT_FOUND", name)
 	}
 	return b.leave(tx, s.GetName(), rec.Value.GetCustomer(), 0, byList)
+}
+
+// CheckReturn asks the permit about the fixed lists that a customer was on when it
+// was deleted: it comes back and is on none. The error is what the permit returns,
+// which hears of all of them.
+func (b *Book) CheckReturn(r kv.Reader, customer string, deleted time.Time, permit Permit) error {
+	var left []string
+	for rec, err := range b.moves.Scan(r, kv.Query{Index: byCustomer, Prefix: kv.Key{kv.String(customer)}}) {
+		if err != nil {
+			return err
+		}
+		if m := rec.Value; m.GetCause() == byDeletion && !m.GetChangeTime().AsTime().Before(deleted) {
+			left = append(left, resource.Parent(m.GetName()))
+		}
+	}
+	var refused error
+	for _, segment := range left {
+		s, found, err := b.segments.Find(r, key(segment))
+		if err != nil {
+			return err
+		}
+		if !found || s.Value.GetKind() != fixed {
+			continue // the list is gone, or a rule decides anew
+		}
+		if err := permit.ask(Move{Segment: segment}); err != nil {
+			refused = err
+		}
+	}
+	return refused
 }
 
 func (b *Book) fixed(r kv.Reader, segment string) (*identityv1.Segment, error) {

@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"guildhall.dev/pkg/change"
+	"guildhall.dev/pkg/expression"
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/resource"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
@@ -23,53 +24,60 @@ const (
 )
 
 // Reassess makes the memberships of a customer those that follow from its record
-// a, which the transaction makes it have. One that is deleted leaves all
-// segments. It does nothing for other accounts.
+// now, which the transaction puts in place of was; nil of a new one. One that is
+// deleted leaves all segments. It does nothing for other accounts.
 //
-// The error is what the permit returns for the segments that the customer would
-// join; the permit hears of all of them, and before anything is written.
-func (b *Book) Reassess(tx *change.Tx, a *storev1.Account, permit Permit) error {
-	return b.reassess(tx, a, byChange, permit)
+// The error is what the permit returns for the moves that come of it; the permit
+// hears of all of them, and before anything is written.
+func (b *Book) Reassess(tx *change.Tx, was, now *storev1.Account, permit Permit) error {
+	return b.reassess(tx, was, now, byChange, permit)
 }
 
-func (b *Book) reassess(tx *change.Tx, a *storev1.Account, cause identityv1.MembershipCause, permit Permit) error {
-	if !isCustomer(a) {
+func (b *Book) reassess(tx *change.Tx, was, now *storev1.Account, cause identityv1.MembershipCause, permit Permit) error {
+	if !isCustomer(now) {
 		return nil
 	}
-	if deleted(a) {
-		return b.leaveAll(tx, a.GetName())
+	if deleted(now) {
+		return b.leaveAll(tx, now.GetName())
 	}
-	var rules []*identityv1.Segment
-	for rec, err := range b.segments.Scan(tx, kv.Query{Index: byRule, Prefix: kv.Key{kv.String(resource.Parent(a.GetName()))}}) {
-		if err != nil {
-			return err
-		}
-		rules = append(rules, rec.Value)
+	rules, err := b.rules(tx, resource.Parent(now.GetName()))
+	if err != nil || len(rules) == 0 {
+		return err
 	}
-	if len(rules) == 0 {
-		return nil
-	}
-	verdicts, err := b.judge(tx, a, rules)
+	l, _, err := b.language(tx, resource.Parent(now.GetName()))
 	if err != nil {
 		return err
 	}
-	var refused error
-	for _, v := range verdicts {
-		if v.in && !v.was {
-			if err := permit.ask(v.segment.GetName()); err != nil {
-				refused = err
-			}
-		}
+	verdicts, err := b.judge(tx, l, now, rules)
+	if err != nil {
+		return err
 	}
-	if refused != nil {
-		return refused
+	if err := permit.askAll(l, was, now, verdicts, tx.Time); err != nil {
+		return err
 	}
 	for _, v := range verdicts {
-		if err := b.follow(tx, a.GetName(), v, cause); err != nil {
+		if err := b.follow(tx, now.GetName(), v, cause); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// HasRules reports whether a segment of the organisation has a rule.
+func (b *Book) HasRules(r kv.Reader, organization string) (bool, error) {
+	n, err := b.segments.Count(r, kv.Query{Index: byRule, Prefix: kv.Key{kv.String(organization)}, Limit: 1})
+	return n > 0, err
+}
+
+// rules returns the segments of an organisation that have a rule.
+func (b *Book) rules(r kv.Reader, organization string) (rules []*identityv1.Segment, err error) {
+	for rec, err := range b.segments.Scan(r, kv.Query{Index: byRule, Prefix: kv.Key{kv.String(organization)}}) {
+		if err != nil {
+			return nil, err
+		}
+		rules = append(rules, rec.Value)
+	}
+	return rules, nil
 }
 
 // verdict is what the rule of a segment says of a customer.
@@ -82,11 +90,7 @@ type verdict struct {
 }
 
 // judge returns the verdicts of some rules of one organisation.
-func (b *Book) judge(tx *change.Tx, a *storev1.Account, rules []*identityv1.Segment) ([]verdict, error) {
-	l, _, err := b.language(tx, resource.Parent(a.GetName()))
-	if err != nil {
-		return nil, err
-	}
+func (b *Book) judge(tx *change.Tx, l *expression.Language, a *storev1.Account, rules []*identityv1.Segment) ([]verdict, error) {
 	members, dues := make([]kv.Key, len(rules)), make([]kv.Key, len(rules))
 	for i, s := range rules {
 		members[i], dues[i] = key(memberName(s.GetName(), a.GetName())), dueKey(s.GetName(), a.GetName())

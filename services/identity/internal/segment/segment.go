@@ -11,29 +11,33 @@
 //
 //	evaluation of a rule
 //
-//	  CreateSegment, another rule, EvaluateSegment
+//	  CreateSegment; and from each state another rule, EvaluateSegment
 //	        │
-//	        ▼        Step: some customers more
-//	    ┌─────────┐ ───────────────────────────┐
-//	    │ RUNNING │ ◄──────────────────────────┘
-//	    └─────────┘ ◄── another rule, EvaluateSegment: from the first customer
-//	        │ Step: no customer is left     │
-//	        ▼                               │
-//	     ┌──────┐                           │
-//	     │ DONE │ ──────────────────────────┘
-//	     └──────┘
+//	        ▼
+//	    ┌──────────────────────────┐
+//	    │ RUNNING, for the members │ ◄── Step: some members more
+//	    └──────────────────────────┘
+//	        │ Step: no member is left, and whoever had to leave has left
+//	        ▼
+//	    ┌──────────────────────────┐
+//	    │ RUNNING, for all         │ ◄── Step: some customers more
+//	    └──────────────────────────┘
+//	        │ Step: no customer is left
+//	        ▼
+//	    ┌──────────────────────────┐
+//	    │ DONE                     │
+//	    └──────────────────────────┘
 //
 //	membership of a customer: OUT → IN and back, by list, change of the customer,
 //	rule, time, or deletion; each move is kept with its cause
 //
-// Being in a segment gives what is granted to it. Who may put a customer into one
-// is not known here: each function that makes somebody join asks a Permit before
-// it writes anything.
+// Being in a segment gives what is granted to it, and takes what is denied to it.
+// Who may move a customer is not known here: each function that does asks a Permit
+// before it writes anything.
 package segment
 
 import (
 	"fmt"
-	"slices"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
@@ -41,7 +45,6 @@ import (
 
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
-	"guildhall.dev/pkg/fieldmask"
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/resource"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
@@ -57,11 +60,8 @@ const (
 	EvaluationPattern = resource.Pattern("organizations/{organization}/segments/{segment}/evaluation")
 )
 
-// Types of events about segments.
+// Types of events about members. Those about segments are package revise's.
 const (
-	CreatedType       = "guildhall.identity.segment.created.v1"
-	UpdatedType       = "guildhall.identity.segment.updated.v1"
-	DeletedType       = "guildhall.identity.segment.deleted.v1"
 	MemberCreatedType = "guildhall.identity.segment_member.created.v1"
 	MemberDeletedType = "guildhall.identity.segment_member.deleted.v1"
 )
@@ -119,33 +119,7 @@ func (b *Book) Create(tx *change.Tx, s *identityv1.Segment, permit Permit) (*ide
 	if err := b.checkRoom(tx, organization, s); err != nil {
 		return nil, err
 	}
-	if err := b.checkRule(tx, organization, s.GetKind(), s.GetRule()); err != nil {
-		return nil, err
-	}
-	if s.GetKind() == ruled {
-		if err := permit.ask(s.GetName()); err != nil {
-			return nil, err
-		}
-	}
-	made := &identityv1.Segment{
-		Name: s.GetName(), DisplayName: s.GetDisplayName(), Description: s.GetDescription(), Kind: s.GetKind(), Rule: s.GetRule(),
-		CreateTime: timestamppb.New(tx.Time), UpdateTime: timestamppb.New(tx.Time),
-	}
-	if made.GetKind() == ruled {
-		made.Revision = 1
-	}
-	rec, err := b.segments.Create(tx, made)
-	if err != nil {
-		return nil, err
-	}
-	if err := b.ruleChanged(tx, made); err != nil {
-		return nil, err
-	}
-	tx.Record(change.Change{
-		Resource: made.GetName(), Type: CreatedType, Data: &identityv1.SegmentChanged{Revision: made.GetRevision()},
-		ChangedFields: change.ChangedFields(nil, made),
-	})
-	return revise.View(rec), nil
+	return revise.Create(tx, b.segments, s, b.revising(tx, permit))
 }
 
 // checkRoom refuses one more segment than an organisation may have.
@@ -156,19 +130,12 @@ func (b *Book) checkRoom(r kv.Reader, organization string, s *identityv1.Segment
 		}
 		return err
 	}
-	all, err := b.segments.Count(r, kv.Query{Prefix: kv.Key{kv.String(organization)}, Limit: MaxSegments})
-	if err != nil {
+	const text = "an organization has at most %d segments"
+	err := revise.CheckRoom(r, b.segments, kv.Query{Prefix: kv.Key{kv.String(organization)}}, MaxSegments, "SEGMENT_LIMIT", text)
+	if err != nil || s.GetKind() != ruled {
 		return err
 	}
-	rules, err := b.segments.Count(r, kv.Query{Index: byRule, Prefix: kv.Key{kv.String(organization)}, Limit: MaxRules})
-	if err != nil {
-		return err
-	}
-	if all == MaxSegments || s.GetKind() == ruled && rules == MaxRules {
-		return errs.New(errs.Exhausted, "SEGMENT_LIMIT",
-			fmt.Sprintf("an organization has at most %d segments, and %d with rules", MaxSegments, MaxRules))
-	}
-	return nil
+	return revise.CheckRoom(r, b.segments, kv.Query{Index: byRule, Prefix: kv.Key{kv.String(organization)}}, MaxRules, "SEGMENT_LIMIT", text+" with rules")
 }
 
 // Update changes the masked fields to those of s. Another rule is a new
@@ -177,56 +144,40 @@ func (b *Book) checkRoom(r kv.Reader, organization string, s *identityv1.Segment
 // UPDATE_MASK_INVALID for a mask of other fields), and what the permit returns
 // for another rule.
 func (b *Book) Update(tx *change.Tx, s *identityv1.Segment, mask *fieldmaskpb.FieldMask, permit Permit) (*identityv1.Segment, error) {
-	paths, err := fieldmask.Paths(mask, s, "display_name", "description", "rule")
-	if err != nil {
-		return nil, err
+	return revise.Update(tx, b.segments, s, mask, b.revising(tx, permit))
+}
+
+// revising says what becomes of a segment whose rule changes: the rule is checked,
+// the permit asked, and the evaluation of a new revision begun.
+func (b *Book) revising(tx *change.Tx, permit Permit) revise.Rules[*identityv1.Segment] {
+	return revise.Rules[*identityv1.Segment]{
+		Event: "guildhall.identity.segment",
+		Data: func(s *identityv1.Segment) proto.Message {
+			return &identityv1.SegmentChanged{Revision: s.GetRevision()}
+		},
+		Fields: []string{"display_name", "description", "rule"}, Fixed: []string{"kind"},
+		Follow: func(old, now *identityv1.Segment) error {
+			if old != nil && old.GetRule() == now.GetRule() {
+				return nil
+			}
+			if err := b.checkRule(tx, resource.Parent(now.GetName()), now.GetKind(), now.GetRule()); err != nil || now.GetKind() != ruled {
+				return err
+			}
+			if err := permit.askRule(old, now); err != nil {
+				return err
+			}
+			now.Revision++
+			return b.ruleChanged(tx, now)
+		},
 	}
-	old, err := b.segments.Get(tx, key(s.GetName()))
-	if err != nil {
-		return nil, err
-	}
-	if err := old.CheckEtag(s.GetEtag()); err != nil {
-		return nil, err
-	}
-	now := proto.CloneOf(old.Value)
-	fieldmask.Apply(now, s, paths)
-	changed := change.ChangedFields(old.Value, now)
-	if len(changed) == 0 {
-		tx.Unchanged()
-		return revise.View(old), nil
-	}
-	if slices.Contains(changed, "rule") {
-		if err := b.checkRule(tx, resource.Parent(now.GetName()), now.GetKind(), now.GetRule()); err != nil {
-			return nil, err
-		}
-		if err := permit.ask(now.GetName()); err != nil {
-			return nil, err
-		}
-		now.Revision++
-		if err := b.ruleChanged(tx, now); err != nil {
-			return nil, err
-		}
-	}
-	now.UpdateTime = timestamppb.New(tx.Time)
-	rec, err := b.segments.Update(tx, now, "")
-	if err != nil {
-		return nil, err
-	}
-	tx.Record(change.Change{
-		Resource: now.GetName(), Type: UpdatedType, Data: &identityv1.SegmentChanged{Revision: now.GetRevision()}, ChangedFields: changed,
-	})
-	return revise.View(rec), nil
 }
 
 // ruleChanged keeps the rule that a segment has from now on, and begins to
-// evaluate it. A fixed list has none.
+// evaluate it.
 func (b *Book) ruleChanged(tx *change.Tx, s *identityv1.Segment) error {
-	if s.GetKind() != ruled {
-		return nil
-	}
-	_, err := b.revisions.Create(tx, &identityv1.SegmentRevision{
+	_, err := b.revisions.Put(tx, &identityv1.SegmentRevision{
 		Name: fmt.Sprintf("%s/revisions/%d", s.GetName(), s.GetRevision()), Rule: s.GetRule(), CreateTime: timestamppb.New(tx.Time),
-	})
+	}, "")
 	if err != nil {
 		return err
 	}

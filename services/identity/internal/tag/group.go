@@ -2,7 +2,6 @@ package tag
 
 import (
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
@@ -27,34 +26,29 @@ func (b *Book) ListGroups(r kv.Reader, organization string, after []byte, limit 
 // CreateGroup makes a group with the name and the caller's fields of g. Errors
 // are Exists (TAG_GROUP_EXISTS) and Exhausted (TAG_GROUP_LIMIT).
 func (b *Book) CreateGroup(tx *change.Tx, g *identityv1.TagGroup) (*identityv1.TagGroup, error) {
-	if err := full(tx, b.groups, resource.Parent(g.GetName()), MaxGroups, "TAG_GROUP_LIMIT", "an organization has at most %d groups of tags"); err != nil {
-		return nil, err
-	}
-	made := &identityv1.TagGroup{
-		Name: g.GetName(), DisplayName: g.GetDisplayName(), Description: g.GetDescription(), Exclusive: g.GetExclusive(),
-		CreateTime: timestamppb.New(tx.Time), UpdateTime: timestamppb.New(tx.Time),
-	}
-	rec, err := b.groups.Create(tx, made)
+	err := revise.CheckRoom(tx, b.groups, below(resource.Parent(g.GetName())), MaxGroups, "TAG_GROUP_LIMIT", "an organization has at most %d groups of tags")
 	if err != nil {
 		return nil, err
 	}
-	tx.Record(change.Change{Resource: made.GetName(), Type: "guildhall.identity.tag_group.created.v1", ChangedFields: change.ChangedFields(nil, made)})
-	return revise.View(rec), nil
+	return revise.Create(tx, b.groups, g, groupRules())
 }
 
 // UpdateGroup changes the masked fields to those of g. Errors are NotFound,
 // Conflict (ETAG_MISMATCH), and Invalid for a mask of other fields.
 func (b *Book) UpdateGroup(tx *change.Tx, g *identityv1.TagGroup, mask *fieldmaskpb.FieldMask) (*identityv1.TagGroup, error) {
-	rec, err := revise.Update(tx, b.groups, g, mask, revise.Rules[*identityv1.TagGroup]{
-		Fields: []string{"display_name", "description"}, Event: "guildhall.identity.tag_group.updated.v1",
-	})
-	return revise.View(rec), err
+	return revise.Update(tx, b.groups, g, mask, groupRules())
+}
+
+func groupRules() revise.Rules[*identityv1.TagGroup] {
+	return revise.Rules[*identityv1.TagGroup]{
+		Event: "guildhall.identity.tag_group", Fields: []string{"display_name", "description"}, Fixed: []string{"exclusive"},
+	}
 }
 
 // DeleteGroup removes a group without tags and returns what it was. Errors are
 // NotFound, Conflict (ETAG_MISMATCH) and Precondition (TAG_GROUP_NOT_EMPTY).
 func (b *Book) DeleteGroup(tx *change.Tx, name, etag string) (*identityv1.TagGroup, error) {
-	rec, err := b.groups.Delete(tx, key(name), etag)
+	deleted, err := revise.Delete(tx, b.groups, key(name), etag, groupRules())
 	if err != nil {
 		return nil, err
 	}
@@ -64,6 +58,5 @@ func (b *Book) DeleteGroup(tx *change.Tx, name, etag string) (*identityv1.TagGro
 		}
 		return nil, err
 	}
-	tx.Record(change.Change{Resource: name, Type: "guildhall.identity.tag_group.deleted.v1"})
-	return revise.View(rec), nil
+	return deleted, nil
 }

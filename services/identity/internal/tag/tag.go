@@ -7,14 +7,9 @@
 package tag
 
 import (
-	"fmt"
-
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"guildhall.dev/pkg/change"
-	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/resource"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
@@ -60,6 +55,8 @@ func (b *Book) Tables() []string { return append(b.groups.Tables(), b.tags.Table
 
 func key(name string) kv.Key { return kv.Key{kv.String(resource.Parent(name)), kv.String(name)} }
 
+func below(parent string) kv.Query { return kv.Query{Prefix: kv.Key{kv.String(parent)}} }
+
 // Get returns a tag. The error is NotFound (TAG_NOT_FOUND).
 func (b *Book) Get(r kv.Reader, name string) (*identityv1.Tag, error) {
 	rec, err := b.tags.Get(r, key(name))
@@ -82,46 +79,24 @@ func (b *Book) Create(tx *change.Tx, t *identityv1.Tag) (*identityv1.Tag, error)
 	if _, err := b.groups.Get(tx, key(group)); err != nil {
 		return nil, err
 	}
-	if err := full(tx, b.tags, group, MaxTags, "TAG_LIMIT", "a group has at most %d tags"); err != nil {
+	if err := revise.CheckRoom(tx, b.tags, below(group), MaxTags, "TAG_LIMIT", "a group has at most %d tags"); err != nil {
 		return nil, err
 	}
-	made := &identityv1.Tag{
-		Name: t.GetName(), DisplayName: t.GetDisplayName(), Description: t.GetDescription(),
-		CreateTime: timestamppb.New(tx.Time), UpdateTime: timestamppb.New(tx.Time),
-	}
-	rec, err := b.tags.Create(tx, made)
-	if err != nil {
-		return nil, err
-	}
-	tx.Record(change.Change{Resource: made.GetName(), Type: "guildhall.identity.tag.created.v1", ChangedFields: change.ChangedFields(nil, made)})
-	return revise.View(rec), nil
+	return revise.Create(tx, b.tags, t, tagRules())
 }
 
 // Update changes the masked fields to those of t. Errors are NotFound, Conflict
 // (ETAG_MISMATCH), and Invalid for a mask of other fields.
 func (b *Book) Update(tx *change.Tx, t *identityv1.Tag, mask *fieldmaskpb.FieldMask) (*identityv1.Tag, error) {
-	rec, err := revise.Update(tx, b.tags, t, mask, revise.Rules[*identityv1.Tag]{
-		Fields: []string{"display_name", "description"}, Event: "guildhall.identity.tag.updated.v1",
-	})
-	return revise.View(rec), err
+	return revise.Update(tx, b.tags, t, mask, tagRules())
 }
 
 // Delete removes a tag, which no customer has, and returns what it was. Errors
 // are NotFound and Conflict (ETAG_MISMATCH).
 func (b *Book) Delete(tx *change.Tx, name, etag string) (*identityv1.Tag, error) {
-	rec, err := b.tags.Delete(tx, key(name), etag)
-	if err != nil {
-		return nil, err
-	}
-	tx.Record(change.Change{Resource: name, Type: "guildhall.identity.tag.deleted.v1"})
-	return revise.View(rec), nil
+	return revise.Delete(tx, b.tags, key(name), etag, tagRules())
 }
 
-// full returns Exhausted when there are so many records below a parent.
-func full[T proto.Message](r kv.Reader, t *kv.Table[T], parent string, most int, reason, text string) error {
-	n, err := t.Count(r, kv.Query{Prefix: kv.Key{kv.String(parent)}, Limit: most})
-	if err != nil || n < most {
-		return err
-	}
-	return errs.New(errs.Exhausted, reason, fmt.Sprintf(text, most))
+func tagRules() revise.Rules[*identityv1.Tag] {
+	return revise.Rules[*identityv1.Tag]{Event: "guildhall.identity.tag", Fields: []string{"display_name", "description"}}
 }

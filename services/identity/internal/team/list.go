@@ -9,6 +9,7 @@ import (
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/resource"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+	"guildhall.dev/services/identity/internal/revise"
 )
 
 // Names of the conditions of a Filter; byParent is also an index.
@@ -122,7 +123,7 @@ func cut(records []kv.Record[*identityv1.Team], q Query) ([]*identityv1.Team, []
 func views(records []kv.Record[*identityv1.Team]) []*identityv1.Team {
 	out := make([]*identityv1.Team, len(records))
 	for i, rec := range records {
-		out[i] = view(rec)
+		out[i] = revise.View(rec)
 	}
 	return out
 }

@@ -18,7 +18,6 @@ import (
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
@@ -27,6 +26,7 @@ import (
 	"guildhall.dev/pkg/resource"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+	"guildhall.dev/services/identity/internal/revise"
 )
 
 // Pattern is the form of a team's name, MemberPattern that of a member's.
@@ -37,7 +37,6 @@ const (
 
 // Types of events about teams.
 const (
-	CreatedType       = "guildhall.identity.team.created.v1"
 	UpdatedType       = "guildhall.identity.team.updated.v1"
 	DeletedType       = "guildhall.identity.team.deleted.v1"
 	MemberCreatedType = "guildhall.identity.team_member.created.v1"
@@ -103,85 +102,46 @@ func (b *Book) Get(r kv.Reader, name string) (*identityv1.Team, error) {
 	if err != nil {
 		return nil, err
 	}
-	return view(rec), nil
+	return revise.View(rec), nil
 }
 
 // Create makes a team with the name and the caller's fields of t. Its errors are
 // Exists (TEAM_EXISTS), those of CheckPlace, and Exhausted (TEAM_FULL).
 func (b *Book) Create(tx *change.Tx, t *identityv1.Team) (*identityv1.Team, error) {
-	made := &identityv1.Team{
-		Name: t.GetName(), DisplayName: t.GetDisplayName(), Description: t.GetDescription(), Parent: t.GetParent(),
-		CreateTime: timestamppb.New(tx.Time), UpdateTime: timestamppb.New(tx.Time),
+	return revise.Create(tx, b.teams, t, b.placing(tx))
+}
+
+// fields are those of a team that callers may change.
+func fields() []string { return []string{"display_name", "description", "parent"} }
+
+// placing says what becomes of a team that is put somewhere.
+func (b *Book) placing(tx kv.Tx) revise.Rules[*identityv1.Team] {
+	return revise.Rules[*identityv1.Team]{
+		Event: "guildhall.identity.team", Fields: fields(),
+		Data: func(t *identityv1.Team) proto.Message { return moved(t) },
+		Follow: func(old, now *identityv1.Team) error {
+			if old != nil && now.GetParent() == old.GetParent() {
+				return nil
+			}
+			if err := b.CheckPlace(tx, now.GetName(), now.GetParent()); err != nil {
+				return err
+			}
+			return b.place(tx, old.GetParent(), now.GetParent())
+		},
 	}
-	if err := b.CheckPlace(tx, made.GetName(), made.GetParent()); err != nil {
-		return nil, err
-	}
-	rec, err := b.teams.Create(tx, made)
-	if err != nil {
-		return nil, err
-	}
-	if err := b.place(tx, "", made.GetParent()); err != nil {
-		return nil, err
-	}
-	tx.Record(change.Change{
-		Resource: made.GetName(), Type: CreatedType, Data: moved(made),
-		ChangedFields: change.ChangedFields(nil, made),
-	})
-	return view(rec), nil
 }
 
 // Changes returns the fields that an update changes, of those that it may. The
 // error is Invalid for a mask of others.
 func Changes(t *identityv1.Team, mask *fieldmaskpb.FieldMask) ([]string, error) {
-	return fieldmask.Paths(mask, t, "display_name", "description", "parent")
+	return fieldmask.Paths(mask, t, fields()...)
 }
 
 // Update changes the masked fields to those of t; another parent moves the team
 // with all below it. Its errors are NotFound, Conflict (ETAG_MISMATCH), Invalid
 // for a mask of other fields, those of CheckPlace, and Exhausted (TEAM_FULL).
 func (b *Book) Update(tx *change.Tx, t *identityv1.Team, mask *fieldmaskpb.FieldMask) (*identityv1.Team, error) {
-	paths, err := Changes(t, mask)
-	if err != nil {
-		return nil, err
-	}
-	old, err := b.teams.Get(tx, key(t.GetName()))
-	if err != nil {
-		return nil, err
-	}
-	if err := old.CheckEtag(t.GetEtag()); err != nil {
-		return nil, err
-	}
-	now := proto.CloneOf(old.Value)
-	for _, path := range paths {
-		switch path {
-		case "display_name":
-			now.DisplayName = t.GetDisplayName()
-		case "description":
-			now.Description = t.GetDescription()
-		case "parent":
-			now.Parent = t.GetParent()
-		}
-	}
-	changed := change.ChangedFields(old.Value, now)
-	if len(changed) == 0 {
-		tx.Unchanged()
-		return view(old), nil
-	}
-	if now.GetParent() != old.Value.GetParent() {
-		if err := b.CheckPlace(tx, now.GetName(), now.GetParent()); err != nil {
-			return nil, err
-		}
-		if err := b.place(tx, old.Value.GetParent(), now.GetParent()); err != nil {
-			return nil, err
-		}
-	}
-	now.UpdateTime = timestamppb.New(tx.Time)
-	rec, err := b.teams.Update(tx, now, "")
-	if err != nil {
-		return nil, err
-	}
-	tx.Record(change.Change{Resource: now.GetName(), Type: UpdatedType, Data: moved(now), ChangedFields: changed})
-	return view(rec), nil
+	return revise.Update(tx, b.teams, t, mask, b.placing(tx))
 }
 
 // Delete removes a team and its members, and returns what it was. With force,
@@ -212,12 +172,5 @@ func (b *Book) Delete(tx *change.Tx, name, etag string, force bool) (*identityv1
 		return nil, err
 	}
 	tx.Record(change.Change{Resource: name, Type: DeletedType})
-	return view(rec), nil
-}
-
-// view returns the resource of a record.
-func view(rec kv.Record[*identityv1.Team]) *identityv1.Team {
-	t := proto.CloneOf(rec.Value)
-	t.Etag = rec.Etag
-	return t
+	return revise.View(rec), nil
 }

@@ -53,7 +53,9 @@ type AuthServiceClient interface {
 	//
 	// Reasons: INVITATION_INVALID (also for a used, voided or expired one),
 	// PASSWORD_TOO_SHORT, PASSWORD_TOO_LONG, PASSWORD_BLOCKED, HASHING_BUSY,
-	// LOGIN_THROTTLED (after too many wrong codes from one address).
+	// LOGIN_THROTTLED (after too many wrong codes from one address);
+	// REVOCATION_PENDING when a customer is in other segments from then on and
+	// permission has not heard of it: the password is set, so log in with it.
 	AcceptInvitation(ctx context.Context, in *AcceptInvitationRequest, opts ...grpc.CallOption) (*TokenSet, error)
 	// Logs an account in. The answer, and the time it takes, is the same for an
 	// unknown account, a wrong password and an account that may not log in.
@@ -223,7 +225,9 @@ type AuthServiceServer interface {
 	//
 	// Reasons: INVITATION_INVALID (also for a used, voided or expired one),
 	// PASSWORD_TOO_SHORT, PASSWORD_TOO_LONG, PASSWORD_BLOCKED, HASHING_BUSY,
-	// LOGIN_THROTTLED (after too many wrong codes from one address).
+	// LOGIN_THROTTLED (after too many wrong codes from one address);
+	// REVOCATION_PENDING when a customer is in other segments from then on and
+	// permission has not heard of it: the password is set, so log in with it.
 	AcceptInvitation(context.Context, *AcceptInvitationRequest) (*TokenSet, error)
 	// Logs an account in. The answer, and the time it takes, is the same for an
 	// unknown account, a wrong password and an account that may not log in.

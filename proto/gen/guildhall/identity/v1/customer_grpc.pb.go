@@ -44,7 +44,7 @@ type CustomerServiceClient interface {
 	// invitation (AuthService.CreateInvitation).
 	//
 	// Reasons: CUSTOMER_EXISTS, EMAIL_TAKEN, EXTERNAL_ID_TAKEN, PHONE_TAKEN, those
-	// of ClassifyCustomer, and as there TARGET_EXCEEDS_CALLER.
+	// of ClassifyCustomer, and as there TARGET_EXCEEDS_CALLER and REVOCATION_PENDING.
 	CreateCustomer(ctx context.Context, in *CreateCustomerRequest, opts ...grpc.CallOption) (*Customer, error)
 	// Returns one. Reasons: CUSTOMER_NOT_FOUND.
 	GetCustomer(ctx context.Context, in *GetCustomerRequest, opts ...grpc.CallOption) (*Customer, error)
@@ -64,16 +64,19 @@ type CustomerServiceClient interface {
 	// Reasons: CUSTOMER_NOT_FOUND, ETAG_MISMATCH, UPDATE_MASK_INVALID,
 	// EMAIL_TAKEN, EXTERNAL_ID_TAKEN, PHONE_TAKEN; ILLEGAL_STATE for a deleted one;
 	// those of ClassifyCustomer for tags and attributes. Whatever makes the customer
-	// join a segment needs the caller to hold what the segment does:
-	// TARGET_EXCEEDS_CALLER, PERMISSION_UNAVAILABLE.
+	// join a segment needs the caller to hold what is granted to the segment, and
+	// whatever makes it leave one what is denied to it, now or later:
+	// TARGET_EXCEEDS_CALLER, PERMISSION_UNAVAILABLE. Checks go by it when the call
+	// returns, else REVOCATION_PENDING; see SegmentService.
 	UpdateCustomer(ctx context.Context, in *UpdateCustomerRequest, opts ...grpc.CallOption) (*Customer, error)
 	// Adds and removes tags, and sets and clears attributes, and leaves all others
 	// as they are. Reasons: CUSTOMER_NOT_FOUND, ILLEGAL_STATE; TAG_NOT_FOUND,
 	// TAGS_EXCLUSIVE for two tags of a group that allows one, CLASSIFICATION_LIMIT
 	// for more than 50 tags or 50 attributes or more than 4 KiB of them;
 	// ATTRIBUTE_UNKNOWN, ATTRIBUTE_RETIRED and ATTRIBUTE_VALUE_INVALID with the
-	// field of the value; TARGET_EXCEEDS_CALLER and PERMISSION_UNAVAILABLE, for the
-	// segments that the customer would join.
+	// field of the value; TARGET_EXCEEDS_CALLER, PERMISSION_UNAVAILABLE and
+	// REVOCATION_PENDING, for the segments that the customer joins or leaves, as of
+	// UpdateCustomer.
 	ClassifyCustomer(ctx context.Context, in *ClassifyCustomerRequest, opts ...grpc.CallOption) (*Customer, error)
 	// Marks the account deleted, ends its sessions and sets its purge time. It
 	// can be undeleted until then. Deleting a deleted one changes nothing.
@@ -81,7 +84,10 @@ type CustomerServiceClient interface {
 	// SUSPENSION_PENDING.
 	DeleteCustomer(ctx context.Context, in *DeleteCustomerRequest, opts ...grpc.CallOption) (*Customer, error)
 	// Brings a deleted account back, before its purge time. Its sessions stay
-	// ended. Reasons: CUSTOMER_NOT_FOUND, NOT_DELETED, SUSPENSION_PENDING.
+	// ended, and it is on none of the fixed lists that it was on: as for taking it
+	// off, the caller must hold what is denied to them. Reasons: CUSTOMER_NOT_FOUND,
+	// NOT_DELETED, SUSPENSION_PENDING, TARGET_EXCEEDS_CALLER,
+	// PERMISSION_UNAVAILABLE, REVOCATION_PENDING.
 	UndeleteCustomer(ctx context.Context, in *UndeleteCustomerRequest, opts ...grpc.CallOption) (*Customer, error)
 	// Suspends the account: no login, no refresh, all sessions ended. When the
 	// call returns no service takes a call of the account any more.
@@ -89,7 +95,9 @@ type CustomerServiceClient interface {
 	// SUSPENSION_PENDING.
 	DisableCustomer(ctx context.Context, in *DisableCustomerRequest, opts ...grpc.CallOption) (*Customer, error)
 	// Lifts a suspension. Reasons: CUSTOMER_NOT_FOUND, ILLEGAL_STATE,
-	// SUSPENSION_PENDING.
+	// SUSPENSION_PENDING; TARGET_EXCEEDS_CALLER, PERMISSION_UNAVAILABLE and
+	// REVOCATION_PENDING as of UpdateCustomer, for segments whose rules are about
+	// the state.
 	EnableCustomer(ctx context.Context, in *EnableCustomerRequest, opts ...grpc.CallOption) (*Customer, error)
 	// Imports customers from CSV (RFC 4180, UTF-8, a header line). The first
 	// message carries `options`, the following ones `data` in pieces of at most
@@ -103,11 +111,15 @@ type CustomerServiceClient interface {
 	// options as query parameters; the answer is NDJSON.
 	//
 	// Reasons: IMPORT_HEADER_INVALID, IMPORT_COLUMN_UNKNOWN, IMPORT_LINE_TOO_LONG,
-	// IMPORT_OPTIONS_MISSING, IMPORT_OPTIONS_REPEATED, ORGANIZATION_NOT_FOUND.
+	// IMPORT_OPTIONS_MISSING, IMPORT_OPTIONS_REPEATED, ORGANIZATION_NOT_FOUND; at
+	// the end REVOCATION_PENDING, where segments have rules: all is taken in, and
+	// permission has not heard of it within a minute. The same file again waits for
+	// it.
 	// Reasons of a line: EXTERNAL_ID_MISSING, COLUMN_COUNT_MISMATCH,
 	// LINE_INVALID, ENCODING_INVALID, EMAIL_INVALID and so on for each field,
 	// EMAIL_TAKEN, PHONE_TAKEN, ILLEGAL_STATE (the customer is deleted),
-	// TARGET_EXCEEDS_CALLER (it would join a segment that holds more).
+	// TARGET_EXCEEDS_CALLER (it would join a segment that holds more, or leave one
+	// to which more is denied).
 	ImportCustomers(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ImportCustomersRequest, ImportCustomersResponse], error)
 }
 
@@ -242,7 +254,7 @@ type CustomerServiceServer interface {
 	// invitation (AuthService.CreateInvitation).
 	//
 	// Reasons: CUSTOMER_EXISTS, EMAIL_TAKEN, EXTERNAL_ID_TAKEN, PHONE_TAKEN, those
-	// of ClassifyCustomer, and as there TARGET_EXCEEDS_CALLER.
+	// of ClassifyCustomer, and as there TARGET_EXCEEDS_CALLER and REVOCATION_PENDING.
 	CreateCustomer(context.Context, *CreateCustomerRequest) (*Customer, error)
 	// Returns one. Reasons: CUSTOMER_NOT_FOUND.
 	GetCustomer(context.Context, *GetCustomerRequest) (*Customer, error)
@@ -262,16 +274,19 @@ type CustomerServiceServer interface {
 	// Reasons: CUSTOMER_NOT_FOUND, ETAG_MISMATCH, UPDATE_MASK_INVALID,
 	// EMAIL_TAKEN, EXTERNAL_ID_TAKEN, PHONE_TAKEN; ILLEGAL_STATE for a deleted one;
 	// those of ClassifyCustomer for tags and attributes. Whatever makes the customer
-	// join a segment needs the caller to hold what the segment does:
-	// TARGET_EXCEEDS_CALLER, PERMISSION_UNAVAILABLE.
+	// join a segment needs the caller to hold what is granted to the segment, and
+	// whatever makes it leave one what is denied to it, now or later:
+	// TARGET_EXCEEDS_CALLER, PERMISSION_UNAVAILABLE. Checks go by it when the call
+	// returns, else REVOCATION_PENDING; see SegmentService.
 	UpdateCustomer(context.Context, *UpdateCustomerRequest) (*Customer, error)
 	// Adds and removes tags, and sets and clears attributes, and leaves all others
 	// as they are. Reasons: CUSTOMER_NOT_FOUND, ILLEGAL_STATE; TAG_NOT_FOUND,
 	// TAGS_EXCLUSIVE for two tags of a group that allows one, CLASSIFICATION_LIMIT
 	// for more than 50 tags or 50 attributes or more than 4 KiB of them;
 	// ATTRIBUTE_UNKNOWN, ATTRIBUTE_RETIRED and ATTRIBUTE_VALUE_INVALID with the
-	// field of the value; TARGET_EXCEEDS_CALLER and PERMISSION_UNAVAILABLE, for the
-	// segments that the customer would join.
+	// field of the value; TARGET_EXCEEDS_CALLER, PERMISSION_UNAVAILABLE and
+	// REVOCATION_PENDING, for the segments that the customer joins or leaves, as of
+	// UpdateCustomer.
 	ClassifyCustomer(context.Context, *ClassifyCustomerRequest) (*Customer, error)
 	// Marks the account deleted, ends its sessions and sets its purge time. It
 	// can be undeleted until then. Deleting a deleted one changes nothing.
@@ -279,7 +294,10 @@ type CustomerServiceServer interface {
 	// SUSPENSION_PENDING.
 	DeleteCustomer(context.Context, *DeleteCustomerRequest) (*Customer, error)
 	// Brings a deleted account back, before its purge time. Its sessions stay
-	// ended. Reasons: CUSTOMER_NOT_FOUND, NOT_DELETED, SUSPENSION_PENDING.
+	// ended, and it is on none of the fixed lists that it was on: as for taking it
+	// off, the caller must hold what is denied to them. Reasons: CUSTOMER_NOT_FOUND,
+	// NOT_DELETED, SUSPENSION_PENDING, TARGET_EXCEEDS_CALLER,
+	// PERMISSION_UNAVAILABLE, REVOCATION_PENDING.
 	UndeleteCustomer(context.Context, *UndeleteCustomerRequest) (*Customer, error)
 	// Suspends the account: no login, no refresh, all sessions ended. When the
 	// call returns no service takes a call of the account any more.
@@ -287,7 +305,9 @@ type CustomerServiceServer interface {
 	// SUSPENSION_PENDING.
 	DisableCustomer(context.Context, *DisableCustomerRequest) (*Customer, error)
 	// Lifts a suspension. Reasons: CUSTOMER_NOT_FOUND, ILLEGAL_STATE,
-	// SUSPENSION_PENDING.
+	// SUSPENSION_PENDING; TARGET_EXCEEDS_CALLER, PERMISSION_UNAVAILABLE and
+	// REVOCATION_PENDING as of UpdateCustomer, for segments whose rules are about
+	// the state.
 	EnableCustomer(context.Context, *EnableCustomerRequest) (*Customer, error)
 	// Imports customers from CSV (RFC 4180, UTF-8, a header line). The first
 	// message carries `options`, the following ones `data` in pieces of at most
@@ -301,11 +321,15 @@ type CustomerServiceServer interface {
 	// options as query parameters; the answer is NDJSON.
 	//
 	// Reasons: IMPORT_HEADER_INVALID, IMPORT_COLUMN_UNKNOWN, IMPORT_LINE_TOO_LONG,
-	// IMPORT_OPTIONS_MISSING, IMPORT_OPTIONS_REPEATED, ORGANIZATION_NOT_FOUND.
+	// IMPORT_OPTIONS_MISSING, IMPORT_OPTIONS_REPEATED, ORGANIZATION_NOT_FOUND; at
+	// the end REVOCATION_PENDING, where segments have rules: all is taken in, and
+	// permission has not heard of it within a minute. The same file again waits for
+	// it.
 	// Reasons of a line: EXTERNAL_ID_MISSING, COLUMN_COUNT_MISMATCH,
 	// LINE_INVALID, ENCODING_INVALID, EMAIL_INVALID and so on for each field,
 	// EMAIL_TAKEN, PHONE_TAKEN, ILLEGAL_STATE (the customer is deleted),
-	// TARGET_EXCEEDS_CALLER (it would join a segment that holds more).
+	// TARGET_EXCEEDS_CALLER (it would join a segment that holds more, or leave one
+	// to which more is denied).
 	ImportCustomers(grpc.BidiStreamingServer[ImportCustomersRequest, ImportCustomersResponse]) error
 }
 

@@ -461,9 +461,9 @@ func (x *SegmentRevision) GetCreateTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// The newest evaluation of a segment against all customers. It goes on where it
-// was after a restart. Customers that change meanwhile are evaluated with their
-// change.
+// The newest evaluation of a segment against all customers. It begins with the
+// members, so that whoever has to leave leaves first, and goes on where it was
+// after a restart. Customers that change meanwhile are evaluated with their change.
 type SegmentEvaluation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "organizations/{organization}/segments/{segment}/evaluation".
@@ -472,7 +472,7 @@ type SegmentEvaluation struct {
 	State SegmentEvaluation_State `protobuf:"varint,2,opt,name=state,proto3,enum=guildhall.identity.v1.SegmentEvaluation_State" json:"state,omitempty"`
 	// Of the rule that it evaluates.
 	Revision int64 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
-	// Customers that it has come to.
+	// Customers that it has come to; 0 while it is among the members.
 	EvaluatedCount int64 `protobuf:"varint,4,opt,name=evaluated_count,json=evaluatedCount,proto3" json:"evaluated_count,omitempty"`
 	// Of these, those the rule is true of: when it is done, the size of the
 	// segment.

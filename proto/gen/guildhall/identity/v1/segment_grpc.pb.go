@@ -41,10 +41,17 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Segments of customers. A grant to a segment is a grant to each of its
-// members, so whoever changes who is in a segment must hold what it does
-// (TARGET_EXCEEDS_CALLER), by whatever call: adding a member, writing a rule, or
-// changing a customer so that a rule becomes true of it.
+// Segments of customers. A grant to a segment is a grant to each of its members,
+// and one that denies is one to each. So whoever has a customer join must hold what
+// is granted to the segment, and whoever has one leave what is denied to it
+// (TARGET_EXCEEDS_CALLER), by whatever call: changing a list, writing a rule, or
+// changing a customer so that a rule becomes true of it or false.
+//
+// When a call has returned by which customers join or leave, every check at every
+// replica of permission goes by it. Else it answers REVOCATION_PENDING: the change
+// is made and takes effect when permission hears of it; the same request_id again
+// waits for that. Whom another rule takes in comes in the background, and who
+// leaves because a time has come is refused as soon as permission has heard of it.
 type SegmentServiceClient interface {
 	// Creates a segment. Who a rule is true of becomes a member in the background;
 	// see SegmentEvaluation.
@@ -57,21 +64,25 @@ type SegmentServiceClient interface {
 	// Lists segments by name.
 	ListSegments(ctx context.Context, in *ListSegmentsRequest, opts ...grpc.CallOption) (*ListSegmentsResponse, error)
 	// Changes the masked fields; kind never changes. Another rule is a new
-	// revision: it counts at once for each customer that changes, and for all
-	// others as the evaluation that begins with it comes to them.
+	// revision: it counts at once for each customer that changes and for those who
+	// leave by it, and for all others as the evaluation that begins with it comes to
+	// them. A segment of thousands may not be gone through within the call:
+	// REVOCATION_PENDING, and it goes on.
 	// Reasons: SEGMENT_NOT_FOUND, ETAG_MISMATCH, UPDATE_MASK_INVALID,
 	// RULE_INVALID, RULE_TOO_COSTLY, TARGET_EXCEEDS_CALLER,
-	// PERMISSION_UNAVAILABLE.
+	// PERMISSION_UNAVAILABLE, REVOCATION_PENDING.
 	UpdateSegment(ctx context.Context, in *UpdateSegmentRequest, opts ...grpc.CallOption) (*Segment, error)
 	// Deletes a segment with its memberships and their history. Grants to it end
-	// with it. Reasons: SEGMENT_NOT_FOUND, ETAG_MISMATCH.
+	// with it. Reasons: SEGMENT_NOT_FOUND, ETAG_MISMATCH, TARGET_EXCEEDS_CALLER,
+	// PERMISSION_UNAVAILABLE, REVOCATION_PENDING.
 	DeleteSegment(ctx context.Context, in *DeleteSegmentRequest, opts ...grpc.CallOption) (*Segment, error)
 	// Lists the rules that a segment has had, the present one first. A fixed list
 	// has none. Reasons: SEGMENT_NOT_FOUND.
 	ListSegmentRevisions(ctx context.Context, in *ListSegmentRevisionsRequest, opts ...grpc.CallOption) (*ListSegmentRevisionsResponse, error)
 	// Begins to hold the rule against all customers, from the first; one that is
 	// under way begins anew. Memberships are kept up with each change of a customer
-	// anyway: this is for whoever wants to be sure, and for its counts.
+	// anyway: this is for whoever wants to be sure, and for its counts. It returns
+	// when it has begun; what it finds counts as it comes to it.
 	// Reasons: SEGMENT_NOT_FOUND, TARGET_EXCEEDS_CALLER, PERMISSION_UNAVAILABLE;
 	// SEGMENT_NOT_RULE for a fixed list.
 	EvaluateSegment(ctx context.Context, in *EvaluateSegmentRequest, opts ...grpc.CallOption) (*SegmentEvaluation, error)
@@ -80,12 +91,14 @@ type SegmentServiceClient interface {
 	GetSegmentEvaluation(ctx context.Context, in *GetSegmentEvaluationRequest, opts ...grpc.CallOption) (*SegmentEvaluation, error)
 	// Adds a customer to a fixed list. Reasons: SEGMENT_NOT_FOUND,
 	// CUSTOMER_NOT_FOUND, SEGMENT_MEMBER_EXISTS, TARGET_EXCEEDS_CALLER,
-	// PERMISSION_UNAVAILABLE; SEGMENT_NOT_FIXED for one with a rule.
+	// PERMISSION_UNAVAILABLE, REVOCATION_PENDING; SEGMENT_NOT_FIXED for one with a
+	// rule.
 	CreateSegmentMember(ctx context.Context, in *CreateSegmentMemberRequest, opts ...grpc.CallOption) (*SegmentMember, error)
 	// Lists the members by customer. Reasons: SEGMENT_NOT_FOUND.
 	ListSegmentMembers(ctx context.Context, in *ListSegmentMembersRequest, opts ...grpc.CallOption) (*ListSegmentMembersResponse, error)
 	// Removes a customer from a fixed list. Reasons: SEGMENT_NOT_FOUND,
-	// SEGMENT_MEMBER_NOT_FOUND, SEGMENT_NOT_FIXED.
+	// SEGMENT_MEMBER_NOT_FOUND, SEGMENT_NOT_FIXED, TARGET_EXCEEDS_CALLER,
+	// PERMISSION_UNAVAILABLE, REVOCATION_PENDING.
 	DeleteSegmentMember(ctx context.Context, in *DeleteSegmentMemberRequest, opts ...grpc.CallOption) (*SegmentMember, error)
 	// Lists who joined and left a segment, by time; what one customer did is in the
 	// order in which it happened. Reasons: SEGMENT_NOT_FOUND.
@@ -250,10 +263,17 @@ func (c *segmentServiceClient) ExplainSegmentMembership(ctx context.Context, in 
 // All implementations should embed UnimplementedSegmentServiceServer
 // for forward compatibility.
 //
-// Segments of customers. A grant to a segment is a grant to each of its
-// members, so whoever changes who is in a segment must hold what it does
-// (TARGET_EXCEEDS_CALLER), by whatever call: adding a member, writing a rule, or
-// changing a customer so that a rule becomes true of it.
+// Segments of customers. A grant to a segment is a grant to each of its members,
+// and one that denies is one to each. So whoever has a customer join must hold what
+// is granted to the segment, and whoever has one leave what is denied to it
+// (TARGET_EXCEEDS_CALLER), by whatever call: changing a list, writing a rule, or
+// changing a customer so that a rule becomes true of it or false.
+//
+// When a call has returned by which customers join or leave, every check at every
+// replica of permission goes by it. Else it answers REVOCATION_PENDING: the change
+// is made and takes effect when permission hears of it; the same request_id again
+// waits for that. Whom another rule takes in comes in the background, and who
+// leaves because a time has come is refused as soon as permission has heard of it.
 type SegmentServiceServer interface {
 	// Creates a segment. Who a rule is true of becomes a member in the background;
 	// see SegmentEvaluation.
@@ -266,21 +286,25 @@ type SegmentServiceServer interface {
 	// Lists segments by name.
 	ListSegments(context.Context, *ListSegmentsRequest) (*ListSegmentsResponse, error)
 	// Changes the masked fields; kind never changes. Another rule is a new
-	// revision: it counts at once for each customer that changes, and for all
-	// others as the evaluation that begins with it comes to them.
+	// revision: it counts at once for each customer that changes and for those who
+	// leave by it, and for all others as the evaluation that begins with it comes to
+	// them. A segment of thousands may not be gone through within the call:
+	// REVOCATION_PENDING, and it goes on.
 	// Reasons: SEGMENT_NOT_FOUND, ETAG_MISMATCH, UPDATE_MASK_INVALID,
 	// RULE_INVALID, RULE_TOO_COSTLY, TARGET_EXCEEDS_CALLER,
-	// PERMISSION_UNAVAILABLE.
+	// PERMISSION_UNAVAILABLE, REVOCATION_PENDING.
 	UpdateSegment(context.Context, *UpdateSegmentRequest) (*Segment, error)
 	// Deletes a segment with its memberships and their history. Grants to it end
-	// with it. Reasons: SEGMENT_NOT_FOUND, ETAG_MISMATCH.
+	// with it. Reasons: SEGMENT_NOT_FOUND, ETAG_MISMATCH, TARGET_EXCEEDS_CALLER,
+	// PERMISSION_UNAVAILABLE, REVOCATION_PENDING.
 	DeleteSegment(context.Context, *DeleteSegmentRequest) (*Segment, error)
 	// Lists the rules that a segment has had, the present one first. A fixed list
 	// has none. Reasons: SEGMENT_NOT_FOUND.
 	ListSegmentRevisions(context.Context, *ListSegmentRevisionsRequest) (*ListSegmentRevisionsResponse, error)
 	// Begins to hold the rule against all customers, from the first; one that is
 	// under way begins anew. Memberships are kept up with each change of a customer
-	// anyway: this is for whoever wants to be sure, and for its counts.
+	// anyway: this is for whoever wants to be sure, and for its counts. It returns
+	// when it has begun; what it finds counts as it comes to it.
 	// Reasons: SEGMENT_NOT_FOUND, TARGET_EXCEEDS_CALLER, PERMISSION_UNAVAILABLE;
 	// SEGMENT_NOT_RULE for a fixed list.
 	EvaluateSegment(context.Context, *EvaluateSegmentRequest) (*SegmentEvaluation, error)
@@ -289,12 +313,14 @@ type SegmentServiceServer interface {
 	GetSegmentEvaluation(context.Context, *GetSegmentEvaluationRequest) (*SegmentEvaluation, error)
 	// Adds a customer to a fixed list. Reasons: SEGMENT_NOT_FOUND,
 	// CUSTOMER_NOT_FOUND, SEGMENT_MEMBER_EXISTS, TARGET_EXCEEDS_CALLER,
-	// PERMISSION_UNAVAILABLE; SEGMENT_NOT_FIXED for one with a rule.
+	// PERMISSION_UNAVAILABLE, REVOCATION_PENDING; SEGMENT_NOT_FIXED for one with a
+	// rule.
 	CreateSegmentMember(context.Context, *CreateSegmentMemberRequest) (*SegmentMember, error)
 	// Lists the members by customer. Reasons: SEGMENT_NOT_FOUND.
 	ListSegmentMembers(context.Context, *ListSegmentMembersRequest) (*ListSegmentMembersResponse, error)
 	// Removes a customer from a fixed list. Reasons: SEGMENT_NOT_FOUND,
-	// SEGMENT_MEMBER_NOT_FOUND, SEGMENT_NOT_FIXED.
+	// SEGMENT_MEMBER_NOT_FOUND, SEGMENT_NOT_FIXED, TARGET_EXCEEDS_CALLER,
+	// PERMISSION_UNAVAILABLE, REVOCATION_PENDING.
 	DeleteSegmentMember(context.Context, *DeleteSegmentMemberRequest) (*SegmentMember, error)
 	// Lists who joined and left a segment, by time; what one customer did is in the
 	// order in which it happened. Reasons: SEGMENT_NOT_FOUND.

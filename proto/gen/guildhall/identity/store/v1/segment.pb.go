@@ -32,7 +32,12 @@ type SegmentEvaluation struct {
 	// As the API shows it.
 	Evaluation *v1.SegmentEvaluation `protobuf:"bytes,1,opt,name=evaluation,proto3" json:"evaluation,omitempty"`
 	// Where the last customer stood that it came to; empty at the beginning.
-	After         []byte `protobuf:"bytes,2,opt,name=after,proto3" json:"after,omitempty"`
+	After []byte `protobuf:"bytes,2,opt,name=after,proto3" json:"after,omitempty"`
+	// It is still among the members, who may have to leave: they come before all
+	// customers do.
+	Leaving bool `protobuf:"varint,3,opt,name=leaving,proto3" json:"leaving,omitempty"`
+	// Where the last member stood that it came to; empty at the beginning.
+	MemberAfter   []byte `protobuf:"bytes,4,opt,name=member_after,json=memberAfter,proto3" json:"member_after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -77,6 +82,20 @@ func (x *SegmentEvaluation) GetEvaluation() *v1.SegmentEvaluation {
 func (x *SegmentEvaluation) GetAfter() []byte {
 	if x != nil {
 		return x.After
+	}
+	return nil
+}
+
+func (x *SegmentEvaluation) GetLeaving() bool {
+	if x != nil {
+		return x.Leaving
+	}
+	return false
+}
+
+func (x *SegmentEvaluation) GetMemberAfter() []byte {
+	if x != nil {
+		return x.MemberAfter
 	}
 	return nil
 }
@@ -195,12 +214,14 @@ var File_guildhall_identity_store_v1_segment_proto protoreflect.FileDescriptor
 
 const file_guildhall_identity_store_v1_segment_proto_rawDesc = "" +
 	"\n" +
-	")guildhall/identity/store/v1/segment.proto\x12\x1bguildhall.identity.store.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#guildhall/identity/v1/segment.proto\"s\n" +
+	")guildhall/identity/store/v1/segment.proto\x12\x1bguildhall.identity.store.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#guildhall/identity/v1/segment.proto\"\xb0\x01\n" +
 	"\x11SegmentEvaluation\x12H\n" +
 	"\n" +
 	"evaluation\x18\x01 \x01(\v2(.guildhall.identity.v1.SegmentEvaluationR\n" +
 	"evaluation\x12\x14\n" +
-	"\x05after\x18\x02 \x01(\fR\x05after\")\n" +
+	"\x05after\x18\x02 \x01(\fR\x05after\x12\x18\n" +
+	"\aleaving\x18\x03 \x01(\bR\aleaving\x12!\n" +
+	"\fmember_after\x18\x04 \x01(\fR\vmemberAfter\")\n" +
 	"\rSegmentEnding\x12\x18\n" +
 	"\asegment\x18\x01 \x01(\tR\asegment\"y\n" +
 	"\n" +
