@@ -24,8 +24,10 @@ type body struct {
 	header   http.Header
 	declared int64 // Content-Length, -1 when unknown
 	limit    int64
-	timer    *http.ResponseController
-	within   time.Duration
+	// mediaType is what the route takes; JSON unless it says otherwise.
+	mediaType string
+	timer     *http.ResponseController
+	within    time.Duration
 
 	read  bytes.Buffer
 	fault error
@@ -34,11 +36,11 @@ type body struct {
 func newBody(w http.ResponseWriter, r *http.Request, limit int64, within time.Duration) *body {
 	return &body{
 		src: http.MaxBytesReader(w, r.Body, limit), header: r.Header, declared: r.ContentLength,
-		limit: limit, timer: http.NewResponseController(w), within: within,
+		limit: limit, mediaType: jsonType, timer: http.NewResponseController(w), within: within,
 	}
 }
 
-// Read is of a route that takes JSON. Its errors are io.EOF and errors of ours.
+// Read reads the body. Its errors are io.EOF and errors of ours.
 func (b *body) Read(p []byte) (int, error) {
 	if b.fault != nil {
 		return 0, b.fault
@@ -69,7 +71,7 @@ func (b *body) begin() error {
 	if b.declared > b.limit {
 		return bodyFault(&http.MaxBytesError{Limit: b.limit})
 	}
-	if err := checkType(b.header, jsonType); err != nil {
+	if err := checkType(b.header, b.mediaType); err != nil {
 		return err
 	}
 	// Connections that cannot time out are those of tests.

@@ -30,6 +30,7 @@ type edge struct {
 	apis    map[string]*api
 	docs    *docs.Docs
 	point   *decisionPoint
+	oauth   *authorizationServer
 	routes  http.Handler // compressed
 	secure  bool         // clients know us by https
 }
@@ -58,6 +59,7 @@ func newEdge(cfg Config, kit *serve.Kit) (http.Handler, error) {
 	if e.point, err = newDecisionPoint(e); err != nil {
 		return nil, err
 	}
+	e.oauth = newAuthorizationServer(e)
 	// zstd and gzip, where the client takes them and it is worth it. Tokens
 	// are in no danger from BREACH: they are answered alone, never beside what
 	// somebody else chose, and travel in headers otherwise.
@@ -153,6 +155,10 @@ func (e *edge) check(q *request) error {
 // route finds who answers a path.
 func (e *edge) route(w http.ResponseWriter, r *http.Request) {
 	if serve := e.point.find(r.URL.Path); serve != nil {
+		serve(w, r)
+		return
+	}
+	if serve := e.oauth.routes[r.URL.Path]; serve != nil {
 		serve(w, r)
 		return
 	}

@@ -35,6 +35,12 @@ type Claims struct {
 	ID string
 	// Client is the OAuth client that asked; "guildhall" when empty.
 	Client string
+	// Scope is what the token is good for, separated by spaces (RFC 9068 section
+	// 2.2.3); empty leaves it out, as of the suite's own apps.
+	Scope string
+	// Audience is whom the token is for; the suite as a whole, which is Audience,
+	// when empty. No service takes one for anybody else.
+	Audience string
 	// Factors are the authentication methods used (RFC 8176).
 	Factors []string
 	// AuthTime is when the person last proved who they are; zero leaves it out.
@@ -48,6 +54,7 @@ type Claims struct {
 type accessClaims struct {
 	jwt.Claims
 	Client       string           `json:"client_id,omitempty"`
+	Scope        string           `json:"scope,omitempty"`
 	Session      string           `json:"sid,omitempty"`
 	Organization string           `json:"org,omitempty"`
 	Factors      []string         `json:"amr,omitempty"`
@@ -111,13 +118,16 @@ func (s *Signer) Sign(c Claims) (string, error) {
 	if c.Client == "" {
 		c.Client = "guildhall"
 	}
+	if c.Audience == "" {
+		c.Audience = Audience
+	}
 	body, err := json.Marshal(accessClaims{
 		Claims: jwt.Claims{
-			Issuer: s.issuer, Subject: c.Subject, Audience: jwt.Audience{Audience}, ID: c.ID,
+			Issuer: s.issuer, Subject: c.Subject, Audience: jwt.Audience{c.Audience}, ID: c.ID,
 			IssuedAt: jwt.NewNumericDate(c.IssuedAt), NotBefore: jwt.NewNumericDate(c.IssuedAt),
 			Expiry: jwt.NewNumericDate(c.Expires),
 		},
-		Client: c.Client, Session: c.Session, Organization: organization,
+		Client: c.Client, Scope: c.Scope, Session: c.Session, Organization: organization,
 		Factors: c.Factors, AuthTime: jwt.NewNumericDate(c.AuthTime),
 	})
 	if err != nil {

@@ -163,26 +163,12 @@ func (v *Verifier) verifyAccess(ctx context.Context, signed *jose.JSONWebSignatu
 	if key == nil {
 		return nil, invalid(errors.New("unknown key id"))
 	}
-	body, err := signed.Verify(key)
+	c, err := openAccess(signed, key, v.issuer, v.now())
 	if err != nil {
-		return nil, invalid(err)
-	}
-	var c accessClaims
-	if err := decodeClaims(body, &c); err != nil {
 		return nil, err
 	}
-	if c.Issuer != v.issuer || !c.Audience.Contains(Audience) {
-		return nil, invalid(errors.New("wrong issuer or audience"))
-	}
-	if err := checkTimes(c.Claims, v.now(), maxLifetime); err != nil {
-		return nil, err
-	}
-	kind, organization, ok := ParseName(c.Subject)
-	switch {
-	case !ok || kind == System || organization != c.Organization:
-		return nil, invalid(errors.New("the subject is no account of its organisation"))
-	case c.ID == "" || c.Session == "" && kind != ServiceAccount:
-		return nil, invalid(errors.New("no token id or no session"))
+	if !c.Audience.Contains(Audience) {
+		return nil, invalid(errors.New("wrong audience"))
 	}
 	expires := c.Expiry.Time()
 	return &verified{
@@ -192,6 +178,32 @@ func (v *Verifier) verifyAccess(ctx context.Context, signed *jose.JSONWebSignatu
 		},
 		until: expires.Add(Skew), kid: kid, key: key,
 	}, nil
+}
+
+// openAccess verifies an access token under the key and holds its claims to what
+// is true of all of them; whom it is for is the caller's to judge.
+func openAccess(signed *jose.JSONWebSignature, key ed25519.PublicKey, issuer string, now time.Time) (c accessClaims, err error) {
+	body, err := signed.Verify(key)
+	if err != nil {
+		return c, invalid(err)
+	}
+	if err := decodeClaims(body, &c); err != nil {
+		return c, err
+	}
+	if c.Issuer != issuer {
+		return c, invalid(errors.New("wrong issuer"))
+	}
+	if err := checkTimes(c.Claims, now, maxLifetime); err != nil {
+		return c, err
+	}
+	kind, organization, ok := ParseName(c.Subject)
+	switch {
+	case !ok || kind == System || organization != c.Organization:
+		return c, invalid(errors.New("the subject is no account of its organisation"))
+	case c.ID == "" || c.Session == "" && kind != ServiceAccount:
+		return c, invalid(errors.New("no token id or no session"))
+	}
+	return c, nil
 }
 
 // BearerToken returns the token of an Authorization header's values (RFC 6750

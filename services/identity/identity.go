@@ -35,6 +35,7 @@ import (
 	"guildhall.dev/services/identity/internal/evaluation"
 	"guildhall.dev/services/identity/internal/importer"
 	"guildhall.dev/services/identity/internal/keyring"
+	"guildhall.dev/services/identity/internal/oauth"
 	"guildhall.dev/services/identity/internal/organization"
 	"guildhall.dev/services/identity/internal/segment"
 	"guildhall.dev/services/identity/internal/session"
@@ -196,6 +197,12 @@ func openAccess(ctx context.Context, c *api.Centres, cfg *Config, kit *serve.Kit
 		Store: c.Store, Journal: c.Journal, Organizations: c.Organizations, Accounts: c.Accounts,
 		Credentials: credentials, Sessions: c.Sessions, Passwords: passwords, Keys: c.Keys,
 		Throttle: turnstile, Waits: c.Waits, Devices: devices, Standings: c.Standings, Logger: kit.Logger, Meter: kit.Meter, Clock: kit.Clock,
+	}); err != nil {
+		return err
+	}
+	if c.OAuth, err = oauth.New(oauth.Config{
+		Store: c.Store, Journal: c.Journal, Accounts: c.Accounts, Keys: c.ClientKeys, Sessions: c.Sessions, Ring: c.Keys,
+		Standings: c.Standings, Issuer: kit.Issuer, TokenTTL: cfg.Tokens.TTL, Clock: kit.Clock, Logger: kit.Logger,
 	}); err != nil {
 		return err
 	}

@@ -10,5 +10,10 @@ var chineseClients = map[string]text{
 	"CLIENT_KEY_PUBLIC_INVALID": {"公钥无效", "请发送一个用于签名的 JSON Web Key：Ed25519、P-256，或 2048 至 8192 位的 RSA。"},
 	"CLIENT_KEY_PRIVATE":        {"请勿发送私钥", "只应发送公钥。该私钥已离开其所有者，请重新生成一对密钥。"},
 	"CLIENT_KEY_EXPIRY_INVALID": {"到期时间无效", "请发送从现在起五年之内的时间，或不设到期时间。"},
+	"INVALID_CLIENT":            {"客户端验证失败", "客户端不存在，或未能证明其身份。"},
+	"INVALID_REQUEST":           {"请求无效", "请求缺少参数、参数重复或互相矛盾，请按 OAuth 2.0 的规定发送。"},
+	"INVALID_SCOPE":             {"权限范围无效", "请只申请该客户端可用的权限范围。"},
+	"UNAUTHORIZED_CLIENT":       {"客户端无权执行", "该客户端不能使用此方式，或令牌属于其他客户端。"},
+	"UNSUPPORTED_GRANT_TYPE":    {"不支持的授权类型", "此处不提供该 grant_type。"},
 	"CLIENT_KEY_EXPIRED":        {"密钥已过期", "该密钥已过期，请另行创建一个。"},
 }

@@ -31,6 +31,7 @@ import (
 	"guildhall.dev/services/identity/internal/evaluation"
 	"guildhall.dev/services/identity/internal/importer"
 	"guildhall.dev/services/identity/internal/keyring"
+	"guildhall.dev/services/identity/internal/oauth"
 	"guildhall.dev/services/identity/internal/organization"
 	"guildhall.dev/services/identity/internal/segment"
 	"guildhall.dev/services/identity/internal/session"
@@ -58,6 +59,7 @@ type Centres struct {
 	// Evaluations drives what segments leave to the background.
 	Evaluations *evaluation.Driver
 	Gate        *access.Gate
+	OAuth       *oauth.Server
 	// Throttle slows guessing down; Waits is what it counts.
 	Throttle *throttle.Turnstile
 	Waits    *throttle.Book

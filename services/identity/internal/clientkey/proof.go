@@ -13,7 +13,6 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"guildhall.dev/pkg/authn"
-	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/kv"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 )
@@ -83,11 +82,11 @@ func (a *Assertion) Client() string { return a.claims.Subject }
 
 // ByAssertion returns the key of a client that signed an assertion for one of the
 // audiences, and notes its id: it is good once. The error is ErrUnproven.
-func (b *Book) ByAssertion(tx *change.Tx, client string, a *Assertion, audiences []string) (*storev1.ClientKey, error) {
-	if err := a.check(client, audiences, tx.Time); err != nil {
+func (b *Book) ByAssertion(tx kv.Tx, client string, a *Assertion, audiences []string, now time.Time) (*storev1.ClientKey, error) {
+	if err := a.check(client, audiences, now); err != nil {
 		return nil, err
 	}
-	k, err := b.signer(tx, client, a, tx.Time)
+	k, err := b.signer(tx, client, a, now)
 	if err != nil {
 		return nil, err
 	}

@@ -143,6 +143,11 @@ func (r *Ring) ensure(ctx context.Context) (*storev1.KeyRing, error) {
 // Sign returns an access token.
 func (r *Ring) Sign(c authn.Claims) (string, error) { return r.signer.Sign(c) }
 
+// Inspect returns what an access token was signed with; see authn.Signer.
+func (r *Ring) Inspect(token string) (authn.Claims, error) {
+	return r.signer.Inspect(token, r.cfg.Clock())
+}
+
 // Public returns the keys that tokens verify with, the signing one first.
 func (r *Ring) Public() authn.JWKS { return r.signer.JWKS() }
 

@@ -145,6 +145,32 @@ func (b *Book) ends(s *storev1.Session) time.Time {
 
 func (b *Book) live(s *storev1.Session, now time.Time) bool { return now.Before(b.ends(s)) }
 
+// Live returns a session, and false when there is none or it is over.
+func (b *Book) Live(r kv.Reader, account, id string, now time.Time) (*storev1.Session, bool, error) {
+	rec, found, err := b.table.Find(r, key(account, id))
+	if err != nil || !found || !b.live(rec.Value, now) {
+		return nil, false, err
+	}
+	return rec.Value, true, nil
+}
+
+// OfToken returns the live session that a refresh token is of, and whether the
+// token would be taken now. There is none when the token is not one of ours.
+func (b *Book) OfToken(r kv.Reader, token string, now time.Time) (s *storev1.Session, good bool, err error) {
+	id, number, err := b.parseToken(token)
+	if err != nil {
+		return nil, false, nil // a reason to say nothing about it
+	}
+	rec, found, err := b.table.FindBy(r, byID, kv.Key{kv.String(id)})
+	if err != nil || !found || !b.live(rec.Value, now) {
+		return nil, false, err
+	}
+	return rec.Value, number == rec.Value.GetIssued() || number == rec.Value.GetPresented(), nil
+}
+
+// Ends returns when a session ends unless it is refreshed.
+func (b *Book) Ends(s *storev1.Session) time.Time { return b.ends(s) }
+
 // List returns an account's live sessions, newest first, and where to go on
 // behind them, nil at the end.
 func (b *Book) List(r kv.Reader, account string, after []byte, limit int, now time.Time) ([]*storev1.Session, []byte, error) {

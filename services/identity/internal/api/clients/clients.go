@@ -1,5 +1,5 @@
-// Package clients serves identity's RPCs about programs: service accounts and the
-// keys of clients.
+// Package clients serves identity's RPCs about programs: service accounts, the
+// keys of clients, and the endpoints of OAuth 2.0.
 //
 // It is package api's other half, apart because both together are more than
 // anybody wants to read at once; the same is true of its handlers: they turn
@@ -13,13 +13,18 @@ import (
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/api"
+	"guildhall.dev/services/identity/internal/oauth"
 )
 
 // Register registers the services of this package.
 func Register(r grpc.ServiceRegistrar, c *api.Centres) {
 	identityv1.RegisterServiceAccountServiceServer(r, accounts{c})
 	identityv1.RegisterClientKeyServiceServer(r, keys{c})
+	identityv1.RegisterOAuthServiceServer(r, endpoints{c.OAuth})
 }
+
+// endpoints implements OAuthService.
+type endpoints struct{ *oauth.Server }
 
 // serviceAccount returns the API's view of a service account.
 func serviceAccount(rec kv.Record[*storev1.Account]) *identityv1.ServiceAccount {

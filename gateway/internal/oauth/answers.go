@@ -1,0 +1,44 @@
+package oauth
+
+import (
+	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+)
+
+// Tokens is the answer of the token endpoint (RFC 6749 section 5.1).
+type Tokens struct {
+	AccessToken string `json:"access_token"`
+	TokenType   string `json:"token_type"`
+	ExpiresIn   int64  `json:"expires_in"`
+	Scope       string `json:"scope"`
+}
+
+// TokensOf returns the answer as the RFC has it.
+func TokensOf(r *identityv1.IssueTokenResponse) Tokens {
+	return Tokens{AccessToken: r.GetAccessToken(), TokenType: r.GetTokenType(), ExpiresIn: r.GetExpiresIn(), Scope: r.GetScope()}
+}
+
+// Introspection is the answer about a token (RFC 7662 section 2.2).
+type Introspection struct {
+	Active    bool   `json:"active"`
+	Scope     string `json:"scope,omitempty"`
+	ClientID  string `json:"client_id,omitempty"`
+	TokenType string `json:"token_type,omitempty"`
+	Expires   int64  `json:"exp,omitempty"`
+	IssuedAt  int64  `json:"iat,omitempty"`
+	Subject   string `json:"sub,omitempty"`
+	Audience  string `json:"aud,omitempty"`
+	Issuer    string `json:"iss,omitempty"`
+	ID        string `json:"jti,omitempty"`
+}
+
+// IntrospectionOf returns the answer as the RFC has it.
+func IntrospectionOf(r *identityv1.IntrospectTokenResponse) Introspection {
+	if !r.GetActive() {
+		return Introspection{}
+	}
+	return Introspection{
+		Active: true, Scope: r.GetScope(), ClientID: r.GetClientId(), TokenType: r.GetTokenType(),
+		Expires: r.GetExpireTime().GetSeconds(), IssuedAt: r.GetIssueTime().GetSeconds(), Subject: r.GetSub(),
+		Audience: r.GetAud(), Issuer: r.GetIss(), ID: r.GetJti(),
+	}
+}
