@@ -163,6 +163,7 @@ func (c *quietChat) Register(r grpc.ServiceRegistrar)         { groupchatv1.Regi
 func (c *quietChat) Ready(context.Context) error              { return nil }
 func (c *quietChat) Close() error                             { return nil }
 func (c *quietChat) Checker() authz.Checker                   { return members{} }
+func (c *quietChat) Discloser() authz.Discloser               { return nil }
 func (c *quietChat) Keys(context.Context) (authn.JWKS, error) { return c.signer.JWKS(), nil }
 
 func (c *quietChat) Values(ctx context.Context, rule *authz.Rule, request proto.Message) (authz.Values, error) {

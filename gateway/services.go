@@ -63,6 +63,7 @@ func registerPermission(ctx context.Context, mux *runtime.ServeMux, conn grpc.Cl
 		permissionv1.RegisterNoticeServiceHandlerClient(ctx, mux, permissionv1.NewNoticeServiceClient(conn)),
 		permissionv1.RegisterAccessReviewServiceHandlerClient(ctx, mux, permissionv1.NewAccessReviewServiceClient(conn)),
 		permissionv1.RegisterSeparationRuleServiceHandlerClient(ctx, mux, permissionv1.NewSeparationRuleServiceClient(conn)),
+		permissionv1.RegisterFieldPolicyServiceHandlerClient(ctx, mux, permissionv1.NewFieldPolicyServiceClient(conn)),
 		permissionv1.RegisterAlarmServiceHandlerClient(ctx, mux, permissionv1.NewAlarmServiceClient(conn)),
 		permissionv1.RegisterDutyProfileServiceHandlerClient(ctx, mux, permissionv1.NewDutyProfileServiceClient(conn)),
 		permissionv1.RegisterCourseServiceHandlerClient(ctx, mux, permissionv1.NewCourseServiceClient(conn)),

@@ -82,16 +82,16 @@ func generalOnly(context.Context, *authz.Rule, proto.Message) (authz.Values, err
 // members denies the group "closed" and allows everything else.
 type members struct{}
 
-func (members) Check(_ context.Context, r authz.Request) error {
+func (members) Check(_ context.Context, r authz.Request) (authz.Answer, error) {
 	for _, resource := range r.Resources {
 		if strings.HasSuffix(resource, "/groups/closed") {
-			return authz.NewDenied(r.Permission, resource)
+			return authz.Answer{}, authz.NewDenied(r.Permission, resource)
 		}
 	}
-	return nil
+	return authz.Answer{Allowed: true}, nil
 }
 
-func (m members) Which(ctx context.Context, r authz.Request, variants []*permissionv1.Attributes) ([]bool, error) {
+func (m members) Which(ctx context.Context, r authz.Request, variants []*permissionv1.Attributes) ([]authz.Answer, error) {
 	return authz.Each(ctx, m.Check, r, variants)
 }
 

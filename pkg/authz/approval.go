@@ -76,21 +76,6 @@ func approvalNeeded(permission, resource string) *errs.Error {
 		errs.Meta("permission", permission), errs.Meta("resource", resource), errs.Meta("header", headerOverHTTP))
 }
 
-// Answer is what service permission says about one resource of a Request.
-type Answer struct {
-	Resource string
-	Allowed  bool
-	// Denial says why not.
-	Denial permissionv1.Denial
-	// SingleUse says that the yes rests on an approval that is to be used up.
-	SingleUse bool
-}
-
-// involved reports whether the answer depends on a second person's approval.
-func (a Answer) involved() bool {
-	return a.SingleUse || !a.Allowed && a.Denial == permissionv1.Denial_DENIAL_APPROVAL_NEEDED
-}
-
 // Use uses an approval up, as PermissionChangeRequestService.UseApproval does.
 // Its errors of kind NotFound, Precondition, Invalid and Unimplemented say that
 // it cannot be.
@@ -98,10 +83,9 @@ type Use func(ctx context.Context, req *permissionv1.UseApprovalRequest) error
 
 // Settle is the end of a check, for those who implement Checker: nil when all
 // answers are yes, else the Refusal of the first that is not. Answers that are
-// a plain yes may be left out. An approval for a
-// single use is used up before the call goes on, and only when nothing else
-// refuses it. One that this very call has used before counts again: who lost
-// an answer sends the call anew.
+// a plain yes may be left out. An approval for a single use is used up before
+// the call goes on, and only when nothing else refuses it. One that this very
+// call has used before counts again: who lost an answer sends the call anew.
 func (r Request) Settle(ctx context.Context, answers []Answer, use Use) error {
 	var involved []Answer
 	for _, a := range answers {

@@ -52,15 +52,15 @@ func (r *Rule) attribute(value string) *permissionv1.Attributes {
 
 // Each asks check once for each variant of the request: Checker.Which for a
 // checker that answers one question at a time.
-func Each(ctx context.Context, check func(context.Context, Request) error, r Request, variants []*permissionv1.Attributes) ([]bool, error) {
-	allowed := make([]bool, len(variants))
+func Each(ctx context.Context, check func(context.Context, Request) (Answer, error), r Request, variants []*permissionv1.Attributes) ([]Answer, error) {
+	answers := make([]Answer, len(variants))
 	for i, a := range variants {
 		r.Attributes = proto.CloneOf(a)
-		err := check(ctx, r)
+		answer, err := check(ctx, r)
 		if err != nil && !errs.Is(err, errs.Denied) {
 			return nil, err
 		}
-		allowed[i] = err == nil
+		answers[i] = answer
 	}
-	return allowed, nil
+	return answers, nil
 }

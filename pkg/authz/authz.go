@@ -47,19 +47,20 @@ func (r Request) Asked() []string {
 
 // Checker answers from grants. It is safe for concurrent use.
 type Checker interface {
-	// Check returns nil when the caller may act at all and holds the
-	// permission, if one is asked for, on every resource. Otherwise it returns
-	// what Refusal does: Unauthenticated for a caller that may not act, Denied
-	// for one that lacks the permission, or a second person's approval. When it
-	// cannot know it returns an error of another kind (Unavailable, PERMISSION_UNAVAILABLE) and the call does
-	// not go on.
-	Check(ctx context.Context, r Request) error
+	// Check returns yes when the caller may act at all and holds the
+	// permission, if one is asked for, on every resource. Otherwise the error
+	// is what Refusal returns: Unauthenticated for a caller that may not act,
+	// Denied for one that lacks the permission, or a second person's approval.
+	// When it cannot know, the error is of another kind (Unavailable,
+	// PERMISSION_UNAVAILABLE) and the call does not go on. There is never a yes
+	// with an error, nor a no without one.
+	Check(ctx context.Context, r Request) (Answer, error)
 	// Which answers the same question once for each variant of the request's
 	// attributes, all on one state of the grants, in their order: to leave out
 	// what the caller may not have, and not because it tries each. The error
 	// is one of Check's, but never that the caller lacks the permission. No
 	// approval counts: for a single use, it could not be said what for.
-	Which(ctx context.Context, r Request, variants []*permissionv1.Attributes) ([]bool, error)
+	Which(ctx context.Context, r Request, variants []*permissionv1.Attributes) ([]Answer, error)
 }
 
 // NewDenied is the answer to a caller who lacks a permission within its own
@@ -100,18 +101,18 @@ type Guard struct {
 	OnDenied func(ctx context.Context, r Request, method string)
 }
 
-// Authorise returns nil when the caller may make the call on the resources:
+// Authorise returns yes when the caller may make the call on the resources:
 // what Rule.Resources reads from the request when Rule.Asks(caller), else none.
 // The approval that the context names (WithApproval) counts. The errors: Denied
 // for a caller without the permission, or without the approval that it takes,
 // Unauthenticated (ACCOUNT_SUSPENDED, SESSION_ENDED) for one that may not act at
 // all, NotFound for a resource of another organisation (whether or not it
 // exists), and whatever keeps the Checker from knowing.
-func (g Guard) Authorise(ctx context.Context, caller authn.Caller, rule *Rule, resources []string) error {
+func (g Guard) Authorise(ctx context.Context, caller authn.Caller, rule *Rule, resources []string) (Answer, error) {
 	r := Request{Caller: caller, Permission: rule.Permission, Resources: resources}
-	err := g.decide(ctx, rule, r)
+	answer, err := g.decide(ctx, rule, r)
 	g.tell(ctx, r, rule, err)
-	return err
+	return answer, err
 }
 
 // tell passes a refusal on to who keeps it.
@@ -134,17 +135,17 @@ func (r *Rule) Asks(caller authn.Caller) bool {
 	return r.Access == ByPermission && caller.Kind() != authn.System
 }
 
-func (g Guard) decide(ctx context.Context, rule *Rule, r Request) error {
+func (g Guard) decide(ctx context.Context, rule *Rule, r Request) (Answer, error) {
 	if rule.Access == Public {
-		return nil
+		return Answer{Allowed: true}, nil
 	}
 	if r.Caller.Kind() == authn.System {
 		// A sister service serves all tenants; what it may do is the list in
 		// the RPC's option and nothing else.
 		if slices.Contains(rule.Services, r.Caller.Service()) {
-			return nil
+			return Answer{Allowed: true}, nil
 		}
-		return deniedCall(rule)
+		return Answer{}, deniedCall(rule)
 	}
 	r.Approval = ApprovalOf(ctx)
 	switch rule.Access {
@@ -152,14 +153,14 @@ func (g Guard) decide(ctx context.Context, rule *Rule, r Request) error {
 		return g.Checker.Check(ctx, r)
 	case ByPermission:
 		if err := sameTenant(rule, r); err != nil {
-			return err
+			return Answer{}, err
 		}
 		if rule.VariesBy != "" {
-			return deniedCall(rule) // it takes a Scope to know
+			return Answer{}, deniedCall(rule) // it takes a Scope to know
 		}
 		return g.Checker.Check(ctx, r)
 	default:
-		return deniedCall(rule)
+		return Answer{}, deniedCall(rule)
 	}
 }
 

@@ -19,17 +19,17 @@ type checker struct {
 	asked   []string
 }
 
-func (c *checker) Check(_ context.Context, r Request) error {
+func (c *checker) Check(_ context.Context, r Request) (Answer, error) {
 	for _, resource := range r.Resources {
 		c.asked = append(c.asked, resource)
 		if !c.allowed[resource] {
-			return NewDenied(r.Permission, resource)
+			return Answer{}, NewDenied(r.Permission, resource)
 		}
 	}
-	return nil
+	return Answer{Allowed: true}, nil
 }
 
-func (c *checker) Which(ctx context.Context, r Request, variants []*permissionv1.Attributes) ([]bool, error) {
+func (c *checker) Which(ctx context.Context, r Request, variants []*permissionv1.Attributes) ([]Answer, error) {
 	return Each(ctx, c.Check, r, variants)
 }
 
@@ -74,7 +74,7 @@ func TestAuthorise(t *testing.T) {
 			guard := Guard{Checker: check, OnDenied: func(_ context.Context, r Request, method string) {
 				heard = append(heard, r.Caller.Name+" "+method)
 			}}
-			err := guard.Authorise(t.Context(), c.caller, rule, c.resources)
+			_, err := guard.Authorise(t.Context(), c.caller, rule, c.resources)
 			if errs.ReasonOf(err) != c.reason || err != nil && !errs.Is(err, c.kind) {
 				t.Errorf("got %v, want %v %s", err, c.kind, c.reason)
 			}
@@ -94,7 +94,7 @@ func TestAuthorise_unknowableIsNotADenial(t *testing.T) {
 		Checker:  failing{},
 		OnDenied: func(context.Context, Request, string) { t.Error("the hook heard of a fault") },
 	}
-	err := guard.Authorise(t.Context(), authn.Caller{Name: "organizations/acme/staff/s1"}, rule, []string{"organizations/acme"})
+	_, err := guard.Authorise(t.Context(), authn.Caller{Name: "organizations/acme/staff/s1"}, rule, []string{"organizations/acme"})
 	if !errs.Is(err, errs.Unavailable) {
 		t.Errorf("got %v, want Unavailable", err)
 	}
@@ -102,9 +102,11 @@ func TestAuthorise_unknowableIsNotADenial(t *testing.T) {
 
 type failing struct{}
 
-func (failing) Check(context.Context, Request) error { return unknowable(errors.New("away")) }
+func (failing) Check(context.Context, Request) (Answer, error) {
+	return Answer{}, unknowable(errors.New("away"))
+}
 
-func (failing) Which(context.Context, Request, []*permissionv1.Attributes) ([]bool, error) {
+func (failing) Which(context.Context, Request, []*permissionv1.Attributes) ([]Answer, error) {
 	return nil, unknowable(errors.New("away"))
 }
 

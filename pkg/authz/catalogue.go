@@ -10,14 +10,18 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
+
+	"guildhall.dev/pkg/datamask"
 )
 
-// Permission is one permission that some RPC asks for.
+// Permission is one permission that some RPC asks for, or that it takes to see a
+// class of data in what RPCs return.
 type Permission struct {
 	// Name is the whole, as in "groupchat.messages.create"; Service, Resource
 	// and Verb are its parts.
 	Name, Service, Resource, Verb string
-	// Methods are the full names of the RPCs that ask for it, sorted.
+	// Methods are the full names of the RPCs that ask for it, sorted; none of a
+	// class of data.
 	Methods []string
 	// Patterns are the shapes of the names it is asked on, sorted, as in
 	// "organizations/*/groups/*": read from the RPCs' HTTP bindings, so empty
@@ -48,6 +52,13 @@ func catalogue(files *protoregistry.Files) []Permission {
 		info.Methods = append(info.Methods, rule.Method)
 		info.Patterns = append(info.Patterns, rule.patterns(m)...)
 		info.Mutates = info.Mutates || rule.Mutates
+	}
+	for _, class := range datamask.Classes(files) {
+		for _, verb := range []string{datamask.ReadVerb, datamask.MaskedVerb} {
+			p := &Permission{Service: datamask.Service, Resource: class.Name, Verb: verb}
+			p.Name = p.Service + "." + p.Resource + "." + p.Verb
+			found[p.Name] = p
+		}
 	}
 	out := make([]Permission, 0, len(found))
 	for _, name := range slices.Sorted(maps.Keys(found)) {

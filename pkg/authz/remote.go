@@ -29,7 +29,7 @@ type remote struct {
 	requests permissionv1.PermissionChangeRequestServiceClient
 }
 
-func (r *remote) Check(ctx context.Context, req Request) error {
+func (r *remote) Check(ctx context.Context, req Request) (Answer, error) {
 	resources := req.Asked()
 	queries := make([]*permissionv1.CheckQuery, 0, len(resources))
 	for _, resource := range resources {
@@ -37,18 +37,30 @@ func (r *remote) Check(ctx context.Context, req Request) error {
 	}
 	results, err := r.ask(ctx, req.Caller.Organization(), queries)
 	if err != nil {
-		return err
+		return Answer{}, err
 	}
-	var answers []Answer // that are no plain yes
+	all := Answer{Allowed: true}
+	var unsettled []Answer // that are no plain yes
 	for i, result := range results {
-		if !result.GetAllowed() || result.GetApprovalSingleUse() {
-			answers = append(answers, Answer{resources[i], result.GetAllowed(), result.GetDenial(), result.GetApprovalSingleUse()})
+		a := answerOf(resources[i], result)
+		all.Restricted = all.Restricted || a.Restricted
+		if !a.Allowed || a.SingleUse {
+			unsettled = append(unsettled, a)
 		}
 	}
-	if answers == nil {
-		return nil
+	if unsettled != nil {
+		if err := req.Settle(ctx, unsettled, r.use); err != nil {
+			return Answer{}, err
+		}
 	}
-	return req.Settle(ctx, answers, r.use)
+	return all, nil
+}
+
+func answerOf(resource string, result *permissionv1.CheckResult) Answer {
+	return Answer{
+		Resource: resource, Allowed: result.GetAllowed(), Denial: result.GetDenial(),
+		SingleUse: result.GetApprovalSingleUse(), Restricted: result.GetRestricted(),
+	}
 }
 
 func (r *remote) use(ctx context.Context, req *permissionv1.UseApprovalRequest) error {
@@ -58,7 +70,7 @@ func (r *remote) use(ctx context.Context, req *permissionv1.UseApprovalRequest) 
 	return err
 }
 
-func (r *remote) Which(ctx context.Context, req Request, variants []*permissionv1.Attributes) ([]bool, error) {
+func (r *remote) Which(ctx context.Context, req Request, variants []*permissionv1.Attributes) ([]Answer, error) {
 	req.Approval = Approval{}
 	queries := make([]*permissionv1.CheckQuery, 0, len(variants)*len(req.Resources))
 	for _, a := range variants {
@@ -71,26 +83,31 @@ func (r *remote) Which(ctx context.Context, req Request, variants []*permissionv
 	if err != nil {
 		return nil, err
 	}
-	return Among(len(variants), results)
+	answers := make([]Answer, len(results))
+	for i, result := range results {
+		answers[i] = answerOf("", result)
+	}
+	return Among(len(variants), answers)
 }
 
 // Among puts the answers to a Which together: those for the first variant come
-// first, one a resource, and a variant is allowed when it is on all of them.
-// The error is that the caller may not act at all.
-func Among(variants int, results []*permissionv1.CheckResult) ([]bool, error) {
-	allowed := make([]bool, variants)
-	each := len(results) / variants
-	for i := range allowed {
-		allowed[i] = each > 0
-		for _, result := range results[i*each : (i+1)*each] {
-			refusal := Refusal(result.GetDenial(), "", "")
-			if !result.GetAllowed() && errs.Is(refusal, errs.Unauthenticated) {
+// first, one a resource, and a variant is allowed when it is on all of them, and
+// restricted when it is on any. The error is that the caller may not act at all.
+func Among(variants int, answers []Answer) ([]Answer, error) {
+	among := make([]Answer, variants)
+	each := len(answers) / variants
+	for i := range among {
+		among[i].Allowed = each > 0
+		for _, a := range answers[i*each : (i+1)*each] {
+			refusal := Refusal(a.Denial, "", "")
+			if !a.Allowed && errs.Is(refusal, errs.Unauthenticated) {
 				return nil, refusal
 			}
-			allowed[i] = allowed[i] && result.GetAllowed()
+			among[i].Allowed = among[i].Allowed && a.Allowed
+			among[i].Restricted = among[i].Restricted || a.Restricted
 		}
 	}
-	return allowed, nil
+	return among, nil
 }
 
 func (r Request) query(ctx context.Context, resource string, filtering bool) *permissionv1.CheckQuery {

@@ -68,7 +68,7 @@ func TestRemote_asksForTheCallersOrganisation(t *testing.T) {
 				}
 				return c.answer, nil
 			}})
-			err := remote.Check(t.Context(), question(c.resources...))
+			_, err := remote.Check(t.Context(), question(c.resources...))
 			if c.denied == "" && err != nil {
 				t.Errorf("got %v", err)
 			}
@@ -90,7 +90,7 @@ func TestRemote_failsClosed(t *testing.T) {
 		"does not exist": func() (proto.Message, error) { return nil, errs.New(errs.Unimplemented, "UNIMPLEMENTED", "?") },
 	} {
 		remote := Remote(conn{answer: func(context.Context, any) (proto.Message, error) { return answer() }})
-		err := remote.Check(t.Context(), question("organizations/acme/things/a", "organizations/acme/things/b"))
+		_, err := remote.Check(t.Context(), question("organizations/acme/things/a", "organizations/acme/things/b"))
 		if !errs.Is(err, errs.Unavailable) || errs.ReasonOf(err) != "PERMISSION_UNAVAILABLE" {
 			t.Errorf("%s: got %v, want PERMISSION_UNAVAILABLE", name, err)
 		}
@@ -103,13 +103,13 @@ func TestRemote_usesUpAnApproval(t *testing.T) {
 	r.Approval = Approval{Name: approvalName, Call: "c1"}
 	query := &permissionv1.CheckQuery{Subject: r.Caller.Name, Permission: r.Permission, Resource: on, Approval: approvalName}
 	var asked []proto.Message
-	err := Remote(conn{answer: func(ctx context.Context, request any) (proto.Message, error) {
+	answer, err := Remote(conn{answer: func(ctx context.Context, request any) (proto.Message, error) {
 		if _, ok := ctx.Deadline(); !ok {
 			t.Error("a call without a deadline")
 		}
 		asked = append(asked, request.(proto.Message))
 		if len(asked) == 1 {
-			return &permissionv1.CheckResponse{Result: &permissionv1.CheckResult{Allowed: true, ApprovalSingleUse: true}}, nil
+			return &permissionv1.CheckResponse{Result: &permissionv1.CheckResult{Allowed: true, ApprovalSingleUse: true, Restricted: true}}, nil
 		}
 		return &permissionv1.UseApprovalResponse{}, nil
 	}}).Check(t.Context(), r)
@@ -119,8 +119,8 @@ func TestRemote_usesUpAnApproval(t *testing.T) {
 			Parent: "organizations/acme", Approval: approvalName, Subject: r.Caller.Name, Permission: r.Permission, Resource: on, RequestId: r.useID(on),
 		},
 	}
-	if diff := cmp.Diff(want, asked, protocmp.Transform()); diff != "" || err != nil {
-		t.Errorf("%v; asked (-want +got):\n%s", err, diff)
+	if diff := cmp.Diff(want, asked, protocmp.Transform()); diff != "" || err != nil || answer != (Answer{Allowed: true, Restricted: true}) {
+		t.Errorf("%v, %v; asked (-want +got):\n%s", answer, err, diff)
 	}
 }
 
@@ -133,7 +133,7 @@ func TestRemote_endsWithItsCaller(t *testing.T) {
 		cancel()
 		return nil, errs.New(errs.Canceled, "CANCELED", "gone")
 	}})
-	if err := remote.Check(ctx, question("organizations/acme")); !errors.Is(err, context.Canceled) {
+	if _, err := remote.Check(ctx, question("organizations/acme")); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want the end of the context", err)
 	}
 }

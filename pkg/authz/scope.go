@@ -43,7 +43,7 @@ type Scope struct {
 	Before func() error
 
 	mu      sync.Mutex
-	answers map[string]bool
+	answers map[string]Answer
 	asked   int // rounds of questions that were begun
 	told    int // the round that the answers are of
 	needAll bool
@@ -66,7 +66,7 @@ func ScopeOf(ctx context.Context) *Scope {
 
 // NewScope returns the scope of a call that has yet to be authorised by Open.
 func (g Guard) NewScope(caller authn.Caller, rule *Rule) *Scope {
-	return &Scope{guard: g, caller: caller, rule: rule, answers: make(map[string]bool), changed: make(chan struct{})}
+	return &Scope{guard: g, caller: caller, rule: rule, answers: make(map[string]Answer), changed: make(chan struct{})}
 }
 
 // Open authorises the call on the resources, as Guard.Authorise does, for the
@@ -77,7 +77,8 @@ func (s *Scope) Open(ctx context.Context, resources []string, values func() (Val
 	r := Request{Caller: s.caller, Permission: s.rule.Permission, Resources: resources}
 	if s.caller.Kind() == authn.System || s.rule.Access != ByPermission {
 		s.all = true
-		return s.guard.Authorise(ctx, s.caller, s.rule, resources)
+		_, err := s.guard.Authorise(ctx, s.caller, s.rule, resources)
+		return err
 	}
 	err := sameTenant(s.rule, r)
 	if err == nil {
@@ -125,16 +126,16 @@ func (s *Scope) ask(ctx context.Context, values []string) error {
 		variants[i] = s.rule.attribute(v)
 	}
 	r := s.request(nil)
-	allowed, err := s.guard.Checker.Which(ctx, r, variants)
-	if err == nil && len(allowed) != len(values) {
+	answers, err := s.guard.Checker.Which(ctx, r, variants)
+	if err == nil && len(answers) != len(values) {
 		err = unknowable(errors.New("the checker answered another number of questions"))
 	}
 	if err != nil {
 		s.guard.tell(ctx, r, s.rule, err)
 		return err
 	}
-	s.take(round, values, allowed)
-	if !slices.Contains(allowed, true) {
+	s.take(round, values, answers)
+	if !slices.ContainsFunc(answers, func(a Answer) bool { return a.Allowed }) {
 		return s.refuse(ctx, values)
 	}
 	return nil
@@ -149,9 +150,9 @@ func (s *Scope) try(ctx context.Context, round int, values []string, each bool) 
 	for _, v := range values {
 		r := s.request(s.rule.attribute(v))
 		r.Approval = ApprovalOf(ctx)
-		err := s.guard.Checker.Check(ctx, r)
+		answer, err := s.guard.Checker.Check(ctx, r)
 		if err == nil || errs.Is(err, errs.Denied) {
-			s.take(round, []string{v}, []bool{err == nil})
+			s.take(round, []string{v}, []Answer{answer})
 		}
 		switch {
 		case err == nil:
@@ -181,7 +182,7 @@ func (s *Scope) refuse(ctx context.Context, values []string) error {
 	err := error(NewDenied(r.Permission, r.Resources[0]))
 	if len(values) > 0 {
 		first := s.request(s.rule.attribute(values[0]))
-		if why := s.guard.Checker.Check(ctx, first); errs.Is(why, errs.Denied) {
+		if _, why := s.guard.Checker.Check(ctx, first); errs.Is(why, errs.Denied) {
 			err = why
 		}
 	}
@@ -190,7 +191,7 @@ func (s *Scope) refuse(ctx context.Context, values []string) error {
 }
 
 // take takes answers over, unless a later round of questions has been answered.
-func (s *Scope) take(round int, values []string, allowed []bool) {
+func (s *Scope) take(round int, values []string, answers []Answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if round < s.told {
@@ -200,8 +201,8 @@ func (s *Scope) take(round int, values []string, allowed []bool) {
 	differs := false
 	for i, v := range values {
 		before, known := s.answers[v]
-		differs = differs || known && before != allowed[i]
-		s.answers[v] = allowed[i]
+		differs = differs || known && before.Allowed != answers[i].Allowed
+		s.answers[v] = answers[i]
 	}
 	if differs {
 		s.notify()
@@ -230,31 +231,31 @@ func (s *Scope) Allows(ctx context.Context, value string) (bool, error) {
 	}
 	for {
 		s.mu.Lock()
-		allowed, known := s.answers[value]
+		answer, known := s.answers[value]
 		round := s.asked
 		s.mu.Unlock()
 		if known {
-			return allowed, nil
+			return answer.Allowed, nil
 		}
-		answer, err := s.guard.Checker.Which(ctx, s.request(nil), []*permissionv1.Attributes{s.rule.attribute(value)})
-		if err != nil || len(answer) != 1 {
+		answers, err := s.guard.Checker.Which(ctx, s.request(nil), []*permissionv1.Attributes{s.rule.attribute(value)})
+		if err != nil || len(answers) != 1 {
 			return false, err
 		}
-		if s.add(round, value, answer[0]) {
-			return answer[0], nil
+		if s.add(round, value, answers[0]) {
+			return answers[0].Allowed, nil
 		}
 	}
 }
 
 // add takes over the answer for one more value, unless all values have been
 // asked for since: the answer may be from before.
-func (s *Scope) add(round int, value string, allowed bool) bool {
+func (s *Scope) add(round int, value string, answer Answer) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.asked != round {
 		return false
 	}
-	s.answers[value] = allowed
+	s.answers[value] = answer
 	s.notify()
 	return true
 }
@@ -267,7 +268,20 @@ func (s *Scope) Holds(value string) bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.all || s.answers[value]
+	return s.all || s.answers[value].Allowed
+}
+
+// Restricted reports whether field policies may keep the caller from seeing all
+// of what it may read of some value that the call may go to; see Answer.
+func (s *Scope) Restricted() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.answers {
+		if a.Allowed && a.Restricted {
+			return true
+		}
+	}
+	return false
 }
 
 // Allowed returns the values that were asked for and may be gone to, sorted, and
@@ -279,8 +293,8 @@ func (s *Scope) Allowed() (values []string, all bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all = true
-	for v, allowed := range s.answers {
-		if allowed {
+	for v, a := range s.answers {
+		if a.Allowed {
 			values = append(values, v)
 		} else {
 			all = false

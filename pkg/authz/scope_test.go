@@ -21,11 +21,13 @@ const thing = "organizations/acme/things/a"
 // answers.
 type byType struct {
 	allowed []string
-	before  func()
-	asked   int
+	// restricted is what it says of field policies.
+	restricted bool
+	before     func()
+	asked      int
 }
 
-func (c *byType) Check(_ context.Context, r Request) error {
+func (c *byType) Check(_ context.Context, r Request) (Answer, error) {
 	c.asked++
 	ok := slices.Contains(c.allowed, r.Attributes.GetMessageType())
 	if before := c.before; before != nil {
@@ -33,12 +35,12 @@ func (c *byType) Check(_ context.Context, r Request) error {
 		before()
 	}
 	if ok {
-		return nil
+		return Answer{Allowed: true, Restricted: c.restricted}, nil
 	}
-	return NewDenied(r.Permission, r.Resources[0])
+	return Answer{}, NewDenied(r.Permission, r.Resources[0])
 }
 
-func (c *byType) Which(ctx context.Context, r Request, variants []*permissionv1.Attributes) ([]bool, error) {
+func (c *byType) Which(ctx context.Context, r Request, variants []*permissionv1.Attributes) ([]Answer, error) {
 	return Each(ctx, c.Check, r, variants)
 }
 
@@ -96,6 +98,33 @@ func TestScope_goesAsFarAsTheCallerMay(t *testing.T) {
 	}
 }
 
+// TestScope_isRestrictedByWhatItMayGoTo: what field policies keep from a caller
+// is known however the question was asked, and only of what it may read.
+func TestScope_isRestrictedByWhatItMayGoTo(t *testing.T) {
+	for name, c := range map[string]struct {
+		checker *byType
+		values  Values
+		want    bool
+	}{
+		"one value":     {&byType{allowed: []string{"a"}, restricted: true}, Values{Of: []string{"a"}}, true},
+		"one of a list": {&byType{allowed: []string{"b"}, restricted: true}, Values{Of: []string{"a", "b"}}, true},
+		"each of a few": {&byType{allowed: []string{"a", "b"}, restricted: true}, Values{Of: []string{"a", "b"}, All: true}, true},
+		"nothing is":    {&byType{allowed: []string{"a", "b"}}, Values{Of: []string{"a", "b"}}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := opened(t, c.checker, c.values)
+			if err != nil || s.Restricted() != c.want {
+				t.Fatalf("got %t, %v", s.Restricted(), err)
+			}
+			// A policy that is made or lifted while a stream is open.
+			c.checker.restricted = !c.want
+			if err := s.Again(t.Context()); err != nil || s.Restricted() == c.want {
+				t.Errorf("asked again: %t, %v", s.Restricted(), err)
+			}
+		})
+	}
+}
+
 func TestScope_tellsOfRefusalsWithTheValue(t *testing.T) {
 	var heard []Request
 	guard, rule := varying(t, &byType{}, &heard)
@@ -144,7 +173,7 @@ func TestScope_sistersGoAnywhereListed(t *testing.T) {
 // of the others, and a handler that finds no scope withholds everything.
 func TestScope_withoutOneNobodyGoes(t *testing.T) {
 	guard, rule := varying(t, &byType{allowed: []string{""}}, nil)
-	if err := guard.Authorise(t.Context(), authn.Caller{Name: "organizations/acme/staff/s1"}, rule, []string{thing}); !errs.Is(err, errs.Denied) {
+	if _, err := guard.Authorise(t.Context(), authn.Caller{Name: "organizations/acme/staff/s1"}, rule, []string{thing}); !errs.Is(err, errs.Denied) {
 		t.Errorf("got %v, want Denied", err)
 	}
 	none := ScopeOf(t.Context())
@@ -263,16 +292,16 @@ func TestRemote_asksForVariantsAtOnce(t *testing.T) {
 			Attributes: &permissionv1.Attributes{Address: "10.1.2.3", MessageType: id},
 		}
 	}
-	answer := []*permissionv1.CheckResult{{Allowed: true}, {Denial: permissionv1.Denial_DENIAL_CONDITION_NOT_MET}}
+	answer := []*permissionv1.CheckResult{{Allowed: true, Restricted: true}, {Denial: permissionv1.Denial_DENIAL_CONDITION_NOT_MET}}
 	var asked proto.Message
 	checker := Remote(conn{answer: func(_ context.Context, r any) (proto.Message, error) {
 		asked = r.(proto.Message)
 		return &permissionv1.BatchCheckResponse{Results: answer}, nil
 	}})
 	ctx := WithAttributes(t.Context(), &permissionv1.Attributes{Address: "10.1.2.3"})
-	allowed, err := checker.Which(ctx, question(thing), []*permissionv1.Attributes{variant("a"), variant("b")})
-	if err != nil || !slices.Equal(allowed, []bool{true, false}) {
-		t.Errorf("got %v, %v", allowed, err)
+	answers, err := checker.Which(ctx, question(thing), []*permissionv1.Attributes{variant("a"), variant("b")})
+	if err != nil || !slices.Equal(answers, []Answer{{Allowed: true, Restricted: true}, {}}) {
+		t.Errorf("got %v, %v", answers, err)
 	}
 	want := &permissionv1.BatchCheckRequest{Parent: "organizations/acme", Queries: []*permissionv1.CheckQuery{query("a"), query("b")}}
 	if diff := cmp.Diff(proto.Message(want), asked, protocmp.Transform()); diff != "" {
@@ -291,14 +320,14 @@ func TestRemote_asksForVariantsAtOnce(t *testing.T) {
 // needingApproval allows things of a type when the call names an approval.
 type needingApproval struct{ byType }
 
-func (c *needingApproval) Check(ctx context.Context, r Request) error {
-	if err := c.byType.Check(ctx, r); err != nil || r.Approval.Name != "" {
-		return err
+func (c *needingApproval) Check(ctx context.Context, r Request) (Answer, error) {
+	if answer, err := c.byType.Check(ctx, r); err != nil || r.Approval.Name != "" {
+		return answer, err
 	}
-	return Refusal(permissionv1.Denial_DENIAL_APPROVAL_NEEDED, r.Permission, r.Resources[0])
+	return Answer{}, Refusal(permissionv1.Denial_DENIAL_APPROVAL_NEEDED, r.Permission, r.Resources[0])
 }
 
-func (c *needingApproval) Which(ctx context.Context, r Request, variants []*permissionv1.Attributes) ([]bool, error) {
+func (c *needingApproval) Which(ctx context.Context, r Request, variants []*permissionv1.Attributes) ([]Answer, error) {
 	return Each(ctx, c.Check, r, variants)
 }
 

@@ -177,7 +177,13 @@ func collect(md protoreflect.MessageDescriptor, found *marks, seen map[protorefl
 	}
 }
 
+// personal reports whether a field is marked as personal data, or belongs to a
+// class of data: what an organisation can keep from some readers goes to no
+// place that all can read.
 func personal(fd protoreflect.FieldDescriptor) bool {
+	if class, ok := proto.GetExtension(fd.Options(), optionsv1.E_DataClass).(*optionsv1.DataClass); ok && class.GetName() != "" {
+		return true
+	}
 	kind, _ := proto.GetExtension(fd.Options(), optionsv1.E_PersonalData).(optionsv1.PersonalData)
 	return kind != optionsv1.PersonalData_PERSONAL_DATA_UNSPECIFIED
 }

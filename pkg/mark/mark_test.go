@@ -12,6 +12,7 @@ import (
 
 	"guildhall.dev/pkg/mark"
 	eventv1 "guildhall.dev/proto/gen/guildhall/event/v1"
+	feedbackv1 "guildhall.dev/proto/gen/guildhall/feedback/v1"
 	groupchatv1 "guildhall.dev/proto/gen/guildhall/groupchat/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 )
@@ -36,6 +37,7 @@ func TestFind_returnsThePathOfTheFirstMarkedField(t *testing.T) {
 		"unmarked":  {timestamppb.Now(), ""},
 		"not set":   {&groupchatv1.Group{Name: "g"}, ""},
 		"personal":  {&groupchatv1.Group{DisplayName: "x"}, "display_name"},
+		"of class":  {&feedbackv1.Answer{Value: &feedbackv1.Answer_Rating{Rating: 1}}, "rating"},
 		"secret":    {&identityv1.TokenSet{AccessToken: "x"}, "access_token"},
 		"nested":    {&groupchatv1.CreateGroupRequest{Group: &groupchatv1.Group{DisplayName: "x"}}, "group.display_name"},
 		"list":      {&groupchatv1.ListGroupsResponse{Groups: []*groupchatv1.Group{{Name: "a"}, {Description: "x"}}}, "groups.description"},

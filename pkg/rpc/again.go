@@ -35,6 +35,7 @@ func (g *guardedStream) changed() int {
 func (g *guardedStream) again(context.Context) watch.Verdict {
 	g.mu.Lock()
 	g.changes++
+	before := g.changes
 	admitted, resources := g.admitted && g.failed == nil, slices.Clone(g.allowed)
 	g.mu.Unlock()
 	if !admitted {
@@ -42,12 +43,13 @@ func (g *guardedStream) again(context.Context) watch.Verdict {
 	}
 	now := time.Now()
 	// The stream's own context: it says who asks, and ends with the stream.
-	err := g.ask(resources)
+	restricted, err := g.ask(resources)
 	switch {
 	case g.ctx.Err() != nil:
 		return watch.Verdict{}
 	case err == nil:
 		g.setChecked(now)
+		g.restrict(restricted, before)
 		return watch.Verdict{}
 	case errs.Is(err, errs.Denied) || errs.Is(err, errs.Unauthenticated) || errs.Is(err, errs.NotFound):
 		err = g.keep(err)

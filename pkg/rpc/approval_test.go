@@ -22,11 +22,11 @@ type approvals struct {
 	asked         []authz.Approval
 }
 
-func (a *approvals) Check(_ context.Context, r authz.Request) error {
+func (a *approvals) Check(_ context.Context, r authz.Request) (authz.Answer, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.asked = append(a.asked, r.Approval)
-	return nil
+	return authz.Answer{Allowed: true}, nil
 }
 
 func (a *approvals) last(t *testing.T) authz.Approval {

@@ -4,12 +4,13 @@
 // A server call passes, in this order: recover (a panic is one failed call,
 // not a dead process), observe (trace, metrics, one log line), deadline,
 // authenticate, authorise from the rule in the RPC's proto, validate from the
-// protovalidate rules in it. Authorisation comes before validation (AIP-211),
+// protovalidate rules in it; and what the handler returns passes the field
+// policies of the caller's organisation (disclose.go). Authorisation comes before validation (AIP-211),
 // so that a stranger learns nothing from how a request is refused. A client
 // call carries the service's own token, the request id and the trace, and its
 // errors come back as what they were on the other side: *errs.Error.
 //
-// The chain is one function that calls six steps, not six interceptors: fewer
+// The chain is one function that calls its steps, not an interceptor for each: fewer
 // hops, and the order can be read in one place. It knows no service and has no
 // switch to turn a step off.
 package rpc
@@ -44,6 +45,9 @@ import (
 type Config struct {
 	Verifier *authn.Verifier
 	Checker  authz.Checker
+	// Discloser is asked what a caller sees of data classes, where the Checker
+	// says that this may not be all. Without one such calls fail.
+	Discloser authz.Discloser
 	// Logger gets one line for each call. It never sees a request or an answer.
 	// One of telemetry.NewLogger adds the request id and the trace.
 	Logger *slog.Logger

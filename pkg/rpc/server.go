@@ -23,6 +23,8 @@ type server struct {
 	// passes says that traces only pass through: nobody else reads them.
 	passes  bool
 	streams quota
+	shapes  shapes
+	masked  *masked
 }
 
 func newServer(cfg Config) (*server, error) {
@@ -37,8 +39,12 @@ func newServer(cfg Config) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
+	masked, err := newMasked(cfg.Meter)
+	if err != nil {
+		return nil, err
+	}
 	return &server{
-		cfg: cfg, validator: validator, durations: durations, passes: !traced(cfg.Tracer),
+		cfg: cfg, masked: masked, shapes: shapes{files: cfg.files}, validator: validator, durations: durations, passes: !traced(cfg.Tracer),
 		rules:   authz.LoadRules(cfg.files),
 		guard:   authz.Guard{Checker: cfg.Checker, OnDenied: cfg.OnDenied},
 		streams: quota{most: cfg.MaxStreams, open: make(map[string]int)},
@@ -74,14 +80,17 @@ func (s *server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 			return nil, err
 		}
 	}
-	if ctx, err = s.authorise(ctx, c, resources, message); err != nil {
+	ctx, restricted, err := s.authorise(ctx, c, resources, message)
+	if err != nil {
 		return nil, err
 	}
-	if hot, ok := info.Server.(Recognizer); ok && hot.Recognizes(message) {
-		return handler(ctx, req)
+	if hot, ok := info.Server.(Recognizer); !ok || !hot.Recognizes(message) {
+		if err := s.validator.validateRequest(c.method, message); err != nil {
+			return nil, err
+		}
 	}
-	if err := s.validator.validateRequest(c.method, message); err != nil {
-		return nil, err
+	if restricted {
+		return s.shown(ctx, c, resources, message, handler)
 	}
 	return handler(ctx, req)
 }
@@ -119,13 +128,16 @@ func (s *server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 	return handler(srv, g)
 }
 
-// authorise returns the context of a unary call that may go on.
-func (s *server) authorise(ctx context.Context, c *call, resources []string, request proto.Message) (context.Context, error) {
+// authorise returns the context of a unary call that may go on, and whether
+// field policies may keep something from its caller.
+func (s *server) authorise(ctx context.Context, c *call, resources []string, request proto.Message) (context.Context, bool, error) {
 	if c.rule.VariesBy == "" {
-		return ctx, s.guard.Authorise(ctx, c.caller, c.rule, resources)
+		answer, err := s.guard.Authorise(ctx, c.caller, c.rule, resources)
+		return ctx, answer.Restricted, err
 	}
 	scope := s.guard.NewScope(c.caller, c.rule)
-	return authz.WithScope(ctx, scope), s.open(ctx, scope, c, resources, request)
+	err := s.open(ctx, scope, c, resources, request)
+	return authz.WithScope(ctx, scope), scope.Restricted(), err
 }
 
 // open authorises a call whose rule varies.

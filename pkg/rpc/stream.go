@@ -46,6 +46,8 @@ type guardedStream struct {
 	checked  time.Time
 	changes  int   // how often something changed for the caller
 	failed   error // ends the stream, whatever the handler makes of it
+	// restricted is what the last check said of field policies.
+	restricted bool
 }
 
 // Context ends with the call, with the caller's token, or when the caller may
@@ -72,7 +74,11 @@ func (g *guardedStream) SendMsg(m any) error {
 	if err := g.keep(g.recheck()); err != nil {
 		return err
 	}
-	return g.transport(g.ServerStream.SendMsg(m))
+	shown, err := g.show(m)
+	if err != nil {
+		return g.keep(err)
+	}
+	return g.transport(g.ServerStream.SendMsg(shown))
 }
 
 // admit authorises and validates one message from the client.
@@ -94,7 +100,10 @@ func (g *guardedStream) admit(m any) error {
 			return err
 		}
 	}
-	return g.s.validator.validateRequest(g.c.method, message)
+	if err := g.s.validator.validateRequest(g.c.method, message); err != nil {
+		return err
+	}
+	return g.mayAsk(message)
 }
 
 func (g *guardedStream) isAdmitted() bool {
@@ -116,34 +125,40 @@ func (g *guardedStream) authorise(first bool, resources []string, message proto.
 	}
 	for {
 		now, before := time.Now(), g.changed()
-		if err := g.open(fresh, message); err != nil {
+		restricted, err := g.open(fresh, message)
+		if err != nil {
 			return err
 		}
-		if g.allow(first, fresh, now, before) {
+		if g.allow(first, fresh, now, before, restricted) {
 			return nil
 		}
 	}
 }
 
-// open asks for the first time.
-func (g *guardedStream) open(resources []string, message proto.Message) error {
+// open asks for the first time, and whether field policies may keep something
+// from the caller.
+func (g *guardedStream) open(resources []string, message proto.Message) (restricted bool, err error) {
 	if g.scope != nil {
-		return g.s.open(g.ctx, g.scope, g.c, resources, message)
+		err = g.s.open(g.ctx, g.scope, g.c, resources, message)
+		return g.scope.Restricted(), err
 	}
-	return g.s.guard.Authorise(g.ctx, g.c.caller, g.c.rule, resources)
+	answer, err := g.s.guard.Authorise(g.ctx, g.c.caller, g.c.rule, resources)
+	return answer.Restricted, err
 }
 
-// ask asks again for what was allowed.
-func (g *guardedStream) ask(resources []string) error {
+// ask asks again for what was allowed; see open.
+func (g *guardedStream) ask(resources []string) (restricted bool, err error) {
 	if g.scope != nil {
-		return g.scope.Again(g.ctx)
+		err = g.scope.Again(g.ctx)
+		return g.scope.Restricted(), err
 	}
-	return g.s.guard.Authorise(g.ctx, g.c.caller, g.c.rule, resources)
+	answer, err := g.s.guard.Authorise(g.ctx, g.c.caller, g.c.rule, resources)
+	return answer.Restricted, err
 }
 
 // allow takes over that the resources were authorised, unless something has
 // changed since: the answer may be from before.
-func (g *guardedStream) allow(first bool, fresh []string, now time.Time, before int) bool {
+func (g *guardedStream) allow(first bool, fresh []string, now time.Time, before int, restricted bool) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.changes != before {
@@ -153,6 +168,7 @@ func (g *guardedStream) allow(first bool, fresh []string, now time.Time, before 
 		g.checked = now
 	}
 	g.admitted = true
+	g.restricted = restricted
 	g.allowed = append(g.allowed, fresh...)
 	return true
 }
@@ -161,7 +177,7 @@ func (g *guardedStream) allow(first bool, fresh []string, now time.Time, before 
 func (g *guardedStream) recheck() error {
 	now := time.Now()
 	g.mu.Lock()
-	admitted, age, resources := g.admitted, now.Sub(g.checked), slices.Clone(g.allowed)
+	admitted, age, resources, before := g.admitted, now.Sub(g.checked), slices.Clone(g.allowed), g.changes
 	g.mu.Unlock()
 	if !admitted {
 		return errors.New("the handler sent a message before it received one")
@@ -173,12 +189,12 @@ func (g *guardedStream) recheck() error {
 	if age < limit || !g.c.rule.Asks(g.c.caller) {
 		return nil
 	}
-	if err := g.ask(resources); err != nil {
+	restricted, err := g.ask(resources)
+	if err != nil {
 		return err
 	}
-	g.mu.Lock()
-	g.checked = now
-	g.mu.Unlock()
+	g.setChecked(now)
+	g.restrict(restricted, before)
 	return nil
 }
 

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/test/bufconn"
 
 	eventv1 "guildhall.dev/proto/gen/guildhall/event/v1"
+	groupchatv1 "guildhall.dev/proto/gen/guildhall/groupchat/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 
@@ -83,6 +84,8 @@ func (s *suite) serve(server *grpc.Server) {
 	permissionv1.RegisterGrantServiceServer(server, grantHandlers{handlers: s.handlers})
 	identityv1.RegisterAuthServiceServer(server, authHandlers{handlers: s.handlers})
 	identityv1.RegisterCustomerServiceServer(server, customerHandlers{handlers: s.handlers})
+	groupchatv1.RegisterMessageServiceServer(server, messageHandlers{})
+	identityv1.RegisterSegmentServiceServer(server, identityv1.UnimplementedSegmentServiceServer{})
 	identityv1.RegisterIdentityEventServiceServer(server, s.handlers)
 	if err := CheckRegistered(server); err != nil {
 		s.t.Fatal(err)
@@ -173,12 +176,14 @@ type grants struct {
 	mu      sync.Mutex
 	revoked []string // resources
 	asked   int
-	known   *permissionv1.Attributes // of the last question
+	// restricted is what it says of field policies.
+	restricted bool
+	known      *permissionv1.Attributes // of the last question
 	// before runs between the decision and the answer; nil is nothing.
 	before func()
 }
 
-func (g *grants) Check(ctx context.Context, r authz.Request) error {
+func (g *grants) Check(ctx context.Context, r authz.Request) (authz.Answer, error) {
 	err := g.decide(r)
 	g.mu.Lock()
 	g.known = r.Known(ctx)
@@ -186,10 +191,12 @@ func (g *grants) Check(ctx context.Context, r authz.Request) error {
 	if g.before != nil {
 		g.before()
 	}
-	return err
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return authz.Answer{Allowed: err == nil, Restricted: err == nil && g.restricted}, err
 }
 
-func (g *grants) Which(ctx context.Context, r authz.Request, variants []*permissionv1.Attributes) ([]bool, error) {
+func (g *grants) Which(ctx context.Context, r authz.Request, variants []*permissionv1.Attributes) ([]authz.Answer, error) {
 	return authz.Each(ctx, g.Check, r, variants)
 }
 

@@ -24,8 +24,9 @@ type KeySource interface {
 // CheckSource is a Service that answers permission checks itself: permission.
 // Processes without one ask it over RPC.
 type CheckSource interface {
-	// Checker is called once, after Build.
+	// Checker and Discloser are called once, after Build.
 	Checker() authz.Checker
+	Discloser() authz.Discloser
 }
 
 // DenialKeeper is a Service that hears of refused calls to its own RPCs, to
@@ -102,12 +103,14 @@ func readKeys(resp *identityv1.GetJwksResponse) (authn.JWKS, error) {
 	return set, nil
 }
 
-// checkerOf returns who answers the process's permission checks.
-func checkerOf(units []*unit, dial func(string) grpc.ClientConnInterface) authz.Checker {
+// checkerOf returns who answers the process's permission checks, and what
+// callers see of data classes.
+func checkerOf(units []*unit, dial func(string) grpc.ClientConnInterface) (authz.Checker, authz.Discloser) {
 	for _, u := range units {
 		if source, ok := u.service.(CheckSource); ok {
-			return source.Checker()
+			return source.Checker(), source.Discloser()
 		}
 	}
-	return authz.Remote(dial("permission"))
+	conn := dial("permission")
+	return authz.Remote(conn), authz.RemoteDiscloser(conn)
 }

@@ -142,9 +142,13 @@ func (b bearer) GetRequestMetadata(context.Context, ...string) (map[string]strin
 func (bearer) RequireTransportSecurity() bool { return false }
 
 func TestAccess_withoutPermissionNobodyGetsIn(t *testing.T) {
-	checker := checkerOf(nil, func(string) grpc.ClientConnInterface { return nowhere{"permission"} })
-	err := checker.Check(t.Context(), authz.Request{Caller: authn.Caller{Name: "organizations/acme/staff/ada"}, Permission: "a.b.c", Resources: []string{"organizations/acme"}})
-	if !errs.Is(err, errs.Unavailable) || errs.ReasonOf(err) != "PERMISSION_UNAVAILABLE" {
-		t.Errorf("error is %v", err)
+	checker, discloser := checkerOf(nil, func(string) grpc.ClientConnInterface { return nowhere{"permission"} })
+	ada := authn.Caller{Name: "organizations/acme/staff/ada"}
+	_, err := checker.Check(t.Context(), authz.Request{Caller: ada, Permission: "a.b.c", Resources: []string{"organizations/acme"}})
+	_, blind := discloser.Disclose(t.Context(), authz.Disclosure{Caller: ada, Classes: []string{"contact"}, Resources: []string{"organizations/acme"}})
+	for _, err := range []error{err, blind} {
+		if !errs.Is(err, errs.Unavailable) || errs.ReasonOf(err) != "PERMISSION_UNAVAILABLE" {
+			t.Errorf("error is %v", err)
+		}
 	}
 }

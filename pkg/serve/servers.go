@@ -82,8 +82,9 @@ func (p *Process) rpcConfig() (rpc.Config, error) {
 	if p.streams, err = watch.New(p.telemetry.MeterProvider().Meter("guildhall.dev/pkg/watch")); err != nil {
 		return rpc.Config{}, err
 	}
+	checker, discloser := checkerOf(p.units, dial)
 	return rpc.Config{
-		Streams: p.streams, Verifier: verifier, Checker: checkerOf(p.units, dial), Logger: p.logger,
+		Streams: p.streams, Verifier: verifier, Checker: checker, Discloser: discloser, Logger: p.logger,
 		Meter: p.telemetry.MeterProvider(), Tracer: p.telemetry.TracerProvider(),
 		DefaultDeadline: p.cfg.Limits.DefaultDeadline, MaxDeadline: p.cfg.Limits.MaxDeadline,
 		MaxMessage: int(p.cfg.Limits.MessageSize), OnDenied: p.denials.onDenied, Values: p.sources.values,

@@ -256,18 +256,18 @@ type checker struct {
 	standing func(authn.Caller) error
 }
 
-func (c checker) Check(_ context.Context, r authz.Request) error {
+func (c checker) Check(_ context.Context, r authz.Request) (authz.Answer, error) {
 	if c.standing != nil {
 		if err := c.standing(r.Caller); err != nil {
-			return err
+			return authz.Answer{}, err
 		}
 	}
 	if r.Permission == "" || c.may == nil || c.may(r) {
-		return nil
+		return authz.Answer{Allowed: true}, nil
 	}
-	return authz.NewDenied(r.Permission, r.Resources[0])
+	return authz.Answer{}, authz.NewDenied(r.Permission, r.Resources[0])
 }
 
-func (c checker) Which(ctx context.Context, r authz.Request, variants []*permissionv1.Attributes) ([]bool, error) {
+func (c checker) Which(ctx context.Context, r authz.Request, variants []*permissionv1.Attributes) ([]authz.Answer, error) {
 	return authz.Each(ctx, c.Check, r, variants)
 }

@@ -65,19 +65,19 @@ func (c *checker) forbid(permission string) {
 	c.forbidden[permission] = true
 }
 
-func (c *checker) Check(_ context.Context, r authz.Request) error {
+func (c *checker) Check(_ context.Context, r authz.Request) (authz.Answer, error) {
 	if why := c.permission.standing(r.Caller); why != 0 {
-		return authz.Refusal(why, "", "")
+		return authz.Answer{}, authz.Refusal(why, "", "")
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.forbidden[r.Permission] {
-		return authz.NewDenied(r.Permission, r.Resources[0])
+		return authz.Answer{}, authz.NewDenied(r.Permission, r.Resources[0])
 	}
-	return nil
+	return authz.Answer{Allowed: true}, nil
 }
 
-func (c *checker) Which(ctx context.Context, r authz.Request, variants []*permissionv1.Attributes) ([]bool, error) {
+func (c *checker) Which(ctx context.Context, r authz.Request, variants []*permissionv1.Attributes) ([]authz.Answer, error) {
 	return authz.Each(ctx, c.Check, r, variants)
 }
 

@@ -140,9 +140,10 @@ func TestApproval_throughASister(t *testing.T) {
 		rule := r.twoPeople(t, createTeam)
 		groupchat := authz.Remote(r.asService("groupchat").conn)
 		ask := func(a authz.Approval, resources ...string) error {
-			return groupchat.Check(t.Context(), authz.Request{
+			_, err := groupchat.Check(t.Context(), authz.Request{
 				Caller: authn.Caller{Name: sue, Session: "s1"}, Permission: createTeam, Resources: resources, Approval: a,
 			})
+			return err
 		}
 		wantError(t, ask(authz.Approval{}, acme), errs.Denied, "APPROVAL_NEEDED")
 		once := r.approval(t, &permissionv1.WantedApproval{Permission: createTeam, Resource: acme, SingleUse: true})

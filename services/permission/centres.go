@@ -5,6 +5,7 @@ import (
 
 	"guildhall.dev/pkg/authz"
 	"guildhall.dev/pkg/change"
+	"guildhall.dev/pkg/datamask"
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/seal"
 	"guildhall.dev/services/permission/internal/access"
@@ -13,6 +14,7 @@ import (
 	"guildhall.dev/services/permission/internal/decision"
 	"guildhall.dev/services/permission/internal/edit"
 	"guildhall.dev/services/permission/internal/explain"
+	"guildhall.dev/services/permission/internal/fieldpolicy"
 	"guildhall.dev/services/permission/internal/grant"
 	"guildhall.dev/services/permission/internal/lease"
 	"guildhall.dev/services/permission/internal/mirror"
@@ -43,6 +45,7 @@ type centres struct {
 	people     people
 	edits      *edit.Editor
 	tokens     *token.Tokens
+	fields     *fieldpolicy.Policies
 }
 
 // newCentres makes them; the ring has the keys of tokens.
@@ -63,13 +66,15 @@ func newCentres(ring *seal.Ring) (*centres, error) {
 	c.policies = policy.New(c.roles, c.grants, c.properties)
 	c.lists = &access.Lists{Rules: c.rules, Loader: c.loader, Conditions: conditions}
 	c.explainer = &explain.Explainer{Rules: c.rules, Loader: c.loader, Conditions: conditions}
+	c.fields = fieldpolicy.New(datamask.Classes(nil))
+	c.fields.MayGive, c.loader.Fields = c.edits.MayGive, c.fields.Of
 	return c, nil
 }
 
 // tables returns the raw tables of the service.
 func (c *centres) tables() []string {
 	return slices.Concat(
-		kv.RawTables(c.roles, c.subjects, c.properties, c.grants, c.policies, c.uses, c.decisions, c.people),
+		kv.RawTables(c.roles, c.subjects, c.properties, c.grants, c.policies, c.uses, c.decisions, c.people, c.fields),
 		change.Tables(), revision.Tables(), sequence.Tables(), lease.Tables(), mirror.Tables(),
 	)
 }

@@ -140,9 +140,10 @@ func TestChecker_servesItsOwnProcess(t *testing.T) {
 	r := in.start()
 	in.seed(r)
 	ask := func(resources ...string) error {
-		return r.service.Checker().Check(t.Context(), authz.Request{
+		_, err := r.service.Checker().Check(t.Context(), authz.Request{
 			Caller: authn.Caller{Name: sue}, Permission: "identity.teams.get", Resources: resources,
 		})
+		return err
 	}
 	if err := ask(acme+"/teams/a", acme+"/teams/b"); err != nil {
 		t.Error(err)
@@ -182,6 +183,6 @@ func TestCheck_withoutItsStoreIsNeverYes(t *testing.T) {
 			t.Fatalf("got %v, want unavailable when the lease has run out", err)
 		}
 	}
-	err := r.service.Checker().Check(t.Context(), authz.Request{Caller: authn.Caller{Name: admin}, Permission: "identity.staff.get", Resources: []string{acme}})
+	_, err := r.service.Checker().Check(t.Context(), authz.Request{Caller: authn.Caller{Name: admin}, Permission: "identity.staff.get", Resources: []string{acme}})
 	wantError(t, err, errs.Unavailable, "PERMISSION_UNAVAILABLE")
 }

@@ -9,6 +9,7 @@ import (
 	"guildhall.dev/pkg/serve"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/api/checks"
+	"guildhall.dev/services/permission/internal/api/fields"
 	"guildhall.dev/services/permission/internal/api/governance"
 	"guildhall.dev/services/permission/internal/api/grants"
 	"guildhall.dev/services/permission/internal/api/policies"
@@ -24,6 +25,7 @@ type handlers struct {
 	policies   policies.Config
 	governance governance.Config
 	staffing   staffing.Config
+	fields     fields.Config
 }
 
 // newHandlers returns the RPCs over the centres. What the service keeps of its own
@@ -53,6 +55,7 @@ func (s *Service) newHandlers(c *centres, kit *serve.Kit) handlers {
 			Inspections: c.people.inspections, Appraisals: c.people.appraisals,
 			Decisions: s.decisions,
 		},
+		fields: fields.Config{Journal: s.journal, Policies: c.fields, Checker: s.checker},
 	}
 }
 
@@ -64,6 +67,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	policies.Register(r, s.handlers.policies)
 	governance.Register(r, s.handlers.governance)
 	staffing.Register(r, s.handlers.staffing)
+	fields.Register(r, s.handlers.fields)
 	permissionv1.RegisterPermissionEventServiceServer(r, feed.NewServer(s.journal.Feed))
 	permissionv1.RegisterPermissionAuditServiceServer(r, audit.NewServer(s.journal.Audit))
 }

@@ -198,6 +198,9 @@ func (s *Service) useApproval(ctx context.Context, req *permissionv1.UseApproval
 // Checker implements serve.CheckSource: this process asks itself.
 func (s *Service) Checker() authz.Checker { return s.checker }
 
+// Discloser implements serve.CheckSource.
+func (s *Service) Discloser() authz.Discloser { return s.checker }
+
 // OnDenied implements serve.DenialKeeper.
 func (s *Service) OnDenied(ctx context.Context, r authz.Request, method string) {
 	s.journal.OnDenied(ctx, r, method)

@@ -125,7 +125,7 @@ func (in *installation) start() *replica {
 		t.Fatal(err)
 	}
 	opts, err := rpc.ServerOptions(rpc.Config{
-		Verifier: verifier, Checker: r.service.Checker(), Logger: slog.New(slog.DiscardHandler), OnDenied: r.service.OnDenied,
+		Verifier: verifier, Checker: r.service.Checker(), Discloser: r.service.Discloser(), Logger: slog.New(slog.DiscardHandler), OnDenied: r.service.OnDenied,
 	})
 	if err != nil {
 		t.Fatal(err)

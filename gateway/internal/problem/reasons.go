@@ -14,6 +14,7 @@ var chineseReasons = merge(
 	chinesePolicies,
 	chineseBulk,
 	chineseLeases,
+	chineseFields,
 	chineseSegments,
 	chineseRequests,
 	chineseTypes,

@@ -15,6 +15,7 @@ var bodies = map[string]func(t *testing.T, s *suite){
 	"conditions":  conditions,
 	"segments":    segments,
 	"journals":    journals,
+	"fields":      fieldPolicies,
 	"types":       types,
 	"networks":    networks,
 	"approvals":   approvals,

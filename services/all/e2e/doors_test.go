@@ -46,6 +46,7 @@ type api struct {
 	roles         permissionv1.RoleServiceClient
 	grants        permissionv1.GrantServiceClient
 	checks        permissionv1.CheckServiceClient
+	fields        permissionv1.FieldPolicyServiceClient
 	groups        groupchatv1.GroupServiceClient
 	messages      groupchatv1.MessageServiceClient
 	types         groupchatv1.MessageTypeServiceClient
@@ -78,6 +79,7 @@ func newAPI(conn func(service string) grpc.ClientConnInterface) *api {
 		roles:         permissionv1.NewRoleServiceClient(permission),
 		grants:        permissionv1.NewGrantServiceClient(permission),
 		checks:        permissionv1.NewCheckServiceClient(permission),
+		fields:        permissionv1.NewFieldPolicyServiceClient(permission),
 		groups:        groupchatv1.NewGroupServiceClient(groupchat),
 		messages:      groupchatv1.NewMessageServiceClient(groupchat),
 		types:         groupchatv1.NewMessageTypeServiceClient(groupchat),

@@ -133,7 +133,7 @@ func (s *Server) actor(ctx context.Context, permission, name string, about *perm
 // may reports whether the caller has a permission on a resource; about is what
 // conditions may look at beside the call.
 func (s *Server) may(ctx context.Context, permission, name string, about *permissionv1.Attributes) (bool, error) {
-	err := s.Checker.Check(ctx, authz.Request{
+	_, err := s.Checker.Check(ctx, authz.Request{
 		Caller: caller(ctx), Permission: permission, Resources: []string{name}, Attributes: about, Approval: authz.ApprovalOf(ctx),
 	})
 	if errs.Is(err, errs.Denied) {

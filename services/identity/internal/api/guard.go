@@ -46,9 +46,10 @@ func (c *Centres) may(ctx context.Context, permission, resource string) error {
 	if err != nil || caller.Kind() == authn.System {
 		return err
 	}
-	return c.Checker.Check(ctx, authz.Request{
+	_, err = c.Checker.Check(ctx, authz.Request{
 		Caller: caller, Permission: permission, Resources: []string{resource}, Approval: authz.ApprovalOf(ctx),
 	})
+	return err
 }
 
 func (c *Centres) ask(ctx context.Context, target string, denied bool, refusal string) error {

@@ -64,10 +64,10 @@ func newSecond(cfg Config, stats *Stats) (*second, error) {
 		return nil, errors.New("cache: Redis needs a ring and a time to live")
 	}
 	// The version of the key changes with the form of the entries: a version
-	// of this service that does not know approvals for a single use must not
-	// write what later ones would take for another kind.
+	// of this service that knows no field policies must not open them, nor
+	// write what later ones would.
 	// Nonces are random and the key never changes, so they have to be long.
-	aead, err := chacha20poly1305.NewX(cfg.Ring.Derive("permission.redis.subject.v4"))
+	aead, err := chacha20poly1305.NewX(cfg.Ring.Derive("permission.redis.subject.v5"))
 	if err != nil {
 		return nil, fmt.Errorf("cache: the key for Redis: %w", err)
 	}
@@ -173,7 +173,7 @@ func (s *second) seal(name string, e *entry) ([]byte, error) {
 	facts := e.subject.Facts()
 	m := &storev1.CompiledSubject{
 		Revision: e.at.Proto(), Denied: facts.Denied, Teams: facts.Teams, Segments: facts.Segments,
-		Parent: facts.Parent, Ended: facts.Ended, Separation: e.subject.Separation(), EndedThrough: facts.EndedThrough,
+		Parent: facts.Parent, Ended: facts.Ended, Separation: e.subject.Separation(), FieldPolicies: e.subject.FieldPolicies(), EndedThrough: facts.EndedThrough,
 	}
 	for _, h := range e.subject.Holds() {
 		m.Holds = append(m.Holds, &storev1.Hold{
@@ -217,6 +217,7 @@ func (s *second) open(name string, sealed []byte) (*entry, error) {
 	}
 	compiled := decide.Compile(name, facts, holds)
 	compiled.Separate(m.GetSeparation())
+	compiled.Restrict(m.GetFieldPolicies())
 	return subjectEntry(revision.FromProto(m.GetRevision()), compiled), nil
 }
 

@@ -50,7 +50,10 @@ type Checker struct {
 	withheld                atomic.Int64
 }
 
-var _ authz.Checker = (*Checker)(nil)
+var (
+	_ authz.Checker   = (*Checker)(nil)
+	_ authz.Discloser = (*Checker)(nil)
+)
 
 // New returns a checker.
 func New(cfg Config) (*Checker, error) {
@@ -126,10 +129,10 @@ func (c *Checker) count(questions []decide.Question, answers []decide.Answer) {
 }
 
 // Check implements authz.Checker, for the interceptors of this process.
-func (c *Checker) Check(ctx context.Context, r authz.Request) error {
+func (c *Checker) Check(ctx context.Context, r authz.Request) (authz.Answer, error) {
 	resources := r.Asked()
 	if len(resources) == 0 {
-		return authz.NewDenied(r.Permission, "")
+		return authz.Answer{}, authz.NewDenied(r.Permission, "")
 	}
 	questions := make([]decide.Question, len(resources))
 	attributes := r.Known(ctx)
@@ -138,22 +141,30 @@ func (c *Checker) Check(ctx context.Context, r authz.Request) error {
 	}
 	answers, err := c.own(ctx, r, questions)
 	if err != nil {
-		return err
+		return authz.Answer{}, err
 	}
+	all := authz.Answer{Allowed: true}
 	var unsettled []authz.Answer
 	for i, a := range answers {
+		all.Restricted = all.Restricted || a.Restricted
 		if !a.Allowed || a.SingleUse {
-			unsettled = append(unsettled, authz.Answer{Resource: resources[i], Allowed: a.Allowed, Denial: a.Denial, SingleUse: a.SingleUse})
+			unsettled = append(unsettled, answerOf(resources[i], a))
 		}
 	}
-	if unsettled == nil {
-		return nil
+	if unsettled != nil {
+		if err := r.Settle(ctx, unsettled, c.cfg.Use); err != nil {
+			return authz.Answer{}, err
+		}
 	}
-	return r.Settle(ctx, unsettled, c.cfg.Use)
+	return all, nil
+}
+
+func answerOf(resource string, a decide.Answer) authz.Answer {
+	return authz.Answer{Resource: resource, Allowed: a.Allowed, Denial: a.Denial, SingleUse: a.SingleUse, Restricted: a.Restricted}
 }
 
 // Which implements authz.Checker.
-func (c *Checker) Which(ctx context.Context, r authz.Request, variants []*permissionv1.Attributes) ([]bool, error) {
+func (c *Checker) Which(ctx context.Context, r authz.Request, variants []*permissionv1.Attributes) ([]authz.Answer, error) {
 	r.Approval = authz.Approval{}
 	questions := make([]decide.Question, 0, len(variants)*len(r.Resources))
 	for _, a := range variants {
@@ -169,11 +180,11 @@ func (c *Checker) Which(ctx context.Context, r authz.Request, variants []*permis
 	if err != nil {
 		return nil, err
 	}
-	results := make([]*permissionv1.CheckResult, len(answers))
+	each := make([]authz.Answer, len(answers))
 	for i, a := range answers {
-		results[i] = &permissionv1.CheckResult{Allowed: a.Allowed, Denial: a.Denial}
+		each[i] = answerOf("", a)
 	}
-	return authz.Among(len(variants), results)
+	return authz.Among(len(variants), each)
 }
 
 func question(r authz.Request, resource string, attributes *permissionv1.Attributes) decide.Question {
@@ -186,10 +197,19 @@ func question(r authz.Request, resource string, attributes *permissionv1.Attribu
 // own answers questions of this process's interceptors.
 func (c *Checker) own(ctx context.Context, r authz.Request, questions []decide.Question) ([]decide.Answer, error) {
 	answers, _, err := c.Answer(ctx, r.Caller.Organization(), questions)
-	if err == nil || ctx.Err() != nil {
-		return answers, err
+	if err != nil {
+		return nil, unknowable(ctx, err)
 	}
-	return nil, errs.New(errs.Unavailable, "PERMISSION_UNAVAILABLE", "permissions cannot be checked at the moment; try again",
+	return answers, nil
+}
+
+// unknowable is the error for an interceptor of this process when there is no
+// answer.
+func unknowable(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	return errs.New(errs.Unavailable, "PERMISSION_UNAVAILABLE", "permissions cannot be checked at the moment; try again",
 		errs.Cause(err), errs.RetryAfter(time.Second))
 }
 

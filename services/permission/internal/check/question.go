@@ -26,7 +26,7 @@ func Results(answers []decide.Answer, v revision.Revision) []*permissionv1.Check
 	for i, a := range answers {
 		r := &shown[i] // all in one piece of memory
 		r.Allowed, r.Grant, r.Role, r.Revision, r.Denial = a.Allowed, a.Grant, a.Role, v.Number, a.Denial
-		r.Rule, r.ApprovalSingleUse = a.Rule, a.SingleUse
+		r.Rule, r.ApprovalSingleUse, r.Restricted = a.Rule, a.SingleUse, a.Restricted
 		results[i] = r
 	}
 	return results

@@ -5,6 +5,7 @@ import (
 
 	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/authz"
+	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/role"
 	"guildhall.dev/services/permission/internal/subject"
 )
@@ -21,11 +22,30 @@ const forever = 253402300799
 // What is held under a condition does not count, for it is not held always;
 // nor does what is denied under one, which speaks of the circumstances in
 // which something is done and not of what somebody holds.
+//
+// The permission to see a class of data is held by everybody where no field
+// policy keeps anybody from it. So roles with such permissions are given on as
+// before by those who have none of them, until there is something to be seen by
+// them alone.
 func (d *Rules) Lasting(facts Facts, organization string, q Question, now time.Time, expires int64) (Answer, error) {
 	ask := d.newQuery(facts, organization, now)
 	defer d.free(ask)
 	ask.until, ask.lasting = lastSecond(now, expires), true
-	return ask.answer(q, nil)
+	a, err := ask.answer(q, nil)
+	if err == nil && lacks(a) && ask.holders.common.restricts().open(organization, q.Permission, SubjectMatter(q.Resource)) {
+		return Answer{Allowed: true}, nil
+	}
+	return a, err
+}
+
+// lacks reports whether an answer is no because nothing says yes.
+func lacks(a Answer) bool {
+	switch a.Denial {
+	case permissionv1.Denial_DENIAL_NO_GRANT, permissionv1.Denial_DENIAL_CONDITION_NOT_MET, permissionv1.Denial_DENIAL_UNQUALIFIED:
+		return true
+	default:
+		return false
+	}
 }
 
 // lastSecond returns the last Unix second of a grant that expires at the one
@@ -51,10 +71,11 @@ type Gap struct {
 // What counts are the grants to the target, to the teams above a team, to
 // whoever holds what it holds and, for an account, to its teams, its segments
 // and its class; not roles/self, and not what all customers hold, which is for
-// customers to do and no power over others. That something is denied to the
-// target, or given under a condition, makes it no less. Whoever administers the
-// organisation covers all within it, also a permission that is of no use there
-// and that no administrator has.
+// customers to do and no power over others; nor the permissions to see a class
+// of data that no field policy keeps anybody from, there. That something is denied to
+// the target, or given under a condition, makes it no less. Whoever administers
+// the organisation covers all within it, also a permission that is of no use
+// there and that no administrator has.
 func (d *Rules) Cover(facts Facts, organization, actor, target string, now time.Time) (Gap, error) {
 	return d.compare(facts, organization, actor, target, now, allow)
 }
@@ -187,6 +208,9 @@ func (q *query) gap(s *Subject, r row) (Gap, error) {
 	q.question.Resource, q.until = h.Resource, lastSecond(q.now, h.Expires)
 	q.levels = appendLevels(q.levels[:0], q.organization, h.Resource, root)
 	for _, permission := range names {
+		if q.holders.common.restricts().open(q.organization, permission, h.Resource) {
+			continue
+		}
 		q.permission, _ = q.rules.catalogue.Lookup(permission)
 		a, err := q.decide()
 		if err != nil {

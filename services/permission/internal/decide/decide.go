@@ -33,6 +33,8 @@
 //   - Where the organisation separates duties, what the second side of a
 //     forbidden pair gives is denied to who holds the first one too, and what
 //     takes two people to who has no approval.
+//   - A yes says too whether field policies keep anything from the subject;
+//     what they keep is another question (Sight), which the same rules answer.
 //   - "-" as the last segment of the resource asks about the parent of the
 //     collection before it.
 package decide
@@ -78,6 +80,9 @@ type Answer struct {
 	Role string
 	// Denial says why not; unspecified when it is allowed.
 	Denial permissionv1.Denial
+	// Restricted says, of what is allowed or lacks an approval alone, that field
+	// policies may keep the subject from seeing all of it; see Sight.
+	Restricted bool
 	// Rule is the separation rule that denied it; "" for none.
 	Rule string
 	// SingleUse says that it is allowed by an approval that who lets the
@@ -171,10 +176,23 @@ func (q *query) answer(question Question, own *Subject) (Answer, error) {
 		return Answer{}, err
 	}
 	a, err := q.decide()
-	if err != nil || !a.Allowed || q.holders.separation == nil {
+	if err != nil || q.holders.common == nil {
 		return a, err
 	}
-	return q.separate(a)
+	return q.regulate(a, kind)
+}
+
+// regulate looks at an answer by the organisation's common rules.
+func (q *query) regulate(a Answer, kind authn.Kind) (Answer, error) {
+	if a.Allowed && q.holders.common.separation != nil {
+		var err error
+		if a, err = q.separate(a); err != nil {
+			return Answer{}, err
+		}
+	}
+	// An approval may yet turn that one denial into a yes.
+	a.Restricted = (a.Allowed || a.Denial == permissionv1.Denial_DENIAL_APPROVAL_NEEDED) && q.holders.common.fields.restrict(kind)
+	return a, nil
 }
 
 // SubjectMatter returns the resource that a question about the name is about.

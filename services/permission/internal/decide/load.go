@@ -6,6 +6,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"guildhall.dev/pkg/kv"
+	storev1 "guildhall.dev/proto/gen/guildhall/permission/store/v1"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/grant"
 	"guildhall.dev/services/permission/internal/people/qualification"
@@ -14,7 +15,7 @@ import (
 	"guildhall.dev/services/permission/internal/subject"
 )
 
-// Loader compiles subjects from the store. All fields but the last two are
+// Loader compiles subjects from the store. All fields but the last three are
 // required.
 type Loader struct {
 	Grants     *grant.Grants
@@ -28,6 +29,9 @@ type Loader struct {
 	// can have none.
 	Separation func(r kv.Reader, organization string) ([]*permissionv1.SeparationRule, error)
 	Approvals  func(r kv.Reader, account string) ([]Hold, error)
+	// Fields returns an organisation's field policies; nil is for one that can
+	// have none.
+	Fields func(r kv.Reader, organization string) ([]*storev1.FieldPolicyRecord, error)
 }
 
 // Subject compiles one subject as the reader sees it.
@@ -57,14 +61,31 @@ func (l *Loader) Subject(r kv.Reader, name string) (*Subject, error) {
 		holds = append(holds, HoldOf(g))
 	}
 	s := Compile(name, facts, holds)
-	if l.Separation != nil && name == subject.AllHolders(subject.OrganizationOf(name)) {
-		rules, err := l.Separation(r, subject.OrganizationOf(name))
+	if name != subject.AllHolders(subject.OrganizationOf(name)) {
+		return s, nil
+	}
+	return s, l.addRules(r, s)
+}
+
+// addRules gives the subject of all holder forms the rules that hold for the
+// whole organisation.
+func (l *Loader) addRules(r kv.Reader, s *Subject) error {
+	organization := subject.OrganizationOf(s.name)
+	if l.Separation != nil {
+		rules, err := l.Separation(r, organization)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		s.Separate(rules)
 	}
-	return s, nil
+	if l.Fields != nil {
+		policies, err := l.Fields(r, organization)
+		if err != nil {
+			return err
+		}
+		s.Restrict(policies)
+	}
+	return nil
 }
 
 // approvals compiles the approvals in force of an account.

@@ -33,14 +33,16 @@ func NewSeparation(rules []*permissionv1.SeparationRule) *Separation {
 
 // Separate gives the subject of all holder forms the organisation's rules,
 // before it is shared.
-func (s *Subject) Separate(rules []*permissionv1.SeparationRule) { s.separation = NewSeparation(rules) }
+func (s *Subject) Separate(rules []*permissionv1.SeparationRule) {
+	s.with(common{NewSeparation(rules), s.common.restricts()})
+}
 
 // Separation returns the rules that Separate gave.
 func (s *Subject) Separation() []*permissionv1.SeparationRule {
-	if s.separation == nil {
-		return nil
+	if separation := s.common.separates(); separation != nil {
+		return separation.rules
 	}
-	return s.separation.rules
+	return nil
 }
 
 // Unseparated returns the facts as they would be without rules of separation:
@@ -52,10 +54,12 @@ type unseparated struct{ Facts }
 // Subject implements Facts.
 func (f unseparated) Subject(name string) (*Subject, error) {
 	s, err := f.Facts.Subject(name)
-	if err != nil || s.separation == nil {
+	if err != nil || s.common.separates() == nil {
 		return s, err
 	}
-	return Compile(name, s.Facts(), s.Holds()), nil
+	bare := Compile(name, s.Facts(), s.Holds())
+	bare.with(common{fields: s.common.restricts()})
+	return bare, nil
 }
 
 // holdsOn reports whether a rule holds on the resource for the account.
@@ -75,7 +79,8 @@ func Exempt(r *permissionv1.SeparationRule, account string, now int64) bool {
 
 // separate looks at an answer of yes by the organisation's rules.
 func (q *query) separate(a Answer) (Answer, error) {
-	for _, r := range q.holders.separation.rules {
+	separation := q.holders.common.separation
+	for _, r := range separation.rules {
 		pair := r.GetForbiddenPair()
 		if pair == nil || !holdsOn(r, q.question.Subject, q.question.Resource, q.now.Unix()) {
 			continue
@@ -105,10 +110,10 @@ func (q *query) separate(a Answer) (Answer, error) {
 			a = again
 		}
 	}
-	if q.lasting || !q.holders.separation.twoPerson[q.question.Permission] {
+	if q.lasting || !separation.twoPerson[q.question.Permission] {
 		return a, nil
 	}
-	return q.approve(a)
+	return q.approve(a, separation.rules)
 }
 
 // holding returns a grant that gives the subject one side of a pair on a
@@ -158,8 +163,8 @@ func (d *Rules) Gives(facts Facts, side *permissionv1.SeparationSide, name strin
 }
 
 // approve looks for the approval that a rule wants.
-func (q *query) approve(a Answer) (Answer, error) {
-	i := slices.IndexFunc(q.holders.separation.rules, func(r *permissionv1.SeparationRule) bool {
+func (q *query) approve(a Answer, rules []*permissionv1.SeparationRule) (Answer, error) {
+	i := slices.IndexFunc(rules, func(r *permissionv1.SeparationRule) bool {
 		return slices.Contains(r.GetTwoPerson().GetPermissions(), q.question.Permission) &&
 			holdsOn(r, q.question.Subject, q.question.Resource, q.now.Unix())
 	})
@@ -178,7 +183,7 @@ func (q *query) approve(a Answer) (Answer, error) {
 			}
 		}
 	}
-	return Answer{Denial: permissionv1.Denial_DENIAL_APPROVAL_NEEDED, Rule: q.holders.separation.rules[i].GetName()}, nil
+	return Answer{Denial: permissionv1.Denial_DENIAL_APPROVAL_NEEDED, Rule: rules[i].GetName()}, nil
 }
 
 // SingleUse stands where a grant has its condition, in the Hold of an approval

@@ -50,9 +50,9 @@ type Subject struct {
 	// reach is what was last found out about an account; see State.
 	reach atomic.Pointer[reach]
 	rows  []row
-	// separation is the organisation's, of the subject of all holder forms: it
-	// is read with each check, so that rules cost nothing where there are none.
-	separation *Separation
+	// common is of the subject of all holder forms. It is read with each check,
+	// so that an organisation without rules pays a look at a nil for them.
+	common *common
 
 	name string
 	home unique.Handle[home]
@@ -62,6 +62,35 @@ type Subject struct {
 	roles []unique.Handle[string] // each once
 	terms []terms                 // of the few rows that have some
 	index []uint32                // see find
+}
+
+// common are rules that hold for a whole organisation; nil where it has none of
+// a kind.
+type common struct {
+	separation *Separation
+	fields     *Fields
+}
+
+func (c *common) separates() *Separation {
+	if c == nil {
+		return nil
+	}
+	return c.separation
+}
+
+func (c *common) restricts() *Fields {
+	if c == nil {
+		return nil
+	}
+	return c.fields
+}
+
+// with gives the subject rules, before it is shared; nil when there are none.
+func (s *Subject) with(c common) {
+	s.common = nil
+	if c != (common{}) {
+		s.common = &c
+	}
 }
 
 // row is one grant. Its names are parts of Subject.text.

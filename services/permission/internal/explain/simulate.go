@@ -127,6 +127,7 @@ func (f *proposed) Subject(name string) (*decide.Subject, error) {
 	}
 	changed := decide.Compile(name, s.Facts(), append(holds, f.created[name]...))
 	changed.Separate(s.Separation()) // which grants do not change
+	changed.Restrict(s.FieldPolicies())
 	f.subjects[name] = changed
 	return changed, nil
 }

@@ -43,6 +43,8 @@ func builtIns() []builtIn {
 		"groupchat.groups.get", "groupchat.members.get", "groupchat.members.list", "groupchat.members.delete",
 		"groupchat.messages.create", "groupchat.messages.get", "groupchat.messages.list",
 		"groupchat.messages.stream", "groupchat.messages.recall", "groupchat.messages.retype",
+		// Who talks with somebody hears what they say, and by which name.
+		"data.message.read", "data.identity.read",
 	}
 	admin := slices.Concat(member, []string{"groupchat.groups.update", "groupchat.members.create", "groupchat.members.update"})
 	owner := slices.Concat(admin, []string{"groupchat.groups.delete", "groupchat.groups.undelete"})
@@ -96,7 +98,7 @@ func builtIns() []builtIn {
 	}, {
 		name: Admin, title: "Organisation administrator",
 		purpose: "Does everything within an organisation, also with resources of its own types.", custom: true,
-		allow:  []string{"identity.*", "permission.*", "groupchat.*", "feedback.*"},
+		allow:  []string{"identity.*", "permission.*", "groupchat.*", "feedback.*", "data.*"},
 		except: []string{"identity.organizations.create", "identity.organizations.list"},
 	}, {
 		name: Self, title: "Self",
@@ -114,6 +116,7 @@ func builtIns() []builtIn {
 			"permission.permissionChangeRequests.list", "permission.permissionChangeRequests.withdraw",
 			"permission.notices.get", "permission.notices.list", "permission.notices.acknowledge",
 			"permission.accessReviewItems.list", "permission.accessReviewItems.decide",
+			"permission.fieldPolicies.preview", "data.*.read",
 		},
 	}, {
 		name: Staff, title: "Staff",

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"guildhall.dev/pkg/authz"
+	"guildhall.dev/pkg/datamask"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 )
 
@@ -42,7 +43,7 @@ func administers(verb string) bool {
 func decidesPower(collection string) bool {
 	return slices.Contains([]string{
 		"permission.grants", "permission.roles", "permission.resourceTypes", "permission.properties",
-		"permission.permissionChangeRequests", "permission.approvalPolicies", "permission.accessReviews", "permission.separationRules",
+		"permission.permissionChangeRequests", "permission.approvalPolicies", "permission.accessReviews", "permission.separationRules", "permission.fieldPolicies",
 		"identity.organizations", "identity.invitations", "identity.teamMembers", "groupchat.members",
 		"identity.segments", "identity.segmentMembers", "identity.clientKeys",
 	}, collection)
@@ -73,6 +74,9 @@ func (c *Catalogue) collections() map[string]bool {
 		"serviceAccounts": true, "operations": true, "resourceTypes": true,
 	}
 	for _, p := range c.permissions {
+		if p.Service == datamask.Service {
+			continue // classes are no resources
+		}
 		all[p.Resource] = true
 		for _, pattern := range p.Patterns {
 			for _, word := range literals(pattern) {

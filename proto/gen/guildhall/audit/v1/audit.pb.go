@@ -14,6 +14,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
+	_ "guildhall.dev/proto/gen/guildhall/options/v1"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -775,7 +776,7 @@ var File_guildhall_audit_v1_audit_proto protoreflect.FileDescriptor
 
 const file_guildhall_audit_v1_audit_proto_rawDesc = "" +
 	"\n" +
-	"\x1eguildhall/audit/v1/audit.proto\x12\x12guildhall.audit.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xeb\x04\n" +
+	"\x1eguildhall/audit/v1/audit.proto\x12\x12guildhall.audit.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\"\xf9\x04\n" +
 	"\n" +
 	"AuditEntry\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12.\n" +
@@ -783,8 +784,9 @@ const file_guildhall_audit_v1_audit_proto_rawDesc = "" +
 	"\x05actor\x18\x03 \x01(\tR\x05actor\x12 \n" +
 	"\fon_behalf_of\x18\x04 \x01(\tR\n" +
 	"onBehalfOf\x12\x18\n" +
-	"\asession\x18\x05 \x01(\tR\asession\x12%\n" +
-	"\x0eremote_address\x18\x06 \x01(\tR\rremoteAddress\x12\x16\n" +
+	"\asession\x18\x05 \x01(\tR\asession\x123\n" +
+	"\x0eremote_address\x18\x06 \x01(\tB\f\x8a\xe1\x18\b\n" +
+	"\x06deviceR\rremoteAddress\x12\x16\n" +
 	"\x06action\x18\a \x01(\tR\x06action\x12\x1a\n" +
 	"\bresource\x18\b \x01(\tR\bresource\x12@\n" +
 	"\aoutcome\x18\t \x01(\x0e2&.guildhall.audit.v1.AuditEntry.OutcomeR\aoutcome\x12\x16\n" +

@@ -1436,25 +1436,32 @@ var File_guildhall_feedback_v1_complaint_proto protoreflect.FileDescriptor
 
 const file_guildhall_feedback_v1_complaint_proto_rawDesc = "" +
 	"\n" +
-	"%guildhall/feedback/v1/complaint.proto\x12\x15guildhall.feedback.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\"\xf4\n" +
-	"\n" +
+	"%guildhall/feedback/v1/complaint.proto\x12\x15guildhall.feedback.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\"\xb2\v\n" +
 	"\tComplaint\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12!\n" +
-	"\treference\x18\x02 \x01(\tB\x03\xe0A\x03R\treference\x12(\n" +
-	"\asubject\x18\x03 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xc8\x01\xf0\xe0\x18\x02R\asubject\x12*\n" +
-	"\bverbatim\x18\x04 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\x90N\xf0\xe0\x18\x02R\bverbatim\x121\n" +
-	"\rremedy_sought\x18\x05 \x01(\tB\f\xbaH\x05r\x03\x18\xd0\x0f\xf0\xe0\x18\x02R\fremedySought\x12\x1e\n" +
+	"\treference\x18\x02 \x01(\tB\x03\xe0A\x03R\treference\x126\n" +
+	"\asubject\x18\x03 \x01(\tB\x1c\xbaH\ar\x05\x10\x01\x18\xc8\x01\xf0\xe0\x18\x02\x8a\xe1\x18\n" +
+	"\n" +
+	"\bfeedbackR\asubject\x128\n" +
+	"\bverbatim\x18\x04 \x01(\tB\x1c\xbaH\ar\x05\x10\x01\x18\x90N\xf0\xe0\x18\x02\x8a\xe1\x18\n" +
+	"\n" +
+	"\bfeedbackR\bverbatim\x12?\n" +
+	"\rremedy_sought\x18\x05 \x01(\tB\x1a\xbaH\x05r\x03\x18\xd0\x0f\xf0\xe0\x18\x02\x8a\xe1\x18\n" +
+	"\n" +
+	"\bfeedbackR\fremedySought\x12\x1e\n" +
 	"\x05about\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x05about\x12L\n" +
 	"\achannel\x18\a \x01(\x0e2(.guildhall.feedback.v1.Complaint.ChannelB\b\xbaH\x05\x82\x01\x02\x10\x01R\achannel\x12A\n" +
 	"\x05state\x18\b \x01(\x0e2&.guildhall.feedback.v1.Complaint.StateB\x03\xe0A\x03R\x05state\x12J\n" +
 	"\bseverity\x18\t \x01(\x0e2).guildhall.feedback.v1.Complaint.SeverityB\x03\xe0A\x03R\bseverity\x12\x19\n" +
 	"\x05owner\x18\n" +
 	" \x01(\tB\x03\xe0A\x03R\x05owner\x12G\n" +
-	"\afinding\x18\v \x01(\x0e2(.guildhall.feedback.v1.Complaint.FindingB\x03\xe0A\x03R\afinding\x12'\n" +
+	"\afinding\x18\v \x01(\x0e2(.guildhall.feedback.v1.Complaint.FindingB\x03\xe0A\x03R\afinding\x121\n" +
 	"\n" +
-	"resolution\x18\f \x01(\tB\a\xe0A\x03\xf0\xe0\x18\x02R\n" +
-	"resolution\x12\x19\n" +
-	"\x05cause\x18\r \x01(\tB\x03\xe0A\x03R\x05cause\x12C\n" +
+	"resolution\x18\f \x01(\tB\x11\xe0A\x03\xf0\xe0\x18\x02\x8a\xe1\x18\x06\n" +
+	"\x04noteR\n" +
+	"resolution\x12#\n" +
+	"\x05cause\x18\r \x01(\tB\r\xe0A\x03\x8a\xe1\x18\x06\n" +
+	"\x04noteR\x05cause\x12C\n" +
 	"\ahistory\x18\x0e \x03(\v2$.guildhall.feedback.v1.ComplaintMoveB\x03\xe0A\x03R\ahistory\x12@\n" +
 	"\vcreate_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"createTime\x12@\n" +
@@ -1487,13 +1494,14 @@ const file_guildhall_feedback_v1_complaint_proto_rawDesc = "" +
 	"\x13FINDING_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eFINDING_UPHELD\x10\x01\x12\x19\n" +
 	"\x15FINDING_PARTLY_UPHELD\x10\x02\x12\x16\n" +
-	"\x12FINDING_NOT_UPHELD\x10\x03\"\xe3\x01\n" +
+	"\x12FINDING_NOT_UPHELD\x10\x03\"\xed\x01\n" +
 	"\rComplaintMove\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x14\n" +
 	"\x05actor\x18\x02 \x01(\tR\x05actor\x12:\n" +
 	"\x04from\x18\x03 \x01(\x0e2&.guildhall.feedback.v1.Complaint.StateR\x04from\x126\n" +
-	"\x02to\x18\x04 \x01(\x0e2&.guildhall.feedback.v1.Complaint.StateR\x02to\x12\x18\n" +
-	"\x04note\x18\x05 \x01(\tB\x04\xf0\xe0\x18\x02R\x04note\"\xd5\x01\n" +
+	"\x02to\x18\x04 \x01(\x0e2&.guildhall.feedback.v1.Complaint.StateR\x02to\x12\"\n" +
+	"\x04note\x18\x05 \x01(\tB\x0e\xf0\xe0\x18\x02\x8a\xe1\x18\x06\n" +
+	"\x04noteR\x04note\"\xd5\x01\n" +
 	"\x16CreateComplaintRequest\x12\x1f\n" +
 	"\x06parent\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06parent\x12*\n" +
 	"\fcomplaint_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18?R\vcomplaintId\x12F\n" +

@@ -1151,11 +1151,13 @@ var File_guildhall_groupchat_v1_group_proto protoreflect.FileDescriptor
 
 const file_guildhall_groupchat_v1_group_proto_rawDesc = "" +
 	"\n" +
-	"\"guildhall/groupchat/v1/group.proto\x12\x16guildhall.groupchat.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\"\xf2\x04\n" +
+	"\"guildhall/groupchat/v1/group.proto\x12\x16guildhall.groupchat.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\"\x8c\x05\n" +
 	"\x05Group\x12\x17\n" +
-	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x121\n" +
-	"\fdisplay_name\x18\x02 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xc8\x01\xf0\xe0\x18\x02R\vdisplayName\x12.\n" +
-	"\vdescription\x18\x03 \x01(\tB\f\xbaH\x05r\x03\x18\xd0\x0f\xf0\xe0\x18\x02R\vdescription\x12\x19\n" +
+	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12>\n" +
+	"\fdisplay_name\x18\x02 \x01(\tB\x1b\xbaH\ar\x05\x10\x01\x18\xc8\x01\xf0\xe0\x18\x02\x8a\xe1\x18\t\n" +
+	"\amessageR\vdisplayName\x12;\n" +
+	"\vdescription\x18\x03 \x01(\tB\x19\xbaH\x05r\x03\x18\xd0\x0f\xf0\xe0\x18\x02\x8a\xe1\x18\t\n" +
+	"\amessageR\vdescription\x12\x19\n" +
 	"\x05owner\x18\x04 \x01(\tB\x03\xe0A\x03R\x05owner\x12&\n" +
 	"\fmember_count\x18\x05 \x01(\x05B\x03\xe0A\x03R\vmemberCount\x12*\n" +
 	"\x0emember_version\x18\x06 \x01(\x03B\x03\xe0A\x03R\rmemberVersion\x12(\n" +
@@ -1170,13 +1172,14 @@ const file_guildhall_groupchat_v1_group_proto_rawDesc = "" +
 	"\n" +
 	"purge_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\tpurgeTime\x12\x12\n" +
 	"\x04etag\x18\f \x01(\tR\x04etag\x12:\n" +
-	"\x14default_message_type\x18\r \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x12defaultMessageType\"\xdf\x02\n" +
+	"\x14default_message_type\x18\r \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x12defaultMessageType\"\xef\x02\n" +
 	"\x06Member\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12$\n" +
 	"\aaccount\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\aaccount\x126\n" +
-	"\x04role\x18\x03 \x01(\x0e2\".guildhall.groupchat.v1.MemberRoleR\x04role\x12'\n" +
-	"\bnickname\x18\x04 \x01(\tB\v\xbaH\x04r\x02\x18d\xf0\xe0\x18\x01R\bnickname\x12\x1d\n" +
+	"\x04role\x18\x03 \x01(\x0e2\".guildhall.groupchat.v1.MemberRoleR\x04role\x127\n" +
+	"\bnickname\x18\x04 \x01(\tB\x1b\xbaH\x04r\x02\x18d\xf0\xe0\x18\x01\x8a\xe1\x18\f\n" +
+	"\bidentity\x10\x03R\bnickname\x12\x1d\n" +
 	"\ainviter\x18\x05 \x01(\tB\x03\xe0A\x03R\ainviter\x12@\n" +
 	"\vcreate_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"createTime\x12@\n" +

@@ -1045,12 +1045,13 @@ var File_guildhall_groupchat_v1_message_proto protoreflect.FileDescriptor
 
 const file_guildhall_groupchat_v1_message_proto_rawDesc = "" +
 	"\n" +
-	"$guildhall/groupchat/v1/message.proto\x12\x16guildhall.groupchat.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\"\xac\x04\n" +
+	"$guildhall/groupchat/v1/message.proto\x12\x16guildhall.groupchat.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\"\xb9\x04\n" +
 	"\aMessage\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12\x1f\n" +
 	"\bsequence\x18\x02 \x01(\x03B\x03\xe0A\x03R\bsequence\x12\x1b\n" +
-	"\x06sender\x18\x03 \x01(\tB\x03\xe0A\x03R\x06sender\x12&\n" +
-	"\x04text\x18\x04 \x01(\tB\x12\xbaH\vr\t\x10\x01\x18\x90N(\xc0\xb8\x02\xf0\xe0\x18\x02R\x04text\x12@\n" +
+	"\x06sender\x18\x03 \x01(\tB\x03\xe0A\x03R\x06sender\x123\n" +
+	"\x04text\x18\x04 \x01(\tB\x1f\xbaH\vr\t\x10\x01\x18\x90N(\xc0\xb8\x02\xf0\xe0\x18\x02\x8a\xe1\x18\t\n" +
+	"\amessageR\x04text\x12@\n" +
 	"\vcreate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"createTime\x12@\n" +
 	"\vrecall_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +

@@ -1263,11 +1263,13 @@ const file_guildhall_identity_v1_auth_proto_rawDesc = "" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x18\n" +
 	"\x04code\x18\x02 \x01(\tB\x04\xf8\xe0\x18\x01R\x04code\x12;\n" +
 	"\vexpire_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"\xc9\x02\n" +
+	"expireTime\"\xe1\x02\n" +
 	"\aSession\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12'\n" +
-	"\fdevice_label\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x01R\vdeviceLabel\x12+\n" +
-	"\x0eremote_address\x18\x03 \x01(\tB\x04\xf0\xe0\x18\x01R\rremoteAddress\x12;\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x123\n" +
+	"\fdevice_label\x18\x02 \x01(\tB\x10\xf0\xe0\x18\x01\x8a\xe1\x18\b\n" +
+	"\x06deviceR\vdeviceLabel\x127\n" +
+	"\x0eremote_address\x18\x03 \x01(\tB\x10\xf0\xe0\x18\x01\x8a\xe1\x18\b\n" +
+	"\x06deviceR\rremoteAddress\x12;\n" +
 	"\vcreate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12@\n" +
 	"\x0elast_seen_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\flastSeenTime\x12;\n" +

@@ -1300,14 +1300,18 @@ var File_guildhall_identity_v1_customer_proto protoreflect.FileDescriptor
 
 const file_guildhall_identity_v1_customer_proto_rawDesc = "" +
 	"\n" +
-	"$guildhall/identity/v1/customer.proto\x12\x15guildhall.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a*guildhall/identity/v1/classification.proto\x1a!guildhall/identity/v1/staff.proto\x1a\"guildhall/options/v1/options.proto\"\xf8\x06\n" +
+	"$guildhall/identity/v1/customer.proto\x12\x15guildhall.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a*guildhall/identity/v1/classification.proto\x1a!guildhall/identity/v1/staff.proto\x1a\"guildhall/options/v1/options.proto\"\xc5\a\n" +
 	"\bCustomer\x12\x17\n" +
-	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12/\n" +
-	"\fdisplay_name\x18\x02 \x01(\tB\f\xbaH\x05r\x03\x18\xc8\x01\xf0\xe0\x18\x01R\vdisplayName\x12'\n" +
-	"\x05email\x18\x03 \x01(\tB\x11\xbaH\n" +
-	"\xd8\x01\x01r\x05\x18\xfe\x01`\x01\xf0\xe0\x18\x01R\x05email\x128\n" +
-	"\x05phone\x18\x04 \x01(\tB\"\xbaH\x1b\xd8\x01\x01r\x162\x14^\\+[1-9][0-9]{6,14}$\xf0\xe0\x18\x01R\x05phone\x12-\n" +
-	"\vexternal_id\x18\x05 \x01(\tB\f\xbaH\x05r\x03\x18\x80\x01\xf0\xe0\x18\x01R\n" +
+	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12?\n" +
+	"\fdisplay_name\x18\x02 \x01(\tB\x1c\xbaH\x05r\x03\x18\xc8\x01\xf0\xe0\x18\x01\x8a\xe1\x18\f\n" +
+	"\bidentity\x10\x03R\vdisplayName\x126\n" +
+	"\x05email\x18\x03 \x01(\tB \xbaH\n" +
+	"\xd8\x01\x01r\x05\x18\xfe\x01`\x01\xf0\xe0\x18\x01\x8a\xe1\x18\v\n" +
+	"\acontact\x10\x04R\x05email\x12G\n" +
+	"\x05phone\x18\x04 \x01(\tB1\xbaH\x1b\xd8\x01\x01r\x162\x14^\\+[1-9][0-9]{6,14}$\xf0\xe0\x18\x01\x8a\xe1\x18\v\n" +
+	"\acontact\x10\x02R\x05phone\x12=\n" +
+	"\vexternal_id\x18\x05 \x01(\tB\x1c\xbaH\x05r\x03\x18\x80\x01\xf0\xe0\x18\x01\x8a\xe1\x18\f\n" +
+	"\bidentity\x10\x02R\n" +
 	"externalId\x12!\n" +
 	"\acountry\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18dR\acountry\x12.\n" +
 	"\blanguage\x18\a \x01(\tB\x12\xbaH\x0fr\rR\x00R\x05zh-CNR\x02enR\blanguage\x12>\n" +
@@ -1323,9 +1327,10 @@ const file_guildhall_identity_v1_customer_proto_rawDesc = "" +
 	"purge_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\tpurgeTime\x12\x12\n" +
 	"\x04etag\x18\r \x01(\tR\x04etag\x12\x1e\n" +
 	"\x04tags\x18\x0e \x03(\tB\n" +
-	"\xbaH\a\x92\x01\x04\x102\x18\x01R\x04tags\x12]\n" +
+	"\xbaH\a\x92\x01\x04\x102\x18\x01R\x04tags\x12l\n" +
 	"\n" +
-	"attributes\x18\x0f \x03(\v2/.guildhall.identity.v1.Customer.AttributesEntryB\f\xbaH\x05\x9a\x01\x02\x102\xf0\xe0\x18\x01R\n" +
+	"attributes\x18\x0f \x03(\v2/.guildhall.identity.v1.Customer.AttributesEntryB\x1b\xbaH\x05\x9a\x01\x02\x102\xf0\xe0\x18\x01\x8a\xe1\x18\v\n" +
+	"\tattributeR\n" +
 	"attributes\x1ad\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12;\n" +
@@ -1359,17 +1364,18 @@ const file_guildhall_identity_v1_customer_proto_rawDesc = "" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\x12&\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\xde\x03\n" +
+	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\x81\x04\n" +
 	"\x17ClassifyCustomerRequest\x12\x1b\n" +
 	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\x12%\n" +
 	"\badd_tags\x18\x02 \x03(\tB\n" +
 	"\xbaH\a\x92\x01\x04\x102\x18\x01R\aaddTags\x12+\n" +
 	"\vremove_tags\x18\x03 \x03(\tB\n" +
 	"\xbaH\a\x92\x01\x04\x102\x18\x01R\n" +
-	"removeTags\x12v\n" +
-	"\x0eset_attributes\x18\x04 \x03(\v2A.guildhall.identity.v1.ClassifyCustomerRequest.SetAttributesEntryB\f\xbaH\x05\x9a\x01\x02\x102\xf0\xe0\x18\x01R\rsetAttributes\x125\n" +
-	"\x10clear_attributes\x18\x05 \x03(\tB\n" +
-	"\xbaH\a\x92\x01\x04\x102\x18\x01R\x0fclearAttributes\x12\x12\n" +
+	"removeTags\x12\x87\x01\n" +
+	"\x0eset_attributes\x18\x04 \x03(\v2A.guildhall.identity.v1.ClassifyCustomerRequest.SetAttributesEntryB\x1d\xbaH\x05\x9a\x01\x02\x102\xf0\xe0\x18\x01\x8a\xe1\x18\r\n" +
+	"\tattribute\x18\x01R\rsetAttributes\x12F\n" +
+	"\x10clear_attributes\x18\x05 \x03(\tB\x1b\xbaH\a\x92\x01\x04\x102\x18\x01\x8a\xe1\x18\r\n" +
+	"\tattribute\x18\x01R\x0fclearAttributes\x12\x12\n" +
 	"\x04etag\x18\x06 \x01(\tR\x04etag\x12&\n" +
 	"\n" +
 	"request_id\x18\a \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x1ag\n" +
@@ -1419,7 +1425,7 @@ const file_guildhall_identity_v1_customer_proto_rawDesc = "" +
 	"\x0eRESULT_CREATED\x10\x01\x12\x12\n" +
 	"\x0eRESULT_UPDATED\x10\x02\x12\x14\n" +
 	"\x10RESULT_UNCHANGED\x10\x03\x12\x11\n" +
-	"\rRESULT_FAILED\x10\x042\xfa\x11\n" +
+	"\rRESULT_FAILED\x10\x042\x91\x12\n" +
 	"\x0fCustomerService\x12\xcb\x01\n" +
 	"\x0eCreateCustomer\x12,.guildhall.identity.v1.CreateCustomerRequest\x1a\x1f.guildhall.identity.v1.Customer\"j\xea\xe0\x18%*\x06parent8\x01\n" +
 	"\x19identity.customers.create\x82\xd3\xe4\x93\x02;:\bcustomer\"//identity/v1/{parent=organizations/*}/customers\x12\xc9\x01\n" +
@@ -1442,9 +1448,9 @@ const file_guildhall_identity_v1_customer_proto_rawDesc = "" +
 	"\x0fDisableCustomer\x12-.guildhall.identity.v1.DisableCustomerRequest\x1a\x1f.guildhall.identity.v1.Customer\"j\xea\xe0\x18$*\x04name8\x01\n" +
 	"\x1aidentity.customers.disable\x82\xd3\xe4\x93\x02<:\x01*\"7/identity/v1/{name=organizations/*/customers/*}:disable\x12\xc9\x01\n" +
 	"\x0eEnableCustomer\x12,.guildhall.identity.v1.EnableCustomerRequest\x1a\x1f.guildhall.identity.v1.Customer\"h\xea\xe0\x18#*\x04name8\x01\n" +
-	"\x19identity.customers.enable\x82\xd3\xe4\x93\x02;:\x01*\"6/identity/v1/{name=organizations/*/customers/*}:enable\x12\xa7\x01\n" +
-	"\x0fImportCustomers\x12-.guildhall.identity.v1.ImportCustomersRequest\x1a..guildhall.identity.v1.ImportCustomersResponse\"1\xea\xe0\x18-*\x0eoptions.parent8\x01\n" +
-	"\x19identity.customers.import(\x010\x01B:Z8guildhall.dev/proto/gen/guildhall/identity/v1;identityv1b\x06proto3"
+	"\x19identity.customers.enable\x82\xd3\xe4\x93\x02;:\x01*\"6/identity/v1/{name=organizations/*/customers/*}:enable\x12\xbe\x01\n" +
+	"\x0fImportCustomers\x12-.guildhall.identity.v1.ImportCustomersRequest\x1a..guildhall.identity.v1.ImportCustomersResponse\"H\xea\xe0\x18-*\x0eoptions.parent8\x01\n" +
+	"\x19identity.customers.import\x82\xe1\x18\acontact\x82\xe1\x18\bidentity(\x010\x01B:Z8guildhall.dev/proto/gen/guildhall/identity/v1;identityv1b\x06proto3"
 
 var (
 	file_guildhall_identity_v1_customer_proto_rawDescOnce sync.Once

@@ -291,6 +291,9 @@ type Segment struct {
 	// nothing happening. now.passed(t) is the one way to speak of it, as in
 	// now.passed(customer.create_time + duration("720h")); the rule is evaluated
 	// again at the moment t. Deleted customers are in no segment.
+	//
+	// Who may not see a class of data of all customers writes no rule that speaks
+	// of it (FIELD_RESTRICTED).
 	Rule string `protobuf:"bytes,5,opt,name=rule,proto3" json:"rule,omitempty"`
 	// Counts the rules that the segment has had, from 1; 0 for a fixed list.
 	Revision int64 `protobuf:"varint,6,opt,name=revision,proto3" json:"revision,omitempty"`
@@ -1897,7 +1900,7 @@ type ExplainSegmentMembershipResponse struct {
 	// See rule.
 	Revision int64 `protobuf:"varint,5,opt,name=revision,proto3" json:"revision,omitempty"`
 	// The rule, and each part of it that "&&", "||" and "!" join, before its own
-	// parts.
+	// parts. Not for who may not see the customer's attributes.
 	Parts []*ExplainSegmentMembershipResponse_Part `protobuf:"bytes,6,rep,name=parts,proto3" json:"parts,omitempty"`
 	// When a part of it may become something else by time alone; unset for never.
 	DueTime       *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=due_time,json=dueTime,proto3" json:"due_time,omitempty"`
@@ -2126,14 +2129,15 @@ var File_guildhall_identity_v1_segment_proto protoreflect.FileDescriptor
 
 const file_guildhall_identity_v1_segment_proto_rawDesc = "" +
 	"\n" +
-	"#guildhall/identity/v1/segment.proto\x12\x15guildhall.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\"\xd9\x03\n" +
+	"#guildhall/identity/v1/segment.proto\x12\x15guildhall.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\"\x88\x04\n" +
 	"\aSegment\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12-\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\vdisplayName\x12*\n" +
 	"\vdescription\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\vdescription\x12F\n" +
-	"\x04kind\x18\x04 \x01(\x0e2#.guildhall.identity.v1.Segment.KindB\r\xe0A\x05\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x12\x1c\n" +
-	"\x04rule\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xc0>R\x04rule\x12\x1f\n" +
+	"\x04kind\x18\x04 \x01(\x0e2#.guildhall.identity.v1.Segment.KindB\r\xe0A\x05\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x12K\n" +
+	"\x04rule\x18\x05 \x01(\tB7\xbaH\x05r\x03\x18\xc0>\x92\xe1\x18+\n" +
+	"\x1eguildhall.identity.v1.Customer\x12\tcustomersR\x04rule\x12\x1f\n" +
 	"\brevision\x18\x06 \x01(\x03B\x03\xe0A\x03R\brevision\x12@\n" +
 	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"createTime\x12@\n" +
@@ -2259,7 +2263,7 @@ const file_guildhall_identity_v1_segment_proto_rawDesc = "" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"e\n" +
 	"\x1fExplainSegmentMembershipRequest\x12\x1f\n" +
 	"\x06parent\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06parent\x12!\n" +
-	"\asegment\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\asegment\"\xad\x06\n" +
+	"\asegment\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\asegment\"\xbe\x06\n" +
 	" ExplainSegmentMembershipResponse\x12\x16\n" +
 	"\x06member\x18\x01 \x01(\bR\x06member\x12D\n" +
 	"\n" +
@@ -2267,8 +2271,9 @@ const file_guildhall_identity_v1_segment_proto_rawDesc = "" +
 	"membership\x127\n" +
 	"\x04kind\x18\x03 \x01(\x0e2#.guildhall.identity.v1.Segment.KindR\x04kind\x12\x12\n" +
 	"\x04rule\x18\x04 \x01(\tR\x04rule\x12\x1a\n" +
-	"\brevision\x18\x05 \x01(\x03R\brevision\x12R\n" +
-	"\x05parts\x18\x06 \x03(\v2<.guildhall.identity.v1.ExplainSegmentMembershipResponse.PartR\x05parts\x125\n" +
+	"\brevision\x18\x05 \x01(\x03R\brevision\x12c\n" +
+	"\x05parts\x18\x06 \x03(\v2<.guildhall.identity.v1.ExplainSegmentMembershipResponse.PartB\x0f\x8a\xe1\x18\v\n" +
+	"\tattributeR\x05parts\x125\n" +
 	"\bdue_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\adueTime\x1a\xee\x01\n" +
 	"\x04Part\x12\x1e\n" +
 	"\n" +

@@ -903,12 +903,14 @@ var File_guildhall_identity_v1_staff_proto protoreflect.FileDescriptor
 
 const file_guildhall_identity_v1_staff_proto_rawDesc = "" +
 	"\n" +
-	"!guildhall/identity/v1/staff.proto\x12\x15guildhall.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\"\x8c\x04\n" +
+	"!guildhall/identity/v1/staff.proto\x12\x15guildhall.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\"\xab\x04\n" +
 	"\vStaffMember\x12\x17\n" +
-	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x121\n" +
-	"\fdisplay_name\x18\x02 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xc8\x01\xf0\xe0\x18\x01R\vdisplayName\x12'\n" +
-	"\x05email\x18\x03 \x01(\tB\x11\xbaH\n" +
-	"\xd8\x01\x01r\x05\x18\xfe\x01`\x01\xf0\xe0\x18\x01R\x05email\x12.\n" +
+	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12A\n" +
+	"\fdisplay_name\x18\x02 \x01(\tB\x1e\xbaH\ar\x05\x10\x01\x18\xc8\x01\xf0\xe0\x18\x01\x8a\xe1\x18\f\n" +
+	"\bidentity\x10\x03R\vdisplayName\x126\n" +
+	"\x05email\x18\x03 \x01(\tB \xbaH\n" +
+	"\xd8\x01\x01r\x05\x18\xfe\x01`\x01\xf0\xe0\x18\x01\x8a\xe1\x18\v\n" +
+	"\acontact\x10\x04R\x05email\x12.\n" +
 	"\blanguage\x18\x04 \x01(\tB\x12\xbaH\x0fr\rR\x00R\x05zh-CNR\x02enR\blanguage\x12>\n" +
 	"\x05state\x18\x05 \x01(\x0e2#.guildhall.identity.v1.AccountStateB\x03\xe0A\x03R\x05state\x12@\n" +
 	"\vcreate_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +

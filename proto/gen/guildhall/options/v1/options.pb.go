@@ -80,6 +80,78 @@ func (PersonalData) EnumDescriptor() ([]byte, []int) {
 	return file_guildhall_options_v1_options_proto_rawDescGZIP(), []int{0}
 }
 
+// What a mask leaves of a value. Masks are of one length, so that the length of
+// what they stand for does not show. Only text has a mask, and times that of
+// MASK_YEAR; of any other value nothing is left.
+type Mask int32
+
+const (
+	// The field's own mask; of a field without one, MASK_COVER.
+	Mask_MASK_UNSPECIFIED Mask = 0
+	// "***": that there is something.
+	Mask_MASK_COVER Mask = 1
+	// "***8000": the last four characters of eight or more.
+	Mask_MASK_LAST_FOUR Mask = 2
+	// "A***": the first character of two or more.
+	Mask_MASK_FIRST_LETTER Mask = 3
+	// "***@example.com": what is behind the last @.
+	Mask_MASK_DOMAIN Mask = 4
+	// "1987": the year of a date, or of a time, which is then its first second.
+	Mask_MASK_YEAR Mask = 5
+	// "#5ga3…": a keyed hash. Equal values have equal hashes under one policy, and
+	// nobody can try values out.
+	Mask_MASK_HASH Mask = 6
+)
+
+// Enum value maps for Mask.
+var (
+	Mask_name = map[int32]string{
+		0: "MASK_UNSPECIFIED",
+		1: "MASK_COVER",
+		2: "MASK_LAST_FOUR",
+		3: "MASK_FIRST_LETTER",
+		4: "MASK_DOMAIN",
+		5: "MASK_YEAR",
+		6: "MASK_HASH",
+	}
+	Mask_value = map[string]int32{
+		"MASK_UNSPECIFIED":  0,
+		"MASK_COVER":        1,
+		"MASK_LAST_FOUR":    2,
+		"MASK_FIRST_LETTER": 3,
+		"MASK_DOMAIN":       4,
+		"MASK_YEAR":         5,
+		"MASK_HASH":         6,
+	}
+)
+
+func (x Mask) Enum() *Mask {
+	p := new(Mask)
+	*p = x
+	return p
+}
+
+func (x Mask) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Mask) Descriptor() protoreflect.EnumDescriptor {
+	return file_guildhall_options_v1_options_proto_enumTypes[1].Descriptor()
+}
+
+func (Mask) Type() protoreflect.EnumType {
+	return &file_guildhall_options_v1_options_proto_enumTypes[1]
+}
+
+func (x Mask) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Mask.Descriptor instead.
+func (Mask) EnumDescriptor() ([]byte, []int) {
+	return file_guildhall_options_v1_options_proto_rawDescGZIP(), []int{1}
+}
+
 // Who may call an RPC.
 type Authorization struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -258,6 +330,128 @@ func (*Authorization_Authenticated) isAuthorization_Rule() {}
 
 func (*Authorization_Internal) isAuthorization_Rule() {}
 
+// A class of data, and what is left of a field of it under a mask.
+type DataClass struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "contact", "identity", "note": lowerCamelCase. A class is there once a
+	// field names it.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// What a mask leaves of this field, unless the policy says otherwise.
+	Mask Mask `protobuf:"varint,2,opt,name=mask,proto3,enum=guildhall.options.v1.Mask" json:"mask,omitempty"`
+	// The field of a request says what of the class is overwritten or removed in
+	// what is there: that takes to see the class in full, as a standard update
+	// does.
+	Overwrites    bool `protobuf:"varint,3,opt,name=overwrites,proto3" json:"overwrites,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DataClass) Reset() {
+	*x = DataClass{}
+	mi := &file_guildhall_options_v1_options_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DataClass) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DataClass) ProtoMessage() {}
+
+func (x *DataClass) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_options_v1_options_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DataClass.ProtoReflect.Descriptor instead.
+func (*DataClass) Descriptor() ([]byte, []int) {
+	return file_guildhall_options_v1_options_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *DataClass) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *DataClass) GetMask() Mask {
+	if x != nil {
+		return x.Mask
+	}
+	return Mask_MASK_UNSPECIFIED
+}
+
+func (x *DataClass) GetOverwrites() bool {
+	if x != nil {
+		return x.Overwrites
+	}
+	return false
+}
+
+// What an expression is about.
+type Selects struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The message type of the records, as in "guildhall.identity.v1.Customer".
+	Records string `protobuf:"bytes,1,opt,name=records,proto3" json:"records,omitempty"`
+	// Their collection below the organisation, as in "customers".
+	Collection    string `protobuf:"bytes,2,opt,name=collection,proto3" json:"collection,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Selects) Reset() {
+	*x = Selects{}
+	mi := &file_guildhall_options_v1_options_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Selects) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Selects) ProtoMessage() {}
+
+func (x *Selects) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_options_v1_options_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Selects.ProtoReflect.Descriptor instead.
+func (*Selects) Descriptor() ([]byte, []int) {
+	return file_guildhall_options_v1_options_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Selects) GetRecords() string {
+	if x != nil {
+		return x.Records
+	}
+	return ""
+}
+
+func (x *Selects) GetCollection() string {
+	if x != nil {
+		return x.Collection
+	}
+	return ""
+}
+
 var file_guildhall_options_v1_options_proto_extTypes = []protoimpl.ExtensionInfo{
 	{
 		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
@@ -265,6 +459,14 @@ var file_guildhall_options_v1_options_proto_extTypes = []protoimpl.ExtensionInfo
 		Field:         50701,
 		Name:          "guildhall.options.v1.authorization",
 		Tag:           "bytes,50701,opt,name=authorization",
+		Filename:      "guildhall/options/v1/options.proto",
+	},
+	{
+		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
+		ExtensionType: ([]string)(nil),
+		Field:         50704,
+		Name:          "guildhall.options.v1.reveals",
+		Tag:           "bytes,50704,rep,name=reveals",
 		Filename:      "guildhall/options/v1/options.proto",
 	},
 	{
@@ -283,6 +485,22 @@ var file_guildhall_options_v1_options_proto_extTypes = []protoimpl.ExtensionInfo
 		Tag:           "varint,50703,opt,name=secret",
 		Filename:      "guildhall/options/v1/options.proto",
 	},
+	{
+		ExtendedType:  (*descriptorpb.FieldOptions)(nil),
+		ExtensionType: (*DataClass)(nil),
+		Field:         50705,
+		Name:          "guildhall.options.v1.data_class",
+		Tag:           "bytes,50705,opt,name=data_class",
+		Filename:      "guildhall/options/v1/options.proto",
+	},
+	{
+		ExtendedType:  (*descriptorpb.FieldOptions)(nil),
+		ExtensionType: (*Selects)(nil),
+		Field:         50706,
+		Name:          "guildhall.options.v1.selects",
+		Tag:           "bytes,50706,opt,name=selects",
+		Filename:      "guildhall/options/v1/options.proto",
+	},
 }
 
 // Extension fields to descriptorpb.MethodOptions.
@@ -291,6 +509,13 @@ var (
 	//
 	// optional guildhall.options.v1.Authorization authorization = 50701;
 	E_Authorization = &file_guildhall_options_v1_options_proto_extTypes[0]
+	// Data classes that the RPC shows, or lets its caller find out, in a form that
+	// no mask of a field reaches: a file in one piece, an import that says which
+	// line was known. Where an organisation restricts one of them, only who sees
+	// it in full on the RPC's resource may call.
+	//
+	// repeated string reveals = 50704;
+	E_Reveals = &file_guildhall_options_v1_options_proto_extTypes[1]
 )
 
 // Extension fields to descriptorpb.FieldOptions.
@@ -299,12 +524,24 @@ var (
 	// details and events.
 	//
 	// optional guildhall.options.v1.PersonalData personal_data = 50702;
-	E_PersonalData = &file_guildhall_options_v1_options_proto_extTypes[1]
+	E_PersonalData = &file_guildhall_options_v1_options_proto_extTypes[2]
 	// Marks a secret (a password, a token, a code). A secret is kept out of
 	// everything a personal field is kept out of, and of stored request records.
 	//
 	// optional bool secret = 50703;
-	E_Secret = &file_guildhall_options_v1_options_proto_extTypes[2]
+	E_Secret = &file_guildhall_options_v1_options_proto_extTypes[3]
+	// The class of data that the field holds, which organisations restrict by
+	// field policies. A personal field without one is of class "identity" or
+	// "content", by what personal_data says, so that none is forgotten.
+	//
+	// optional guildhall.options.v1.DataClass data_class = 50705;
+	E_DataClass = &file_guildhall_options_v1_options_proto_extTypes[4]
+	// The field of a request is an expression that tells records apart by their
+	// fields, as the rule of a segment: who writes it learns from what it is true
+	// of what he may not see otherwise.
+	//
+	// optional guildhall.options.v1.Selects selects = 50706;
+	E_Selects = &file_guildhall_options_v1_options_proto_extTypes[5]
 )
 
 var File_guildhall_options_v1_options_proto protoreflect.FileDescriptor
@@ -324,14 +561,38 @@ const file_guildhall_options_v1_options_proto_rawDesc = "" +
 	"\amutates\x18\a \x01(\bR\amutates\x12#\n" +
 	"\rresource_name\x18\b \x01(\tR\fresourceName\x12\x1b\n" +
 	"\tvaries_by\x18\t \x01(\tR\bvariesByB\x06\n" +
-	"\x04rule*g\n" +
+	"\x04rule\"o\n" +
+	"\tDataClass\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12.\n" +
+	"\x04mask\x18\x02 \x01(\x0e2\x1a.guildhall.options.v1.MaskR\x04mask\x12\x1e\n" +
+	"\n" +
+	"overwrites\x18\x03 \x01(\bR\n" +
+	"overwrites\"C\n" +
+	"\aSelects\x12\x18\n" +
+	"\arecords\x18\x01 \x01(\tR\arecords\x12\x1e\n" +
+	"\n" +
+	"collection\x18\x02 \x01(\tR\n" +
+	"collection*g\n" +
 	"\fPersonalData\x12\x1d\n" +
 	"\x19PERSONAL_DATA_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19PERSONAL_DATA_IDENTIFYING\x10\x01\x12\x19\n" +
-	"\x15PERSONAL_DATA_CONTENT\x10\x02:k\n" +
-	"\rauthorization\x12\x1e.google.protobuf.MethodOptions\x18\x8d\x8c\x03 \x01(\v2#.guildhall.options.v1.AuthorizationR\rauthorization:h\n" +
+	"\x15PERSONAL_DATA_CONTENT\x10\x02*\x86\x01\n" +
+	"\x04Mask\x12\x14\n" +
+	"\x10MASK_UNSPECIFIED\x10\x00\x12\x0e\n" +
+	"\n" +
+	"MASK_COVER\x10\x01\x12\x12\n" +
+	"\x0eMASK_LAST_FOUR\x10\x02\x12\x15\n" +
+	"\x11MASK_FIRST_LETTER\x10\x03\x12\x0f\n" +
+	"\vMASK_DOMAIN\x10\x04\x12\r\n" +
+	"\tMASK_YEAR\x10\x05\x12\r\n" +
+	"\tMASK_HASH\x10\x06:k\n" +
+	"\rauthorization\x12\x1e.google.protobuf.MethodOptions\x18\x8d\x8c\x03 \x01(\v2#.guildhall.options.v1.AuthorizationR\rauthorization::\n" +
+	"\areveals\x12\x1e.google.protobuf.MethodOptions\x18\x90\x8c\x03 \x03(\tR\areveals:h\n" +
 	"\rpersonal_data\x12\x1d.google.protobuf.FieldOptions\x18\x8e\x8c\x03 \x01(\x0e2\".guildhall.options.v1.PersonalDataR\fpersonalData:7\n" +
-	"\x06secret\x12\x1d.google.protobuf.FieldOptions\x18\x8f\x8c\x03 \x01(\bR\x06secretB8Z6guildhall.dev/proto/gen/guildhall/options/v1;optionsv1b\x06proto3"
+	"\x06secret\x12\x1d.google.protobuf.FieldOptions\x18\x8f\x8c\x03 \x01(\bR\x06secret:_\n" +
+	"\n" +
+	"data_class\x12\x1d.google.protobuf.FieldOptions\x18\x91\x8c\x03 \x01(\v2\x1f.guildhall.options.v1.DataClassR\tdataClass:X\n" +
+	"\aselects\x12\x1d.google.protobuf.FieldOptions\x18\x92\x8c\x03 \x01(\v2\x1d.guildhall.options.v1.SelectsR\aselectsB8Z6guildhall.dev/proto/gen/guildhall/options/v1;optionsv1b\x06proto3"
 
 var (
 	file_guildhall_options_v1_options_proto_rawDescOnce sync.Once
@@ -345,25 +606,34 @@ func file_guildhall_options_v1_options_proto_rawDescGZIP() []byte {
 	return file_guildhall_options_v1_options_proto_rawDescData
 }
 
-var file_guildhall_options_v1_options_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_guildhall_options_v1_options_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
+var file_guildhall_options_v1_options_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_guildhall_options_v1_options_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_guildhall_options_v1_options_proto_goTypes = []any{
 	(PersonalData)(0),                  // 0: guildhall.options.v1.PersonalData
-	(*Authorization)(nil),              // 1: guildhall.options.v1.Authorization
-	(*descriptorpb.MethodOptions)(nil), // 2: google.protobuf.MethodOptions
-	(*descriptorpb.FieldOptions)(nil),  // 3: google.protobuf.FieldOptions
+	(Mask)(0),                          // 1: guildhall.options.v1.Mask
+	(*Authorization)(nil),              // 2: guildhall.options.v1.Authorization
+	(*DataClass)(nil),                  // 3: guildhall.options.v1.DataClass
+	(*Selects)(nil),                    // 4: guildhall.options.v1.Selects
+	(*descriptorpb.MethodOptions)(nil), // 5: google.protobuf.MethodOptions
+	(*descriptorpb.FieldOptions)(nil),  // 6: google.protobuf.FieldOptions
 }
 var file_guildhall_options_v1_options_proto_depIdxs = []int32{
-	2, // 0: guildhall.options.v1.authorization:extendee -> google.protobuf.MethodOptions
-	3, // 1: guildhall.options.v1.personal_data:extendee -> google.protobuf.FieldOptions
-	3, // 2: guildhall.options.v1.secret:extendee -> google.protobuf.FieldOptions
-	1, // 3: guildhall.options.v1.authorization:type_name -> guildhall.options.v1.Authorization
-	0, // 4: guildhall.options.v1.personal_data:type_name -> guildhall.options.v1.PersonalData
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	3, // [3:5] is the sub-list for extension type_name
-	0, // [0:3] is the sub-list for extension extendee
-	0, // [0:0] is the sub-list for field type_name
+	1,  // 0: guildhall.options.v1.DataClass.mask:type_name -> guildhall.options.v1.Mask
+	5,  // 1: guildhall.options.v1.authorization:extendee -> google.protobuf.MethodOptions
+	5,  // 2: guildhall.options.v1.reveals:extendee -> google.protobuf.MethodOptions
+	6,  // 3: guildhall.options.v1.personal_data:extendee -> google.protobuf.FieldOptions
+	6,  // 4: guildhall.options.v1.secret:extendee -> google.protobuf.FieldOptions
+	6,  // 5: guildhall.options.v1.data_class:extendee -> google.protobuf.FieldOptions
+	6,  // 6: guildhall.options.v1.selects:extendee -> google.protobuf.FieldOptions
+	2,  // 7: guildhall.options.v1.authorization:type_name -> guildhall.options.v1.Authorization
+	0,  // 8: guildhall.options.v1.personal_data:type_name -> guildhall.options.v1.PersonalData
+	3,  // 9: guildhall.options.v1.data_class:type_name -> guildhall.options.v1.DataClass
+	4,  // 10: guildhall.options.v1.selects:type_name -> guildhall.options.v1.Selects
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	7,  // [7:11] is the sub-list for extension type_name
+	1,  // [1:7] is the sub-list for extension extendee
+	0,  // [0:1] is the sub-list for field type_name
 }
 
 func init() { file_guildhall_options_v1_options_proto_init() }
@@ -382,9 +652,9 @@ func file_guildhall_options_v1_options_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_options_v1_options_proto_rawDesc), len(file_guildhall_options_v1_options_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   1,
-			NumExtensions: 3,
+			NumEnums:      2,
+			NumMessages:   3,
+			NumExtensions: 6,
 			NumServices:   0,
 		},
 		GoTypes:           file_guildhall_options_v1_options_proto_goTypes,

@@ -1844,7 +1844,7 @@ const file_guildhall_permission_v1_access_review_proto_rawDesc = "" +
 	"\x0eReviewDecision\x12\x1f\n" +
 	"\x1bREVIEW_DECISION_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14REVIEW_DECISION_KEEP\x10\x01\x12\x1a\n" +
-	"\x16REVIEW_DECISION_REVOKE\x10\x022\xcf\x15\n" +
+	"\x16REVIEW_DECISION_REVOKE\x10\x022\xdb\x15\n" +
 	"\x13AccessReviewService\x12\xec\x01\n" +
 	"\x12CreateAccessReview\x122.guildhall.permission.v1.CreateAccessReviewRequest\x1a%.guildhall.permission.v1.AccessReview\"{\xea\xe0\x18+*\x06parent8\x01\n" +
 	"\x1fpermission.accessReviews.create\x82\xd3\xe4\x93\x02F:\raccess_review\"5/permission/v1/{parent=organizations/*}/accessReviews\x12\xd0\x01\n" +
@@ -1859,9 +1859,9 @@ const file_guildhall_permission_v1_access_review_proto_rawDesc = "" +
 	"\x12CancelAccessReview\x122.guildhall.permission.v1.CancelAccessReviewRequest\x1a%.guildhall.permission.v1.AccessReview\"t\xea\xe0\x18)*\x04name8\x01\n" +
 	"\x1fpermission.accessReviews.cancel\x82\xd3\xe4\x93\x02A:\x01*\"</permission/v1/{name=organizations/*/accessReviews/*}:cancel\x12\xf7\x01\n" +
 	"\x15SummarizeAccessReview\x125.guildhall.permission.v1.SummarizeAccessReviewRequest\x1a6.guildhall.permission.v1.SummarizeAccessReviewResponse\"o\xea\xe0\x18$*\x04name\n" +
-	"\x1cpermission.accessReviews.get\x82\xd3\xe4\x93\x02A\x12?/permission/v1/{name=organizations/*/accessReviews/*}:summarize\x12\x90\x02\n" +
-	"\x1aExportAccessReviewEvidence\x12:.guildhall.permission.v1.ExportAccessReviewEvidenceRequest\x1a;.guildhall.permission.v1.ExportAccessReviewEvidenceResponse\"w\xea\xe0\x18'*\x04name\n" +
-	"\x1fpermission.accessReviews.export\x82\xd3\xe4\x93\x02F\x12D/permission/v1/{name=organizations/*/accessReviews/*}:exportEvidence0\x01\x12\xc3\x02\n" +
+	"\x1cpermission.accessReviews.get\x82\xd3\xe4\x93\x02A\x12?/permission/v1/{name=organizations/*/accessReviews/*}:summarize\x12\x9c\x02\n" +
+	"\x1aExportAccessReviewEvidence\x12:.guildhall.permission.v1.ExportAccessReviewEvidenceRequest\x1a;.guildhall.permission.v1.ExportAccessReviewEvidenceResponse\"\x82\x01\xea\xe0\x18'*\x04name\n" +
+	"\x1fpermission.accessReviews.export\x82\xe1\x18\acontent\x82\xd3\xe4\x93\x02F\x12D/permission/v1/{name=organizations/*/accessReviews/*}:exportEvidence0\x01\x12\xc3\x02\n" +
 	"\x15ListAccessReviewItems\x125.guildhall.permission.v1.ListAccessReviewItemsRequest\x1a6.guildhall.permission.v1.ListAccessReviewItemsResponse\"\xba\x01\xea\xe0\x18+*\x06parent\n" +
 	"!permission.accessReviewItems.list\x82\xd3\xe4\x93\x02\x84\x01ZC\x12A/permission/v1/{parent=organizations/*/staff/*}/accessReviewItems\x12=/permission/v1/{parent=organizations/*/accessReviews/*}/items\x12\x82\x02\n" +
 	"\x16DecideAccessReviewItem\x126.guildhall.permission.v1.DecideAccessReviewItemRequest\x1a).guildhall.permission.v1.AccessReviewItem\"\x84\x01\xea\xe0\x181*\breviewer8\x01\n" +

@@ -565,8 +565,12 @@ type CheckResult struct {
 	// use: apply it before the subject acts (ApplyPermissionChangeRequest). The
 	// suite's own services do.
 	ApprovalSingleUse bool `protobuf:"varint,7,opt,name=approval_single_use,json=approvalSingleUse,proto3" json:"approval_single_use,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// Field policies of the organisation may keep the subject from seeing all of
+	// what it may read; see FieldPolicyService. Said of a yes, and of a no with
+	// DENIAL_APPROVAL_NEEDED.
+	Restricted    bool `protobuf:"varint,8,opt,name=restricted,proto3" json:"restricted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CheckResult) Reset() {
@@ -644,6 +648,13 @@ func (x *CheckResult) GetRule() string {
 func (x *CheckResult) GetApprovalSingleUse() bool {
 	if x != nil {
 		return x.ApprovalSingleUse
+	}
+	return false
+}
+
+func (x *CheckResult) GetRestricted() bool {
+	if x != nil {
+		return x.Restricted
 	}
 	return false
 }
@@ -946,7 +957,7 @@ const file_guildhall_permission_v1_check_proto_rawDesc = "" +
 	"\acontext\x18\a \x01(\v2\x17.google.protobuf.StructR\acontext\"z\n" +
 	"\rCheckResponse\x12<\n" +
 	"\x06result\x18\x01 \x01(\v2$.guildhall.permission.v1.CheckResultR\x06result\x12+\n" +
-	"\x11consistency_token\x18\x02 \x01(\tR\x10consistencyToken\"\xea\x01\n" +
+	"\x11consistency_token\x18\x02 \x01(\tR\x10consistencyToken\"\x8a\x02\n" +
 	"\vCheckResult\x12\x18\n" +
 	"\aallowed\x18\x01 \x01(\bR\aallowed\x12\x14\n" +
 	"\x05grant\x18\x02 \x01(\tR\x05grant\x12\x12\n" +
@@ -954,7 +965,10 @@ const file_guildhall_permission_v1_check_proto_rawDesc = "" +
 	"\brevision\x18\x04 \x01(\x03R\brevision\x127\n" +
 	"\x06denial\x18\x05 \x01(\x0e2\x1f.guildhall.permission.v1.DenialR\x06denial\x12\x12\n" +
 	"\x04rule\x18\x06 \x01(\tR\x04rule\x12.\n" +
-	"\x13approval_single_use\x18\a \x01(\bR\x11approvalSingleUse\"\xc8\x01\n" +
+	"\x13approval_single_use\x18\a \x01(\bR\x11approvalSingleUse\x12\x1e\n" +
+	"\n" +
+	"restricted\x18\b \x01(\bR\n" +
+	"restricted\"\xc8\x01\n" +
 	"\x11BatchCheckRequest\x12\x1f\n" +
 	"\x06parent\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06parent\x12J\n" +
 	"\aqueries\x18\x02 \x03(\v2#.guildhall.permission.v1.CheckQueryB\v\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\aqueries\x12F\n" +

@@ -445,11 +445,12 @@ var File_guildhall_permission_v1_property_proto protoreflect.FileDescriptor
 
 const file_guildhall_permission_v1_property_proto_rawDesc = "" +
 	"\n" +
-	"&guildhall/permission/v1/property.proto\x12\x17guildhall.permission.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\"\xac\x01\n" +
+	"&guildhall/permission/v1/property.proto\x12\x17guildhall.permission.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\"\xc0\x01\n" +
 	"\n" +
-	"Properties\x12\x16\n" +
-	"\x06entity\x18\x01 \x01(\tR\x06entity\x125\n" +
-	"\x06values\x18\x02 \x01(\v2\x17.google.protobuf.StructB\x04\xf0\xe0\x18\x02R\x06values\x12;\n" +
+	"Properties\x12\x1b\n" +
+	"\x06entity\x18\x01 \x01(\tB\x03\xe0A\bR\x06entity\x12D\n" +
+	"\x06values\x18\x02 \x01(\v2\x17.google.protobuf.StructB\x13\xf0\xe0\x18\x02\x8a\xe1\x18\v\n" +
+	"\tattributeR\x06values\x12;\n" +
 	"\vupdate_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\x12\x12\n" +
 	"\x04etag\x18\x04 \x01(\tR\x04etag\"[\n" +
@@ -482,14 +483,14 @@ const file_guildhall_permission_v1_property_proto_rawDesc = "" +
 	"\xbaH\ar\x05\x10\x01\x18\x90\x03R\x06entity\x12\x12\n" +
 	"\x04etag\x18\x03 \x01(\tR\x04etag\x12&\n" +
 	"\n" +
-	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId2\xf2\x06\n" +
+	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId2\xff\x06\n" +
 	"\x0fPropertyService\x12\xca\x01\n" +
 	"\rGetProperties\x12-.guildhall.permission.v1.GetPropertiesRequest\x1a#.guildhall.permission.v1.Properties\"e\xea\xe0\x18#*\x06entity\n" +
 	"\x19permission.properties.get\x82\xd3\xe4\x93\x028\x126/permission/v1/{parent=organizations/*}/properties:get\x12\xd5\x01\n" +
 	"\x0eListProperties\x12..guildhall.permission.v1.ListPropertiesRequest\x1a/.guildhall.permission.v1.ListPropertiesResponse\"b\xea\xe0\x18$*\x06parent\n" +
-	"\x1apermission.properties.list\x82\xd3\xe4\x93\x024\x122/permission/v1/{parent=organizations/*}/properties\x12\xdb\x01\n" +
-	"\x10UpdateProperties\x120.guildhall.permission.v1.UpdatePropertiesRequest\x1a#.guildhall.permission.v1.Properties\"p\xea\xe0\x18(*\x06entity8\x01\n" +
-	"\x1cpermission.properties.update\x82\xd3\xe4\x93\x02>:\x01*\"9/permission/v1/{parent=organizations/*}/properties:update\x12\xdb\x01\n" +
+	"\x1apermission.properties.list\x82\xd3\xe4\x93\x024\x122/permission/v1/{parent=organizations/*}/properties\x12\xe8\x01\n" +
+	"\x10UpdateProperties\x120.guildhall.permission.v1.UpdatePropertiesRequest\x1a#.guildhall.permission.v1.Properties\"}\xea\xe0\x18(*\x06entity8\x01\n" +
+	"\x1cpermission.properties.update\x82\xe1\x18\tattribute\x82\xd3\xe4\x93\x02>:\x01*\"9/permission/v1/{parent=organizations/*}/properties:update\x12\xdb\x01\n" +
 	"\x10DeleteProperties\x120.guildhall.permission.v1.DeletePropertiesRequest\x1a#.guildhall.permission.v1.Properties\"p\xea\xe0\x18(*\x06entity8\x01\n" +
 	"\x1cpermission.properties.delete\x82\xd3\xe4\x93\x02>:\x01*\"9/permission/v1/{parent=organizations/*}/properties:deleteB>Z<guildhall.dev/proto/gen/guildhall/permission/v1;permissionv1b\x06proto3"
 

@@ -291,7 +291,7 @@ type Permission struct {
 	// "groupchat.messages.create".
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// The RPCs that need it: "/guildhall.groupchat.v1.MessageService/CreateMessage".
-	// Empty for one of a resource type.
+	// Empty for one of a resource type, and for one to see a class of data.
 	Methods []string `protobuf:"bytes,2,rep,name=methods,proto3" json:"methods,omitempty"`
 	// The lowest level of its collection that has it.
 	Level         Level `protobuf:"varint,3,opt,name=level,proto3,enum=guildhall.permission.v1.Level" json:"level,omitempty"`

@@ -59,7 +59,7 @@ func (s *explanations) mayHearOfOthers(ctx context.Context, parent string) (bool
 	if by.Kind() == authn.System {
 		return true, nil
 	}
-	err := s.Checker.Check(ctx, authz.Request{Caller: by, Permission: explainChecks, Resources: []string{parent}})
+	_, err := s.Checker.Check(ctx, authz.Request{Caller: by, Permission: explainChecks, Resources: []string{parent}})
 	if errs.Is(err, errs.Denied) || errs.Is(err, errs.NotFound) {
 		return false, nil
 	}

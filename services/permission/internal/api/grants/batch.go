@@ -79,14 +79,15 @@ func (s *grants) mayChange(ctx context.Context, by authn.Caller, req *permission
 		}
 	}
 	if create {
-		if err := s.Checker.Check(ctx, authz.Request{Caller: by, Permission: edit.CreateGrants, Resources: []string{req.GetParent()}, Approval: authz.ApprovalOf(ctx)}); err != nil {
+		if _, err := s.Checker.Check(ctx, authz.Request{Caller: by, Permission: edit.CreateGrants, Resources: []string{req.GetParent()}, Approval: authz.ApprovalOf(ctx)}); err != nil {
 			return err
 		}
 	}
 	if len(doomed) == 0 {
 		return nil
 	}
-	return s.Checker.Check(ctx, authz.Request{Caller: by, Permission: edit.DeleteGrants, Resources: doomed, Approval: authz.ApprovalOf(ctx)})
+	_, err := s.Checker.Check(ctx, authz.Request{Caller: by, Permission: edit.DeleteGrants, Resources: doomed, Approval: authz.ApprovalOf(ctx)})
+	return err
 }
 
 // expect refuses the batch unless all is as the caller supposes.

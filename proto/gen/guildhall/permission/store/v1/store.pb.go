@@ -563,7 +563,9 @@ type CompiledSubject struct {
 	// Every session up to this one has ended too.
 	EndedThrough string `protobuf:"bytes,8,opt,name=ended_through,json=endedThrough,proto3" json:"ended_through,omitempty"`
 	// Rules of separation; of the name of all holder forms only.
-	Separation    []*v1.SeparationRule `protobuf:"bytes,12,rep,name=separation,proto3" json:"separation,omitempty"`
+	Separation []*v1.SeparationRule `protobuf:"bytes,12,rep,name=separation,proto3" json:"separation,omitempty"`
+	// Field policies; of the name of all holder forms only.
+	FieldPolicies []*FieldPolicyRecord `protobuf:"bytes,13,rep,name=field_policies,json=fieldPolicies,proto3" json:"field_policies,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -657,6 +659,13 @@ func (x *CompiledSubject) GetEndedThrough() string {
 func (x *CompiledSubject) GetSeparation() []*v1.SeparationRule {
 	if x != nil {
 		return x.Separation
+	}
+	return nil
+}
+
+func (x *CompiledSubject) GetFieldPolicies() []*FieldPolicyRecord {
+	if x != nil {
+		return x.FieldPolicies
 	}
 	return nil
 }
@@ -765,7 +774,7 @@ var File_guildhall_permission_store_v1_store_proto protoreflect.FileDescriptor
 
 const file_guildhall_permission_store_v1_store_proto_rawDesc = "" +
 	"\n" +
-	")guildhall/permission/store/v1/store.proto\x12\x1dguildhall.permission.store.v1\x1a(guildhall/permission/v1/separation.proto\"6\n" +
+	")guildhall/permission/store/v1/store.proto\x12\x1dguildhall.permission.store.v1\x1a0guildhall/permission/store/v1/field_policy.proto\x1a(guildhall/permission/v1/separation.proto\"6\n" +
 	"\bRevision\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x03R\x06number\x12\x12\n" +
 	"\x04mark\x18\x02 \x01(\x06R\x04mark\"g\n" +
@@ -796,7 +805,7 @@ const file_guildhall_permission_store_v1_store_proto_rawDesc = "" +
 	"\n" +
 	"TeamParent\x12\x12\n" +
 	"\x04team\x18\x01 \x01(\tR\x04team\x12\x16\n" +
-	"\x06parent\x18\x02 \x01(\tR\x06parent\"\xf7\x02\n" +
+	"\x06parent\x18\x02 \x01(\tR\x06parent\"\xd0\x03\n" +
 	"\x0fCompiledSubject\x12C\n" +
 	"\brevision\x18\x01 \x01(\v2'.guildhall.permission.store.v1.RevisionR\brevision\x12\x16\n" +
 	"\x06denied\x18\x02 \x01(\bR\x06denied\x12\x14\n" +
@@ -808,7 +817,8 @@ const file_guildhall_permission_store_v1_store_proto_rawDesc = "" +
 	"\rended_through\x18\b \x01(\tR\fendedThrough\x12G\n" +
 	"\n" +
 	"separation\x18\f \x03(\v2'.guildhall.permission.v1.SeparationRuleR\n" +
-	"separation\"\xbf\x01\n" +
+	"separation\x12W\n" +
+	"\x0efield_policies\x18\r \x03(\v20.guildhall.permission.store.v1.FieldPolicyRecordR\rfieldPolicies\"\xbf\x01\n" +
 	"\x04Hold\x12\x1a\n" +
 	"\bresource\x18\x01 \x01(\tR\bresource\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12\x14\n" +
@@ -844,17 +854,19 @@ var file_guildhall_permission_store_v1_store_proto_goTypes = []any{
 	(*CompiledSubject)(nil),   // 9: guildhall.permission.store.v1.CompiledSubject
 	(*Hold)(nil),              // 10: guildhall.permission.store.v1.Hold
 	(*v1.SeparationRule)(nil), // 11: guildhall.permission.v1.SeparationRule
+	(*FieldPolicyRecord)(nil), // 12: guildhall.permission.store.v1.FieldPolicyRecord
 }
 var file_guildhall_permission_store_v1_store_proto_depIdxs = []int32{
 	0,  // 0: guildhall.permission.store.v1.Change.revision:type_name -> guildhall.permission.store.v1.Revision
 	0,  // 1: guildhall.permission.store.v1.CompiledSubject.revision:type_name -> guildhall.permission.store.v1.Revision
 	10, // 2: guildhall.permission.store.v1.CompiledSubject.holds:type_name -> guildhall.permission.store.v1.Hold
 	11, // 3: guildhall.permission.store.v1.CompiledSubject.separation:type_name -> guildhall.permission.v1.SeparationRule
-	4,  // [4:4] is the sub-list for method output_type
-	4,  // [4:4] is the sub-list for method input_type
-	4,  // [4:4] is the sub-list for extension type_name
-	4,  // [4:4] is the sub-list for extension extendee
-	0,  // [0:4] is the sub-list for field type_name
+	12, // 4: guildhall.permission.store.v1.CompiledSubject.field_policies:type_name -> guildhall.permission.store.v1.FieldPolicyRecord
+	5,  // [5:5] is the sub-list for method output_type
+	5,  // [5:5] is the sub-list for method input_type
+	5,  // [5:5] is the sub-list for extension type_name
+	5,  // [5:5] is the sub-list for extension extendee
+	0,  // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_guildhall_permission_store_v1_store_proto_init() }
@@ -862,6 +874,7 @@ func file_guildhall_permission_store_v1_store_proto_init() {
 	if File_guildhall_permission_store_v1_store_proto != nil {
 		return
 	}
+	file_guildhall_permission_store_v1_field_policy_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
