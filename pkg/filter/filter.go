@@ -36,9 +36,9 @@ const (
 	Int
 	// Time is an RFC 3339 timestamp, and takes the comparisons as well as =.
 	Time
-	// Phrase is a text that is searched for words and takes : (has) alone. How
+	// Words is a text that is searched for words and takes : (has) alone. How
 	// words are found, the field's owner says.
-	Phrase
+	Words
 )
 
 // Field declares a field that a filter may name.
@@ -53,7 +53,7 @@ type Field struct {
 // Op is the operator of a term.
 type Op string
 
-// The operators. Fields of type Phrase take Has, and all others Equal; those of
+// The operators. Fields of type Words take Has, and all others Equal; those of
 // type Time take the comparisons too.
 const (
 	Equal          Op = "="

@@ -44,11 +44,11 @@ func (p *parser) term() (Term, error) {
 // refuses returns why the field does not take the operator; "" when it does.
 func (f Field) refuses(op Op) string {
 	switch {
-	case f.Type == Phrase && op != Has:
+	case f.Type == Words && op != Has:
 		return "the field " + f.Name + " takes : only"
 	case f.Type == Time && op == Has:
 		return "the field " + f.Name + " takes =, <, <=, > and >="
-	case f.Type != Phrase && f.Type != Time && op != Equal:
+	case f.Type != Words && f.Type != Time && op != Equal:
 		return "the field " + f.Name + " takes = only"
 	}
 	return ""

@@ -43,9 +43,9 @@ func (s *server) viewOf(ctx context.Context, c *call, resources []string, reques
 		return v, nil
 	}
 	var classes []string
-	asked := slices.Clone(resources)
+	var asked []string
 	for _, u := range uses {
-		classes, asked = append(classes, u.class), append(asked, u.on(c.caller.Organization(), nil)...)
+		classes, asked = append(classes, u.class), append(asked, u.on(c, resources)...)
 		if u.selects {
 			v.filtered = append(v.filtered, u.class)
 		}
@@ -55,7 +55,7 @@ func (s *server) viewOf(ctx context.Context, c *call, resources []string, reques
 		return nil, err
 	}
 	for _, u := range uses {
-		for _, on := range u.on(c.caller.Organization(), resources) {
+		for _, on := range u.on(c, resources) {
 			if !sights.of(u.class, on).Full() {
 				return nil, errs.New(errs.Denied, reasonRestricted,
 					"your organisation keeps a part of this data from you, so you can neither search by it nor change it; leave the field out",

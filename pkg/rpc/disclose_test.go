@@ -37,6 +37,7 @@ const (
 type eyes struct {
 	mu    sync.Mutex
 	see   map[string]permissionv1.Visibility
+	only  string   // the one resource where that is so; "" is everywhere
 	asked []string // resources
 	away  error
 }
@@ -46,10 +47,10 @@ func (e *eyes) Disclose(_ context.Context, d authz.Disclosure) ([]datamask.Sight
 	defer e.mu.Unlock()
 	e.asked = append(e.asked, d.Resources...)
 	var out []datamask.Sight
-	for range d.Resources {
+	for _, on := range d.Resources {
 		for _, class := range d.Classes {
 			v := e.see[class]
-			if v == 0 {
+			if v == 0 || e.only != "" && e.only != on {
 				v = seenFull
 			}
 			out = append(out, datamask.Sight{Visibility: v})

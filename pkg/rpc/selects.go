@@ -3,6 +3,7 @@ package rpc
 import (
 	"regexp"
 	"slices"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -77,13 +78,24 @@ func (s selection) uses(update updateShape, request protoreflect.Message) (found
 	return found
 }
 
-// on returns what the use is about, for a caller of the organisation: the
-// resources of the call, or the collection with all that is in it.
-func (u use) on(organization string, resources []string) []string {
-	if u.within == "" {
+// on returns what the use is about in a call by the rule on the resources: these;
+// the collection with all that is in it; or, of what selects among those of a
+// collection below a resource, that one too. Single ones that are kept from the
+// caller are taken out of the answer.
+func (u use) on(c *call, resources []string) []string {
+	if u.within != "" {
+		return []string{c.caller.Organization() + "/" + u.within + "/-"}
+	}
+	if !u.selects {
 		return resources
 	}
-	return []string{organization + "/" + u.within + "/-"}
+	all := slices.Clone(resources)
+	if parts := strings.Split(c.rule.Permission, "."); len(parts) == 3 {
+		for _, name := range resources {
+			all = append(all, name+"/"+parts[1])
+		}
+	}
+	return all
 }
 
 // overwrittenBy returns the request's fields that say what is overwritten.

@@ -63,3 +63,25 @@ func TestDisclose_whatIsOverwrittenIsSeen(t *testing.T) {
 		}
 	}
 }
+
+// TestDisclose_filtersAreRefusedWhereTheCollectionIs: a policy on the collection
+// refuses what searches it, and says so.
+func TestDisclose_filtersAreRefusedWhereTheCollectionIs(t *testing.T) {
+	s, e := restricted(t, map[string]permissionv1.Visibility{"identity": seenMasked})
+	ctx, c := s.customers(t)
+	find := func(filter string) error {
+		_, err := c.ListCustomers(ctx, &identityv1.ListCustomersRequest{Parent: "organizations/acme", Filter: filter})
+		return err
+	}
+	for _, on := range []string{"organizations/acme", "organizations/acme/customers"} {
+		e.only = on
+		for _, filter := range []string{`display_name:"zhang"`, `display_name:zhang`, `state = "ACTIVE" AND display_name : "zw"`, `external_id = "7"`} {
+			if err := find(filter); errs.ReasonOf(err) != reasonRestricted || errs.From(err).Metadata["resource"] != on {
+				t.Errorf("%s, restricted on %s: %v", filter, on, err)
+			}
+		}
+		if err := find(`country:"CN"`); err != nil {
+			t.Errorf("what he sees: %v", err)
+		}
+	}
+}

@@ -108,7 +108,7 @@ func (sh *shape) uses(request protoreflect.Message) []use {
 		if fd == nil {
 			continue
 		}
-		for _, path := range filter.Words(request.Get(fd).String()) {
+		for _, path := range filter.Mentions(request.Get(fd).String()) {
 			for _, record := range sh.records {
 				for _, class := range datamask.ClassesAt(record, path) {
 					found = append(found, use{class: class, field: string(fd.Name()), what: "leave out " + path + notSeen, selects: true})

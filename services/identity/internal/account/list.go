@@ -53,7 +53,7 @@ const maxExamined = 200
 func ParseFilter(kind authn.Kind, organization, text string) (Filter, error) {
 	fields := []filter.Field{
 		{Name: byState, Type: filter.Enum, Values: []string{StateName(pending), StateName(active), StateName(suspended), StateName(gone)}},
-		{Name: displayName, Type: filter.Phrase},
+		{Name: displayName, Type: filter.Words},
 	}
 	if kind != authn.ServiceAccount {
 		fields = append(fields, filter.Field{Name: byEmail, Type: filter.String})
