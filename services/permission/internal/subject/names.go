@@ -60,6 +60,13 @@ func IsAccount(name string) bool {
 	return staffPattern.Matches(name) || customerPattern.Matches(name) || programPattern.Matches(name)
 }
 
+// OfAccounts returns the forms of names of what accounts of all kinds have, as in
+// "…/staff/{staff_member}/notices/{notice}".
+func OfAccounts(collection string) []resource.Pattern {
+	below := resource.Pattern("/" + collection + "/{id}")
+	return []resource.Pattern{staffPattern + below, customerPattern + below, programPattern + below}
+}
+
 // IsTeam reports whether the name is that of a team.
 func IsTeam(name string) bool { return teamPattern.Matches(name) }
 

@@ -53,12 +53,8 @@ func (s *policies) UpdateApprovalPolicy(ctx context.Context, req *permissionv1.U
 	if err := policy.Pattern.Check("approval_policy.name", req.GetApprovalPolicy().GetName()); err != nil {
 		return nil, err
 	}
-	mask, err := policy.Mask(req)
-	if err != nil {
-		return nil, err
-	}
 	return change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.ApprovalPolicy, error) {
-		return s.Policies.Update(tx, req.GetApprovalPolicy(), mask)
+		return s.Policies.Update(tx, req.GetApprovalPolicy(), req.GetUpdateMask())
 	})
 }
 

@@ -55,12 +55,8 @@ func (s *separations) UpdateSeparationRule(ctx context.Context, req *permissionv
 	if err := separation.Pattern.Check("separation_rule.name", req.GetSeparationRule().GetName()); err != nil {
 		return nil, err
 	}
-	mask, err := separation.Mask(req)
-	if err != nil {
-		return nil, err
-	}
 	return change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.SeparationRule, error) {
-		return s.Separations.Update(tx, req.GetSeparationRule(), mask)
+		return s.Separations.Update(tx, req.GetSeparationRule(), req.GetUpdateMask())
 	})
 }
 

@@ -10,8 +10,6 @@
 package notice
 
 import (
-	"slices"
-
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -20,33 +18,28 @@ import (
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/resource"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
+	"guildhall.dev/services/permission/internal/people/shelf"
 	"guildhall.dev/services/permission/internal/subject"
 )
 
-// Types of the events of notices.
-const (
-	created      = "guildhall.permission.notice.created.v1"
-	acknowledged = "guildhall.permission.notice.acknowledged.v1"
-)
-
-const collection = "/notices/"
+// patterns are the forms of the names of notices.
+func patterns() []resource.Pattern { return subject.OfAccounts("notices") }
 
 // byRecipient orders an account's notices by time, all and those of one sort.
 const byRecipient = "recipient"
 
 // Notices keeps notices. It is safe for concurrent use.
 //
-//	notices             name -> Notice (without etag)
+//	notices             account, id -> Notice (without etag)
 //	notices__recipient  account, "" or whether acknowledged, create time
 type Notices struct {
-	table *kv.Table[*permissionv1.Notice]
+	shelf *shelf.Shelf[*permissionv1.Notice]
 }
 
 // New returns the notices that the store holds.
 func New() *Notices {
-	return &Notices{table: kv.NewTable(kv.TableConfig[*permissionv1.Notice]{
-		Name: "notices", Key: func(n *permissionv1.Notice) kv.Key { return kv.Key{kv.String(n.GetName())} },
-		NotFound: "NOTICE_NOT_FOUND",
+	return &Notices{shelf: shelf.New(shelf.Config[*permissionv1.Notice]{
+		Noun: "notice", Table: "notices", Names: patterns(),
 		Indexes: []kv.Index[*permissionv1.Notice]{{
 			Name: byRecipient, Keys: func(n *permissionv1.Notice) []kv.Key {
 				account, at := kv.String(resource.Parent(n.GetName())), kv.Time(n.GetCreateTime().AsTime())
@@ -54,11 +47,13 @@ func New() *Notices {
 				return []kv.Key{{account, kv.String(""), at}, {account, sort, at}}
 			},
 		}},
+		Covered: []string{"created"},
+		Data:    func(n *permissionv1.Notice) proto.Message { return &permissionv1.NoticeChanged{About: n.GetAbout()} },
 	})}
 }
 
 // Tables returns the raw tables of this package, for kv.Options.
-func (s *Notices) Tables() []string { return slices.Clone(s.table.Tables()) }
+func (s *Notices) Tables() []string { return s.shelf.Tables() }
 
 func sortOf(acknowledged bool) string {
 	if acknowledged {
@@ -70,10 +65,10 @@ func sortOf(acknowledged bool) string {
 // Check returns nil for the name of a notice, and else Invalid
 // (RESOURCE_NAME_INVALID).
 func Check(name string) error {
-	account := resource.Parent(name)
-	if subject.IsAccount(account) && len(name) > len(account)+len(collection) &&
-		name[len(account):len(account)+len(collection)] == collection && resource.ValidID(name[len(account)+len(collection):]) {
-		return nil
+	for _, p := range patterns() {
+		if p.Matches(name) {
+			return nil
+		}
 	}
 	return errs.InvalidField("name", resource.Reason, "send a name of the form organizations/acme/staff/s1/notices/n1")
 }
@@ -81,26 +76,15 @@ func Check(name string) error {
 // Give tells an account something, and returns the notice. about is the
 // resource that it is about.
 func (s *Notices) Give(tx *change.Tx, account, about string, title, body *permissionv1.LocalText) (*permissionv1.Notice, error) {
-	rec, err := s.table.Create(tx, &permissionv1.Notice{
-		Name: account + collection + tx.NewID(), About: about, Title: title, Body: body,
-		CreateTime: timestamppb.New(tx.Time),
+	return s.shelf.Create(tx, account, "", &permissionv1.Notice{}, func(n *permissionv1.Notice) error {
+		n.About, n.Title, n.Body = about, title, body
+		return nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	tx.Record(change.Change{
-		Resource: rec.Value.GetName(), Type: created, Data: &permissionv1.NoticeChanged{About: about}, Covered: true,
-	})
-	return shown(rec), nil
 }
 
 // Get returns a notice, or NotFound (NOTICE_NOT_FOUND).
 func (s *Notices) Get(r kv.Reader, name string) (*permissionv1.Notice, error) {
-	rec, err := s.table.Get(r, kv.Key{kv.String(name)})
-	if err != nil {
-		return nil, err
-	}
-	return shown(rec), nil
+	return s.shelf.Get(r, name)
 }
 
 // List returns a page of an account's notices, newest first, and where the
@@ -111,17 +95,9 @@ func (s *Notices) List(r kv.Reader, account string, sort *bool, after []byte, li
 	if sort != nil {
 		of = sortOf(*sort)
 	}
-	page, err := s.table.List(r, kv.Query{
+	return s.shelf.List(r, kv.Query{
 		Index: byRecipient, Prefix: kv.Key{kv.String(account), kv.String(of)}, Reverse: true, After: after, Limit: limit,
 	})
-	if err != nil {
-		return nil, nil, err
-	}
-	out := make([]*permissionv1.Notice, len(page.Records))
-	for i, rec := range page.Records {
-		out[i] = shown(rec)
-	}
-	return out, page.Next, nil
 }
 
 // Acknowledge records that the account has read a notice of its own, and
@@ -129,34 +105,20 @@ func (s *Notices) List(r kv.Reader, account string, sort *bool, after []byte, li
 // Conflict (ETAG_MISMATCH) and Denied (RECIPIENT_ONLY): nobody confirms for
 // somebody else that they understood.
 func (s *Notices) Acknowledge(tx *change.Tx, name, etag, actor string) (n *permissionv1.Notice, first bool, err error) {
-	rec, err := s.table.Get(tx, kv.Key{kv.String(name)})
+	n, err = s.shelf.GetAt(tx, name, etag)
 	if err != nil {
-		return nil, false, err
-	}
-	if err := rec.CheckEtag(etag); err != nil {
 		return nil, false, err
 	}
 	if actor != resource.Parent(name) {
 		return nil, false, errs.New(errs.Denied, "RECIPIENT_ONLY", "only the account that a notice is for can acknowledge it")
 	}
-	if rec.Value.GetAcknowledgeTime() != nil {
+	if n.GetAcknowledgeTime() != nil {
 		tx.Unchanged()
-		return shown(rec), false, nil
+		return n, false, nil
 	}
-	n = proto.CloneOf(rec.Value)
-	n.AcknowledgeTime = timestamppb.New(tx.Time)
-	if rec, err = s.table.Update(tx, n, ""); err != nil {
-		return nil, false, err
-	}
-	tx.Record(change.Change{
-		Resource: name, Type: acknowledged, Data: &permissionv1.NoticeChanged{About: n.GetAbout()},
-		ChangedFields: []string{"acknowledge_time"},
+	n, err = s.shelf.Move(tx, name, "", "acknowledged", func(n *permissionv1.Notice) error {
+		n.AcknowledgeTime = timestamppb.New(tx.Time)
+		return nil
 	})
-	return shown(rec), true, nil
-}
-
-func shown(rec kv.Record[*permissionv1.Notice]) *permissionv1.Notice {
-	n := proto.CloneOf(rec.Value)
-	n.Etag = rec.Etag
-	return n
+	return n, true, err
 }

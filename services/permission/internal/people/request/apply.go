@@ -17,13 +17,13 @@ import (
 // Errors besides those of all moves are Precondition (APPROVAL_LAPSED) and
 // those of grant.Create and grant.Delete.
 func (s *Requests) Apply(tx *change.Tx, m Move) (*permissionv1.PermissionChangeRequest, error) {
-	rec, err := s.table.Get(tx, keyOf(m.Name))
+	v, err := s.shelf.GetAt(tx, m.Name, m.Etag)
 	if err != nil {
 		return nil, err
 	}
-	if state := rec.Value.GetState(); rec.Value.GetApproval() == nil && (state == notified || state == acknowledged) {
+	if state := v.GetState(); v.GetApproval() == nil && (state == notified || state == acknowledged) {
 		tx.Unchanged()
-		return shown(rec), rec.CheckEtag(m.Etag)
+		return v, nil
 	}
 	return s.move(tx, m, "apply", states{approved}, func(mv *mover) error {
 		if a := mv.v.GetApproval(); a != nil {
@@ -49,11 +49,10 @@ type Use struct {
 // (CHANGE_REQUEST_NOT_FOUND, also for the approval of something else) and
 // Precondition (ILLEGAL_STATE): it is used, over, or not for a single use.
 func (s *Requests) Use(tx *change.Tx, u Use) error {
-	rec, found, err := s.table.Find(tx, keyOf(u.Approval))
+	v, found, err := s.shelf.Find(tx, u.Approval)
 	if err != nil {
 		return err
 	}
-	v := rec.Value
 	a := v.GetApproval()
 	if !found || a == nil || v.GetSubject() != u.Subject || a.GetPermission() != u.Permission ||
 		a.GetResource() != decide.SubjectMatter(u.Resource) {

@@ -21,7 +21,6 @@ import (
 
 // Types of the events of requests.
 const (
-	created       = "guildhall.permission.change_request.created.v1"
 	stateChanged  = "guildhall.permission.change_request.state_changed.v1"
 	approvalGiven = "guildhall.permission.change_request.approval_given.v1"
 )
@@ -93,15 +92,15 @@ func (s *Requests) Cancel(tx *change.Tx, m Move) (*permissionv1.PermissionChange
 // Expire ends a request whose stage is over. It says Unchanged when it is not:
 // somebody was quicker.
 func (s *Requests) Expire(tx *change.Tx, name string) error {
-	rec, found, err := s.table.Find(tx, keyOf(name))
+	v, found, err := s.shelf.Find(tx, name)
 	if err != nil {
 		return err
 	}
-	if !found || !overdue(rec.Value, tx.Time) {
+	if !found || !overdue(v, tx.Time) {
 		tx.Unchanged()
 		return nil
 	}
-	mv := &mover{tx: tx, v: proto.CloneOf(rec.Value), old: rec.Value}
+	mv := &mover{tx: tx, v: proto.CloneOf(v), old: v}
 	mv.to(service, expired, "")
 	_, err = s.save(mv)
 	return err
@@ -113,11 +112,11 @@ func (s *Requests) Acknowledge(tx *change.Tx, n *permissionv1.Notice, by string)
 	if notice.Check(n.GetName()) != nil || CheckName(n.GetAbout()) != nil {
 		return nil
 	}
-	rec, found, err := s.table.Find(tx, keyOf(n.GetAbout()))
-	if err != nil || !found || rec.Value.GetState() != notified || rec.Value.GetNotice() != n.GetName() {
+	v, found, err := s.shelf.Find(tx, n.GetAbout())
+	if err != nil || !found || v.GetState() != notified || v.GetNotice() != n.GetName() {
 		return err
 	}
-	mv := &mover{tx: tx, v: proto.CloneOf(rec.Value), old: rec.Value}
+	mv := &mover{tx: tx, v: proto.CloneOf(v), old: v}
 	mv.to(by, acknowledged, "")
 	_, err = s.save(mv)
 	return err
@@ -162,17 +161,22 @@ func stageOf(p *permissionv1.ApprovalPolicy, state permissionv1.PermissionChange
 	}
 }
 
-// record tells of the moves made: the first has the audit entry, with the
-// fields that changed, the others only their events.
-func (m *mover) record(first string, fields []string) {
-	for i, step := range m.moves {
-		data := &permissionv1.ChangeRequestChanged{To: Word(step.GetTo()), Subject: m.v.GetSubject(), Grant: m.v.GetAppliedGrant()}
-		if step.GetFrom() != 0 {
-			data.From = Word(step.GetFrom())
-		}
-		c := change.Change{Resource: m.v.GetName(), Type: stateChanged, Data: data, Covered: i > 0}
-		if i == 0 {
-			c.Type, c.ChangedFields = first, fields
+// data is what events carry of a move.
+func (m *mover) data(step *permissionv1.ChangeRequestMove) *permissionv1.ChangeRequestChanged {
+	data := &permissionv1.ChangeRequestChanged{To: Word(step.GetTo()), Subject: m.v.GetSubject(), Grant: m.v.GetAppliedGrant()}
+	if step.GetFrom() != 0 {
+		data.From = Word(step.GetFrom())
+	}
+	return data
+}
+
+// record tells of moves. The first of an act has the audit entry, with the fields
+// that changed, if it has any; the others only their events.
+func (m *mover) record(moves []*permissionv1.ChangeRequestMove, fields ...string) {
+	for _, step := range moves {
+		c := change.Change{Resource: m.v.GetName(), Type: stateChanged, Data: m.data(step), Covered: step != m.moves[0]}
+		if !c.Covered {
+			c.ChangedFields = fields
 		}
 		m.tx.Record(c)
 	}
@@ -180,21 +184,18 @@ func (m *mover) record(first string, fields []string) {
 
 // move makes one act on a request that is in one of the states.
 func (s *Requests) move(tx *change.Tx, m Move, verb string, from states, act func(*mover) error) (*permissionv1.PermissionChangeRequest, error) {
-	rec, err := s.table.Get(tx, keyOf(m.Name))
+	v, err := s.shelf.GetAt(tx, m.Name, m.Etag)
 	if err != nil {
 		return nil, err
 	}
-	if err := rec.CheckEtag(m.Etag); err != nil {
-		return nil, err
-	}
-	state := rec.Value.GetState()
-	if overdue(rec.Value, tx.Time) {
+	state := v.GetState()
+	if overdue(v, tx.Time) {
 		state = expired // the sweep is late
 	}
 	if !slices.Contains(from, state) {
 		return nil, illegal(verb, state)
 	}
-	mv := &mover{tx: tx, v: proto.CloneOf(rec.Value), old: rec.Value}
+	mv := &mover{tx: tx, v: proto.CloneOf(v), old: v}
 	if mv.policy, err = s.policyOf(tx, mv.v); err != nil {
 		return nil, err
 	}
@@ -211,8 +212,7 @@ func illegal(verb string, state permissionv1.PermissionChangeRequest_State) erro
 
 // save stores what the request became and records it.
 func (s *Requests) save(m *mover) (*permissionv1.PermissionChangeRequest, error) {
-	m.v.UpdateTime = timestamppb.New(m.tx.Time)
-	rec, err := s.table.Update(m.tx, m.v, "")
+	saved, err := s.shelf.Put(m.tx, m.v)
 	if err != nil {
 		return nil, err
 	}
@@ -222,11 +222,11 @@ func (s *Requests) save(m *mover) (*permissionv1.PermissionChangeRequest, error)
 			return nil, err
 		}
 	}
-	m.record(stateChanged, change.ChangedFields(m.old, m.v))
+	m.record(m.moves, change.ChangedFields(m.old, m.v)...)
 	for _, e := range m.after {
 		e.Record(m.tx)
 	}
-	return shown(rec), nil
+	return saved, nil
 }
 
 // overdue reports whether the time of the request's stage is over.

@@ -42,6 +42,7 @@ import (
 	"guildhall.dev/services/permission/internal/grant"
 	"guildhall.dev/services/permission/internal/people/notice"
 	"guildhall.dev/services/permission/internal/people/policy"
+	"guildhall.dev/services/permission/internal/people/shelf"
 	"guildhall.dev/services/permission/internal/role"
 	"guildhall.dev/services/permission/internal/subject"
 )
@@ -88,7 +89,7 @@ type MayGive func(tx *change.Tx, by authn.Caller, resource string, permissions [
 // Requests keeps change requests. It is safe for concurrent use.
 type Requests struct {
 	Config
-	table *kv.Table[*permissionv1.PermissionChangeRequest]
+	shelf *shelf.Shelf[*permissionv1.PermissionChangeRequest]
 }
 
 // Create files a request of the account parent. Errors are Exists
@@ -103,33 +104,33 @@ func (s *Requests) Create(tx *change.Tx, by authn.Caller, parent, id string, in 
 	if err != nil {
 		return nil, err
 	}
-	v := &permissionv1.PermissionChangeRequest{
-		Name: parent + collection + id, Subject: in.GetSubject(), Change: in.GetChange(),
-		Justification: in.GetJustification(), Creator: by.Name, CreateTime: timestamppb.New(tx.Time),
-	}
-	v = proto.CloneOf(v)
-	if err := s.complete(tx, parent, v); err != nil {
-		return nil, under(err)
-	}
-	p, err := s.policyOf(tx, v)
-	if err != nil {
-		return nil, err
-	}
-	v.ApprovalsNeeded = p.GetApprovalsNeeded()
-	m := mover{tx: tx, v: v, policy: p}
-	m.to(by.Name, submitted, "")
-	if p.GetIdentityBySession() && by.Name == parent && by.Session != "" {
-		v.Identity = &permissionv1.IdentityProof{
-			Verifier: service, Method: permissionv1.IdentityProof_METHOD_SESSION, Time: timestamppb.New(tx.Time),
+	var m mover
+	first := func(*permissionv1.PermissionChangeRequest) proto.Message { return m.data(m.moves[0]) }
+	made, err := s.shelf.With(first).Create(tx, parent, id, in, func(v *permissionv1.PermissionChangeRequest) error {
+		v.Creator = by.Name
+		if err := s.complete(tx, parent, v); err != nil {
+			return under(err)
 		}
-		m.to(service, verified, "")
-	}
-	rec, err := s.table.Create(tx, v)
+		p, err := s.policyOf(tx, v)
+		if err != nil {
+			return err
+		}
+		v.ApprovalsNeeded = p.GetApprovalsNeeded()
+		m = mover{tx: tx, v: v, policy: p}
+		m.to(by.Name, submitted, "")
+		if p.GetIdentityBySession() && by.Name == parent && by.Session != "" {
+			v.Identity = &permissionv1.IdentityProof{
+				Verifier: service, Method: permissionv1.IdentityProof_METHOD_SESSION, Time: timestamppb.New(tx.Time),
+			}
+			m.to(service, verified, "")
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	m.record(created, change.ChangedFields(nil, v))
-	return shown(rec), nil
+	m.record(m.moves[1:])
+	return made, nil
 }
 
 // complete fills in the subject, and refuses what can never be carried out.
@@ -274,7 +275,7 @@ func Word(state permissionv1.PermissionChangeRequest_State) string {
 func (s *Requests) ApprovalsOf(r kv.Reader, account string) ([]decide.Hold, error) {
 	var holds []decide.Hold
 	q := kv.Query{Index: byList, Prefix: kv.Key{kv.String(organizationOf(account)), kv.String(account), kv.String(Word(approved))}}
-	for rec, err := range s.table.Scan(r, q) {
+	for rec, err := range s.shelf.Scan(r, q) {
 		if err != nil {
 			return nil, err
 		}

@@ -30,7 +30,7 @@ func (s *Requests) Summarize(r kv.Reader, organization string, from, until time.
 		Index: byList, Prefix: kv.Key{kv.String(organization), kv.String(""), kv.String("")},
 		From: kv.Key{kv.Time(from)}, Until: kv.Key{kv.Time(until)},
 	}
-	for rec, err := range s.table.Scan(r, q) {
+	for rec, err := range s.shelf.Scan(r, q) {
 		if err != nil {
 			return nil, err
 		}

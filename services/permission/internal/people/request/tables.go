@@ -1,24 +1,22 @@
 package request
 
 import (
-	"strings"
-
-	"google.golang.org/protobuf/proto"
-
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/resource"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
+	"guildhall.dev/services/permission/internal/people/shelf"
 	"guildhall.dev/services/permission/internal/subject"
 	"guildhall.dev/services/permission/internal/sweep"
 )
 
-const collection = "/permissionChangeRequests/"
+// patterns are the forms of the names of requests.
+func patterns() []resource.Pattern { return subject.OfAccounts("permissionChangeRequests") }
 
 // Indexes of the table of requests.
 //
-//	change_requests        name -> PermissionChangeRequest (without etag)
+//	change_requests        requester, id -> PermissionChangeRequest (without etag)
 //	change_requests__list  organisation or requester, subject or "", state or "", create time
 //	change_requests__due   stage deadline
 const (
@@ -28,10 +26,8 @@ const (
 
 // New returns the requests that the store holds.
 func New(cfg Config) *Requests {
-	return &Requests{Config: cfg, table: kv.NewTable(kv.TableConfig[*permissionv1.PermissionChangeRequest]{
-		Name:     "change_requests",
-		Key:      func(v *permissionv1.PermissionChangeRequest) kv.Key { return keyOf(v.GetName()) },
-		NotFound: "CHANGE_REQUEST_NOT_FOUND", Exists: "CHANGE_REQUEST_EXISTS",
+	return &Requests{Config: cfg, shelf: shelf.New(shelf.Config[*permissionv1.PermissionChangeRequest]{
+		Noun: "change_request", Table: "change_requests", Names: patterns(),
 		Indexes: []kv.Index[*permissionv1.PermissionChangeRequest]{
 			{Name: byList, Keys: listKeys},
 			{Name: byDue, Keys: func(v *permissionv1.PermissionChangeRequest) []kv.Key {
@@ -57,27 +53,22 @@ func listKeys(v *permissionv1.PermissionChangeRequest) []kv.Key {
 }
 
 // Tables returns the raw tables of this package, for kv.Options.
-func (s *Requests) Tables() []string { return s.table.Tables() }
-
-func keyOf(name string) kv.Key { return kv.Key{kv.String(name)} }
+func (s *Requests) Tables() []string { return s.shelf.Tables() }
 
 // CheckName returns nil for the name of a request, and else Invalid
 // (RESOURCE_NAME_INVALID).
 func CheckName(name string) error {
-	account, id, ok := strings.Cut(name, collection)
-	if ok && subject.IsAccount(account) && resource.ValidID(id) {
-		return nil
+	for _, p := range patterns() {
+		if p.Matches(name) {
+			return nil
+		}
 	}
 	return errs.InvalidField("name", resource.Reason, "send a name of the form organizations/acme/staff/s1/permissionChangeRequests/r1")
 }
 
 // Get returns a request, or NotFound (CHANGE_REQUEST_NOT_FOUND).
 func (s *Requests) Get(r kv.Reader, name string) (*permissionv1.PermissionChangeRequest, error) {
-	rec, err := s.table.Get(r, keyOf(name))
-	if err != nil {
-		return nil, err
-	}
-	return shown(rec), nil
+	return s.shelf.Get(r, name)
 }
 
 // Filter selects requests: about a subject, in a state, or both. The zero
@@ -90,25 +81,17 @@ type Filter struct {
 // List returns a page of the requests of an account, or of an organisation,
 // newest first, and where the next one starts, nil at the end.
 func (s *Requests) List(r kv.Reader, parent string, f Filter, after []byte, limit int) ([]*permissionv1.PermissionChangeRequest, []byte, error) {
-	page, err := s.table.List(r, listQuery(parent, f, after, limit))
-	if err != nil {
-		return nil, nil, err
-	}
-	out := make([]*permissionv1.PermissionChangeRequest, len(page.Records))
-	for i, rec := range page.Records {
-		out[i] = shown(rec)
-	}
-	return out, page.Next, nil
+	return s.shelf.List(r, shelf.Page(listQuery(parent, f), after, limit))
 }
 
-func listQuery(parent string, f Filter, after []byte, limit int) kv.Query {
+func listQuery(parent string, f Filter) kv.Query {
 	state := ""
 	if f.State != 0 {
 		state = Word(f.State)
 	}
 	return kv.Query{
 		Index: byList, Prefix: kv.Key{kv.String(parent), kv.String(f.Subject), kv.String(state)},
-		Reverse: true, After: after, Limit: limit,
+		Reverse: true,
 	}
 }
 
@@ -121,12 +104,17 @@ const inboxReach = 4
 // Whether it holds what would be given is left to Approve. The page is short,
 // or empty with a next one, where most of what waits is for others.
 func (s *Requests) Inbox(r kv.Reader, organization, account string, after []byte, limit int) ([]*permissionv1.PermissionChangeRequest, []byte, error) {
-	page, err := s.table.List(r, listQuery(organization, Filter{State: verified}, after, limit*inboxReach))
-	if err != nil {
-		return nil, nil, err
-	}
+	waiting := shelf.Page(listQuery(organization, Filter{State: verified}), after, limit*inboxReach+1)
 	var out []*permissionv1.PermissionChangeRequest
-	for _, rec := range page.Records {
+	var last []byte
+	seen := 0
+	for rec, err := range s.shelf.Scan(r, waiting) {
+		if err != nil {
+			return nil, nil, err
+		}
+		if seen == limit*inboxReach || len(out) == limit {
+			return out, last, nil
+		}
 		p, err := s.policyOf(r, rec.Value)
 		if err != nil {
 			return nil, nil, err
@@ -135,27 +123,18 @@ func (s *Requests) Inbox(r kv.Reader, organization, account string, after []byte
 		if err != nil && errs.KindOf(err) == errs.Internal {
 			return nil, nil, err
 		}
-		if err != nil {
-			continue
+		if err == nil {
+			out = append(out, shelf.Shown(rec))
 		}
-		out = append(out, shown(rec))
-		if len(out) == limit {
-			return out, rec.Position, nil
-		}
+		seen, last = seen+1, rec.Position
 	}
-	return out, page.Next, nil
+	return out, nil, nil
 }
 
 // Job expires requests whose stage is over.
 func (s *Requests) Job() sweep.Job {
 	return sweep.Job{
-		Action: "permission.permissionChangeRequests.expire", Due: sweep.Due(s.table, byDue, (*permissionv1.PermissionChangeRequest).GetName),
+		Action: "permission.permissionChangeRequests.expire", Due: s.shelf.Due(byDue),
 		Do: func(tx *change.Tx, name string) (bool, error) { return false, s.Expire(tx, name) },
 	}
-}
-
-func shown(rec kv.Record[*permissionv1.PermissionChangeRequest]) *permissionv1.PermissionChangeRequest {
-	v := proto.CloneOf(rec.Value)
-	v.Etag = rec.Etag
-	return v
 }

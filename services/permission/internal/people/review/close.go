@@ -38,12 +38,14 @@ func (s *Reviews) beginClosing(tx *change.Tx, v *permissionv1.AccessReview, by s
 // large items is shorter than asked for, so it takes pages until the chunk is
 // full.
 func (s *Reviews) carryOut(tx *change.Tx, v *permissionv1.AccessReview) (*permissionv1.AccessReview, error) {
+	by := make(shift)
 	for done := 0; done < CloseChunk; {
 		page, err := s.items.List(tx, kv.Query{Index: byDimension, Prefix: dimension(v.GetName(), pending), Limit: CloseChunk - done})
 		if err != nil {
 			return nil, err
 		}
 		for _, rec := range page.Records {
+			by.gone(rec.Value)
 			if err := s.settle(tx, v, proto.CloneOf(rec.Value)); err != nil {
 				return nil, err
 			}
@@ -57,6 +59,9 @@ func (s *Reviews) carryOut(tx *change.Tx, v *permissionv1.AccessReview) (*permis
 			return nil, err
 		}
 		break
+	}
+	if err := s.shiftLoads(tx, v.GetName(), by); err != nil {
+		return nil, err
 	}
 	return s.Get(tx, v.GetName())
 }

@@ -3,8 +3,6 @@ package review
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
@@ -19,7 +17,7 @@ import (
 // Job takes reviews as far as they go by themselves.
 func (s *Reviews) Job() sweep.Job {
 	return sweep.Job{
-		Action: "permission.accessReviews.advance", Due: sweep.Due(s.reviews, byDue, (*permissionv1.AccessReview).GetName),
+		Action: "permission.accessReviews.advance", Due: s.reviews.Due(byDue),
 		Do: s.Advance, Look: s.lookOverdue,
 	}
 }
@@ -33,23 +31,21 @@ func reminderOf(v *permissionv1.AccessReview) time.Duration {
 
 // remind makes an event for each reviewer who has something to decide.
 func (s *Reviews) remind(tx *change.Tx, v *permissionv1.AccessReview) error {
-	waiting := make(map[string]int32)
-	for rec, err := range s.items.Scan(tx, kv.Query{Index: byDimension, Prefix: dimension(v.GetName(), undecided)}) {
-		if err != nil {
-			return err
-		}
-		if name := rec.Value.GetReviewer(); name != "" {
-			waiting[name]++
-		}
-	}
-	v.NextReminderTime = timestamppb.New(tx.Time.Add(reminderOf(v)))
-	if _, err := s.reviews.Update(tx, v, ""); err != nil {
+	waiting, err := s.loadsOf(tx, v.GetName())
+	if err != nil {
 		return err
 	}
-	for _, name := range slices.Sorted(maps.Keys(waiting)) {
+	v.NextReminderTime = timestamppb.New(tx.Time.Add(reminderOf(v)))
+	if _, err := s.reviews.Put(tx, v); err != nil {
+		return err
+	}
+	for _, l := range waiting {
+		if l.GetReviewer() == "" {
+			continue // nobody is to be reminded
+		}
 		tx.Record(change.Change{
 			Resource: v.GetName(), Type: reminderDue, Covered: true,
-			Data: &permissionv1.AccessReviewReminder{Reviewer: name, OpenItems: waiting[name], Overdue: overdue(v, tx.Time)},
+			Data: &permissionv1.AccessReviewReminder{Reviewer: l.GetReviewer(), OpenItems: l.GetOpenItems(), Overdue: overdue(v, tx.Time)},
 		})
 	}
 	return nil
@@ -62,7 +58,7 @@ func overdue(v *permissionv1.AccessReview, now time.Time) bool {
 
 // Summarize counts the items of a review. It reads all of them.
 func (s *Reviews) Summarize(r kv.Reader, name string, now time.Time) (*permissionv1.SummarizeAccessReviewResponse, error) {
-	review, err := s.reviews.Get(r, keyOf(name))
+	review, err := s.reviews.Get(r, name)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +69,7 @@ func (s *Reviews) Summarize(r kv.Reader, name string, now time.Time) (*permissio
 		}
 		count(out, rec.Value)
 	}
-	if overdue(review.Value, now) {
+	if overdue(review, now) {
 		out.Overdue = out.GetUndecided()
 	}
 	if decided := out.GetKeep() + out.GetRevoke(); decided > 0 {
@@ -116,11 +112,12 @@ func (s *Reviews) lookOverdue(r kv.Reader, now time.Time) error {
 		if !overdue(rec.Value, now) {
 			continue
 		}
-		for _, err := range s.items.Scan(r, kv.Query{Index: byDimension, Prefix: dimension(rec.Value.GetName(), undecided)}) {
-			if err != nil {
-				return err
-			}
-			items++
+		loads, err := s.loadsOf(r, rec.Value.GetName())
+		if err != nil {
+			return err
+		}
+		for _, l := range loads {
+			items += int64(l.GetOpenItems())
 		}
 	}
 	s.overdue.Store(items)

@@ -10,6 +10,7 @@ import (
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/resource"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
+	"guildhall.dev/services/permission/internal/people/shelf"
 )
 
 // Decide records what the reviewer says of an item. Errors are NotFound
@@ -26,8 +27,9 @@ func (s *Reviews) Decide(tx *change.Tx, name, etag string, by authn.Caller, d pe
 	if err := s.checkOwn(tx, review, it, by.Name); err != nil {
 		return nil, err
 	}
+	was := proto.CloneOf(it)
 	it.Decision, it.Reason, it.Decider, it.DecideTime = d, reason, by.Name, timestamppb.New(tx.Time)
-	return s.saveItem(tx, it, itemDecided, "decision", "reason", "decider", "decide_time")
+	return s.saveItem(tx, was, it, itemDecided, "decision", "reason", "decider", "decide_time")
 }
 
 // Reassign gives an undecided item to another reviewer. Errors are those of
@@ -46,8 +48,9 @@ func (s *Reviews) Reassign(tx *change.Tx, name, etag, reviewer string) (*permiss
 	if err := s.checkOwn(tx, review, it, reviewer); err != nil {
 		return nil, err
 	}
+	was := proto.CloneOf(it)
 	it.Reviewer = reviewer
-	return s.saveItem(tx, it, itemMoved, "reviewer")
+	return s.saveItem(tx, was, it, itemMoved, "reviewer")
 }
 
 // checkOwn returns Denied (SELF_REVIEW) when the grant is the account's own. It
@@ -68,27 +71,33 @@ func (s *Reviews) loadItem(tx *change.Tx, name, etag string) (*permissionv1.Acce
 	if err != nil {
 		return nil, nil, err
 	}
-	review, err := s.reviews.Get(tx, keyOf(reviewOf(name)))
+	review, err := s.reviews.Get(tx, reviewOf(name))
 	if err != nil {
 		return nil, nil, err
 	}
 	if err := rec.CheckEtag(etag); err != nil {
 		return nil, nil, err
 	}
-	state := review.Value.GetState()
-	if state == active && !tx.Time.Before(review.Value.GetAutoCloseTime().AsTime()) {
+	state := review.GetState()
+	if state == active && !tx.Time.Before(review.GetAutoCloseTime().AsTime()) {
 		state = closing // the sweep is late
 	}
 	if state != active {
 		return nil, nil, errs.New(errs.Precondition, "ILLEGAL_STATE",
 			"items are decided while their review is ACTIVE; this one is "+Word(state), errs.Meta("state", Word(state)))
 	}
-	return review.Value, proto.CloneOf(rec.Value), nil
+	return review, proto.CloneOf(rec.Value), nil
 }
 
-func (s *Reviews) saveItem(tx *change.Tx, it *permissionv1.AccessReviewItem, kind string, fields ...string) (*permissionv1.AccessReviewItem, error) {
+func (s *Reviews) saveItem(tx *change.Tx, was, it *permissionv1.AccessReviewItem, kind string, fields ...string) (*permissionv1.AccessReviewItem, error) {
 	rec, err := s.items.Update(tx, it, "")
 	if err != nil {
+		return nil, err
+	}
+	by := make(shift)
+	by.gone(was)
+	by.came(it)
+	if err := s.shiftLoads(tx, reviewOf(it.GetName()), by); err != nil {
 		return nil, err
 	}
 	data := &permissionv1.AccessReviewItemChanged{Grant: it.GetGrant().GetName()}
@@ -96,7 +105,7 @@ func (s *Reviews) saveItem(tx *change.Tx, it *permissionv1.AccessReviewItem, kin
 		data.Decision = DecisionWord(it.GetDecision())
 	}
 	tx.Record(change.Change{Resource: it.GetName(), Type: kind, Data: data, ChangedFields: fields})
-	return shownItem(rec), nil
+	return shelf.Shown(rec), nil
 }
 
 // ListItems returns a page of a review's items, by name, and where the next one
@@ -107,15 +116,7 @@ func (s *Reviews) ListItems(r kv.Reader, review, of string, after []byte, limit 
 	if of != "" {
 		q.Index, q.Prefix = byDimension, dimension(review, of)
 	}
-	page, err := s.items.List(r, q)
-	if err != nil {
-		return nil, nil, err
-	}
-	out := make([]*permissionv1.AccessReviewItem, len(page.Records))
-	for i, rec := range page.Records {
-		out[i] = shownItem(rec)
-	}
-	return out, page.Next, nil
+	return shelf.AllShown(s.items.List(r, q))
 }
 
 // Inbox returns a page of what an account has to decide in active reviews. It
@@ -130,14 +131,14 @@ func (s *Reviews) Inbox(r kv.Reader, account string, after []byte, limit int) ([
 	for _, rec := range page.Records {
 		name := reviewOf(rec.Value.GetName())
 		if _, known := open[name]; !known {
-			review, err := s.reviews.Get(r, keyOf(name))
+			review, err := s.reviews.Get(r, name)
 			if err != nil {
 				return nil, nil, err
 			}
-			open[name] = review.Value.GetState() == active
+			open[name] = review.GetState() == active
 		}
 		if open[name] {
-			out = append(out, shownItem(rec))
+			out = append(out, shelf.Shown(rec))
 		}
 	}
 	return out, page.Next, nil

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
@@ -58,6 +59,10 @@ func TestReview_aLargeSnapshotIsOfOneRevision(t *testing.T) {
 			}
 			return err
 		})
+		o.Now = o.Now.Add(24 * time.Hour)
+		if got := o.overdue(); got != many {
+			t.Errorf("%d are overdue, want all %d", got, many)
+		}
 	})
 }
 

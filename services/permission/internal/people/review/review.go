@@ -47,6 +47,7 @@ import (
 	storev1 "guildhall.dev/proto/gen/guildhall/permission/store/v1"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/grant"
+	"guildhall.dev/services/permission/internal/people/shelf"
 	"guildhall.dev/services/permission/internal/role"
 	"guildhall.dev/services/permission/internal/subject"
 )
@@ -83,8 +84,9 @@ type Config struct {
 // Reviews keeps reviews and their items. It is safe for concurrent use.
 type Reviews struct {
 	Config
-	reviews   *kv.Table[*permissionv1.AccessReview]
+	reviews   *shelf.Shelf[*permissionv1.AccessReview]
 	items     *kv.Table[*permissionv1.AccessReviewItem]
+	loads     *kv.Table[*storev1.ReviewLoad]
 	snapshots *kv.Table[*storev1.ReviewSnapshot]
 	overdue   atomic.Int64 // items, as of the last sweep
 }
@@ -93,32 +95,16 @@ type Reviews struct {
 // Invalid (REVIEWER_INVALID, REVIEWER_REQUIRED, RESOURCE_FOREIGN,
 // DUE_TIME_INVALID) and NotFound (ROLE_NOT_FOUND).
 func (s *Reviews) Create(tx *change.Tx, by, parent, id string, in *permissionv1.AccessReview) (*permissionv1.AccessReview, error) {
-	id, err := tx.IDOr("access_review_id", id)
-	if err != nil {
-		return nil, err
-	}
-	v := proto.CloneOf(in)
-	v.Name, v.Etag, v.State, v.Creator = parent+"/accessReviews/"+id, "", draft, by
-	v.CreateTime = timestamppb.New(tx.Time)
-	v.Revision, v.StartTime, v.EndTime, v.Closer, v.NextReminderTime = 0, nil, nil, "", nil
-	if v.GetDefaultDecision() == 0 {
-		v.DefaultDecision = permissionv1.ReviewDecision_REVIEW_DECISION_REVOKE
-	}
-	if err := s.check(tx, parent, v); err != nil {
-		return nil, err
-	}
-	if err := checkTimes(v, tx.Time); err != nil {
-		return nil, err
-	}
-	rec, err := s.reviews.Create(tx, v)
-	if err != nil {
-		return nil, err
-	}
-	tx.Record(change.Change{
-		Resource: v.GetName(), Type: created, Data: &permissionv1.AccessReviewChanged{To: Word(draft)},
-		ChangedFields: change.ChangedFields(nil, v),
+	return s.reviews.Create(tx, parent, id, in, func(v *permissionv1.AccessReview) error {
+		v.State, v.Creator = draft, by
+		if v.GetDefaultDecision() == 0 {
+			v.DefaultDecision = permissionv1.ReviewDecision_REVIEW_DECISION_REVOKE
+		}
+		if err := s.check(tx, parent, v); err != nil {
+			return err
+		}
+		return checkTimes(v, tx.Time)
 	})
-	return shown(rec), nil
 }
 
 // check refuses a review that nobody could carry out.
@@ -166,11 +152,7 @@ func checkTimes(v *permissionv1.AccessReview, now time.Time) error {
 
 // Get returns a review, or NotFound (ACCESS_REVIEW_NOT_FOUND).
 func (s *Reviews) Get(r kv.Reader, name string) (*permissionv1.AccessReview, error) {
-	rec, err := s.reviews.Get(r, keyOf(name))
-	if err != nil {
-		return nil, err
-	}
-	return shown(rec), nil
+	return s.reviews.Get(r, name)
 }
 
 // List returns a page of an organisation's reviews, newest first, and where the
@@ -180,17 +162,9 @@ func (s *Reviews) List(r kv.Reader, organization string, state permissionv1.Acce
 	if state != 0 {
 		of = Word(state)
 	}
-	page, err := s.reviews.List(r, kv.Query{
+	return s.reviews.List(r, kv.Query{
 		Index: byState, Prefix: kv.Key{kv.String(organization), kv.String(of)}, Reverse: true, After: after, Limit: limit,
 	})
-	if err != nil {
-		return nil, nil, err
-	}
-	out := make([]*permissionv1.AccessReview, len(page.Records))
-	for i, rec := range page.Records {
-		out[i] = shown(rec)
-	}
-	return out, page.Next, nil
 }
 
 // Start begins the snapshot. Errors are NotFound (ACCESS_REVIEW_NOT_FOUND),
@@ -253,31 +227,27 @@ func (s *Reviews) Cancel(tx *change.Tx, name, etag, by string) (*permissionv1.Ac
 
 // load returns a review that is in one of the states.
 func (s *Reviews) load(tx *change.Tx, name, etag, verb string, from ...permissionv1.AccessReview_State) (*permissionv1.AccessReview, error) {
-	rec, err := s.reviews.Get(tx, keyOf(name))
+	v, err := s.reviews.GetAt(tx, name, etag)
 	if err != nil {
 		return nil, err
 	}
-	if err := rec.CheckEtag(etag); err != nil {
-		return nil, err
-	}
-	if state := rec.Value.GetState(); !slices.Contains(from, state) {
+	if state := v.GetState(); !slices.Contains(from, state) {
 		return nil, errs.New(errs.Precondition, "ILLEGAL_STATE",
 			"a review in state "+Word(state)+" cannot be moved by "+verb, errs.Meta("state", Word(state)))
 	}
-	return proto.CloneOf(rec.Value), nil
+	return v, nil
 }
 
 // enter moves the review to a state and stores it.
 func (s *Reviews) enter(tx *change.Tx, v *permissionv1.AccessReview, state permissionv1.AccessReview_State) error {
 	from := v.GetState()
 	v.State = state
-	if _, err := s.reviews.Update(tx, v, ""); err != nil {
+	if _, err := s.reviews.Put(tx, v); err != nil {
 		return err
 	}
-	tx.Record(change.Change{
-		Resource: v.GetName(), Type: stateChanged, ChangedFields: []string{"state"},
-		Data: &permissionv1.AccessReviewChanged{From: Word(from), To: Word(state)},
-	})
+	s.reviews.With(func(*permissionv1.AccessReview) proto.Message {
+		return &permissionv1.AccessReviewChanged{From: Word(from), To: Word(state)}
+	}).Record(tx, "state_changed", v, "state")
 	return nil
 }
 

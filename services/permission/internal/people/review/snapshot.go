@@ -36,12 +36,10 @@ func (s *Reviews) beginSnapshot(tx kv.Tx, v *permissionv1.AccessReview) error {
 // reminders. It reports whether there is more to do at once. It says Unchanged
 // when another replica was quicker.
 func (s *Reviews) Advance(tx *change.Tx, name string) (more bool, err error) {
-	rec, found, err := s.reviews.Find(tx, keyOf(name))
+	v, found, err := s.reviews.Find(tx, name)
 	if err != nil || !found {
 		return false, err
 	}
-	v := shown(rec)
-	v.Etag = ""
 	tx.Unchanged() // holds unless something is recorded
 	at, due := dueTime(v)
 	if !due || tx.Time.Before(at) {
@@ -146,8 +144,12 @@ func (s *Reviews) catchUp(tx *change.Tx, v *permissionv1.AccessReview, p *storev
 // readAgain makes the items of one subject those of its present grants. A name
 // that is no subject's, as a role's, has none.
 func (s *Reviews) readAgain(tx *change.Tx, v *permissionv1.AccessReview, name string) error {
-	if err := s.removeItems(tx, kv.Query{Index: bySubject, Prefix: kv.Key{kv.String(v.GetName()), kv.String(name)}}); err != nil {
-		return err
+	of := kv.Query{Index: bySubject, Prefix: kv.Key{kv.String(v.GetName()), kv.String(name)}, Limit: ReadChunk}
+	for more := true; more; {
+		var err error
+		if more, err = s.removeItems(tx, v.GetName(), of); err != nil {
+			return err
+		}
 	}
 	var grants []*permissionv1.Grant
 	for after, more := []byte(nil), true; more; more = after != nil {
@@ -163,16 +165,11 @@ func (s *Reviews) readAgain(tx *change.Tx, v *permissionv1.AccessReview, name st
 // clear removes a chunk of what a snapshot that took too long has read, and
 // begins anew when nothing is left of it.
 func (s *Reviews) clear(tx *change.Tx, p *storev1.ReviewSnapshot) error {
-	page, err := s.items.List(tx, kv.Query{Prefix: kv.Key{kv.String(p.GetReview())}, Limit: ReadChunk})
+	more, err := s.removeItems(tx, p.GetReview(), kv.Query{Prefix: kv.Key{kv.String(p.GetReview())}, Limit: ReadChunk})
 	if err != nil {
 		return err
 	}
-	for _, rec := range page.Records {
-		if _, err := s.items.Delete(tx, itemKey(rec.Value.GetName()), ""); err != nil {
-			return err
-		}
-	}
-	if page.Next != nil {
+	if more {
 		p.Read = false
 		return nil
 	}
@@ -181,22 +178,28 @@ func (s *Reviews) clear(tx *change.Tx, p *storev1.ReviewSnapshot) error {
 	return err
 }
 
-func (s *Reviews) removeItems(tx kv.Tx, q kv.Query) error {
+// removeItems removes a page of a review's items, and reports whether there are
+// more.
+func (s *Reviews) removeItems(tx kv.Tx, review string, q kv.Query) (more bool, err error) {
 	page, err := s.items.List(tx, q)
 	if err != nil {
-		return err
+		return false, err
 	}
+	by := make(shift)
 	for _, rec := range page.Records {
 		if _, err := s.items.Delete(tx, itemKey(rec.Value.GetName()), ""); err != nil {
-			return err
+			return false, err
 		}
+		by.gone(rec.Value)
 	}
-	return nil
+	return page.Next != nil, s.shiftLoads(tx, review, by)
 }
 
 // addItems makes items of those grants that are in scope and none yet.
 func (s *Reviews) addItems(tx *change.Tx, v *permissionv1.AccessReview, grants []*permissionv1.Grant) error {
 	d := &desk{s: s, r: tx, review: v, holders: make(map[string][]string), teams: make(map[string]bool)}
+	var items []*permissionv1.AccessReviewItem
+	var keys []kv.Key
 	for _, g := range grants {
 		if !inScope(v.GetScope(), g, tx.Time.Unix()) {
 			continue
@@ -209,11 +212,25 @@ func (s *Reviews) addItems(tx *change.Tx, v *permissionv1.AccessReview, grants [
 			Name:  v.GetName() + "/items/" + g.GetName()[strings.LastIndexByte(g.GetName(), '/')+1:],
 			Grant: g, Reviewer: reviewer,
 		}
+		items, keys = append(items, it), append(keys, itemKey(it.GetName()))
+	}
+	// A grant that was deleted and made again for another subject may still have
+	// the item of the one before.
+	before, err := s.items.GetMany(tx, keys)
+	if err != nil {
+		return err
+	}
+	by := make(shift)
+	for i, it := range items {
 		if _, err := s.items.Put(tx, it, ""); err != nil {
 			return err
 		}
+		if before[i].Found() {
+			by.gone(before[i].Value)
+		}
+		by.came(it)
 	}
-	return nil
+	return s.shiftLoads(tx, v.GetName(), by)
 }
 
 // inScope reports whether a grant is one to review at the Unix second.

@@ -1,6 +1,7 @@
 package review
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -10,26 +11,26 @@ import (
 	"guildhall.dev/pkg/resource"
 	storev1 "guildhall.dev/proto/gen/guildhall/permission/store/v1"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
+	"guildhall.dev/services/permission/internal/people/shelf"
 )
 
 // Types of the events of reviews.
 const (
-	created      = "guildhall.permission.access_review.created.v1"
-	stateChanged = "guildhall.permission.access_review.state_changed.v1"
-	reminderDue  = "guildhall.permission.access_review.reminder_due.v1"
-	itemDecided  = "guildhall.permission.access_review_item.decided.v1"
-	itemMoved    = "guildhall.permission.access_review_item.reassigned.v1"
+	reminderDue = "guildhall.permission.access_review.reminder_due.v1"
+	itemDecided = "guildhall.permission.access_review_item.decided.v1"
+	itemMoved   = "guildhall.permission.access_review_item.reassigned.v1"
 )
 
 // Indexes.
 //
-//	access_reviews                     name -> AccessReview (without etag)
+//	access_reviews                     organisation, id -> AccessReview (without etag)
 //	access_reviews__state              organisation, state or "", create time
 //	access_reviews__due                when there is something to do
 //	access_review_items                review, grant's id -> AccessReviewItem
 //	access_review_items__subject       review, the grant's subject
 //	access_review_items__reviewer      reviewer: what it has to decide
 //	access_review_items__dimension     review, "undecided", "KEEP", "FAILED" …
+//	access_review_loads                review, reviewer or "" -> ReviewLoad: undecided items
 //	access_review_snapshots            review -> ReviewSnapshot, while STARTING
 const (
 	byState     = "state"
@@ -49,9 +50,11 @@ const (
 // New returns the reviews that the store holds.
 func New(cfg Config) *Reviews {
 	return &Reviews{Config: cfg,
-		reviews: kv.NewTable(kv.TableConfig[*permissionv1.AccessReview]{
-			Name: "access_reviews", Key: func(v *permissionv1.AccessReview) kv.Key { return keyOf(v.GetName()) },
-			NotFound: "ACCESS_REVIEW_NOT_FOUND", Exists: "ACCESS_REVIEW_EXISTS",
+		reviews: shelf.New(shelf.Config[*permissionv1.AccessReview]{
+			Noun: "access_review", Table: "access_reviews", Names: []resource.Pattern{Pattern},
+			Data: func(v *permissionv1.AccessReview) proto.Message {
+				return &permissionv1.AccessReviewChanged{To: Word(v.GetState())}
+			},
 			Indexes: []kv.Index[*permissionv1.AccessReview]{
 				{Name: byState, Keys: func(v *permissionv1.AccessReview) []kv.Key {
 					organization, at := kv.String(resource.Parent(v.GetName())), kv.Time(v.GetCreateTime().AsTime())
@@ -81,6 +84,7 @@ func New(cfg Config) *Reviews {
 				{Name: byDimension, Keys: dimensionKeys},
 			},
 		}),
+		loads: newLoads(),
 		snapshots: kv.NewTable(kv.TableConfig[*storev1.ReviewSnapshot]{
 			Name: "access_review_snapshots", Key: func(v *storev1.ReviewSnapshot) kv.Key { return keyOf(v.GetReview()) },
 		}),
@@ -89,7 +93,7 @@ func New(cfg Config) *Reviews {
 
 // Tables returns the raw tables of this package, for kv.Options.
 func (s *Reviews) Tables() []string {
-	return append(append(s.reviews.Tables(), s.items.Tables()...), s.snapshots.Tables()...)
+	return slices.Concat(s.reviews.Tables(), s.items.Tables(), s.loads.Tables(), s.snapshots.Tables())
 }
 
 // dueTime returns when the service has something to do for the review by
@@ -150,16 +154,4 @@ func DecisionWord(d permissionv1.ReviewDecision) string {
 // OutcomeWord returns an outcome as filters spell it.
 func OutcomeWord(o permissionv1.AccessReviewItem_Outcome) string {
 	return strings.TrimPrefix(o.String(), "OUTCOME_")
-}
-
-func shown(rec kv.Record[*permissionv1.AccessReview]) *permissionv1.AccessReview {
-	v := proto.CloneOf(rec.Value)
-	v.Etag = rec.Etag
-	return v
-}
-
-func shownItem(rec kv.Record[*permissionv1.AccessReviewItem]) *permissionv1.AccessReviewItem {
-	v := proto.CloneOf(rec.Value)
-	v.Etag = rec.Etag
-	return v
 }

@@ -14,18 +14,17 @@ package separation
 import (
 	"slices"
 	"strings"
-	"time"
 
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/timestamppb"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
-	"guildhall.dev/pkg/fieldmask"
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/resource"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/decide"
+	"guildhall.dev/services/permission/internal/people/shelf"
 	"guildhall.dev/services/permission/internal/revision"
 	"guildhall.dev/services/permission/internal/role"
 	"guildhall.dev/services/permission/internal/subject"
@@ -38,13 +37,6 @@ const Pattern = resource.Pattern("organizations/{organization}/separationRules/{
 // permission that is given looks at them.
 const MaxRules = 100
 
-// Types of the events of rules.
-const (
-	created = "guildhall.permission.separation_rule.created.v1"
-	updated = "guildhall.permission.separation_rule.updated.v1"
-	deleted = "guildhall.permission.separation_rule.deleted.v1"
-)
-
 // Config is what rules need of the service, all of it.
 type Config struct {
 	Rules  *decide.Rules
@@ -56,24 +48,24 @@ type Config struct {
 //	separation_rules  organisation, id -> SeparationRule (without etag)
 type Separations struct {
 	Config
-	table *kv.Table[*permissionv1.SeparationRule]
+	shelf *shelf.Shelf[*permissionv1.SeparationRule]
 }
 
 // New returns the rules that the store holds.
 func New(cfg Config) *Separations {
-	return &Separations{Config: cfg, table: kv.NewTable(kv.TableConfig[*permissionv1.SeparationRule]{
-		Name: "separation_rules", Key: func(v *permissionv1.SeparationRule) kv.Key { return keyOf(v.GetName()) },
-		NotFound: "SEPARATION_RULE_NOT_FOUND", Exists: "SEPARATION_RULE_EXISTS",
+	return &Separations{Config: cfg, shelf: shelf.New(shelf.Config[*permissionv1.SeparationRule]{
+		Noun: "separation_rule", Table: "separation_rules", Names: []resource.Pattern{Pattern},
+		Mutable: []string{"display_name", "resource", "exemptions", "forbidden_pair", "two_person", "bulk_read"},
 	})}
 }
 
 // Tables returns the raw tables of this package, for kv.Options.
-func (s *Separations) Tables() []string { return s.table.Tables() }
+func (s *Separations) Tables() []string { return s.shelf.Tables() }
 
 // Of returns all rules of an organisation, by name.
 func (s *Separations) Of(r kv.Reader, organization string) ([]*permissionv1.SeparationRule, error) {
 	var rules []*permissionv1.SeparationRule
-	for rec, err := range s.table.Scan(r, kv.Query{Prefix: kv.Key{kv.String(organization)}}) {
+	for rec, err := range s.shelf.Scan(r, kv.Query{Prefix: kv.Key{kv.String(organization)}}) {
 		if err != nil {
 			return nil, err
 		}
@@ -92,7 +84,7 @@ func (s *Separations) Deciding(r kv.Reader, organization string) ([]*permissionv
 // Counting returns the rules against bulk reading of all organisations.
 func (s *Separations) Counting(r kv.Reader) ([]*permissionv1.SeparationRule, error) {
 	var rules []*permissionv1.SeparationRule
-	for rec, err := range s.table.Scan(r, kv.Query{}) {
+	for rec, err := range s.shelf.Scan(r, kv.Query{}) {
 		if err != nil {
 			return nil, err
 		}
@@ -108,45 +100,37 @@ func (s *Separations) Counting(r kv.Reader) ([]*permissionv1.SeparationRule, err
 // (SEPARATION_RULE_INVALID, SEPARATION_LOCKOUT, RESOURCE_FOREIGN,
 // PERMISSION_UNKNOWN).
 func (s *Separations) Create(tx *change.Tx, parent, id string, in *permissionv1.SeparationRule) (*permissionv1.SeparationRule, error) {
-	id, err := tx.IDOr("separation_rule_id", id)
-	if err != nil {
-		return nil, err
-	}
-	v := proto.CloneOf(in)
-	v.Name, v.Etag = parent+"/separationRules/"+id, ""
-	v.CreateTime, v.UpdateTime = timestamppb.New(tx.Time), timestamppb.New(tx.Time)
-	if err := s.check(tx, parent, v, tx.Time); err != nil {
-		return nil, err
-	}
-	if rules, err := s.Of(tx, parent); err != nil || len(rules) >= MaxRules {
-		if err == nil {
+	rules, heard := s.telling(tx, parent)
+	return rules.Create(tx, parent, id, in, func(v *permissionv1.SeparationRule) error {
+		if err := s.check(tx, parent, v); err != nil {
+			return err
+		}
+		have, err := s.Of(tx, parent)
+		if err == nil && len(have) >= MaxRules {
 			err = errs.New(errs.Exhausted, "SEPARATION_RULE_LIMIT", "the organisation has as many rules as it may; join some of them")
 		}
-		return nil, err
-	}
-	rec, err := s.table.Create(tx, v)
-	if err != nil {
-		return nil, err
-	}
-	return shown(rec), s.changed(tx, v, created, change.ChangedFields(nil, v))
+		if err != nil {
+			return err
+		}
+		return heard()
+	})
 }
 
-// changed makes checks hear of a rule, and records it.
-func (s *Separations) changed(tx *change.Tx, v *permissionv1.SeparationRule, kind string, fields []string) error {
-	organization := resource.Parent(v.GetName())
-	now, err := revision.Bump(tx, organization, tx.Time, subject.AllHolders(organization))
-	if err != nil {
+// telling returns the shelf for one change of a rule, whose event has the revision
+// from which on checks go by it, and what makes that revision.
+func (s *Separations) telling(tx *change.Tx, organization string) (rules *shelf.Shelf[*permissionv1.SeparationRule], heard func() error) {
+	data := &permissionv1.SeparationRuleChanged{}
+	rules = s.shelf.With(func(*permissionv1.SeparationRule) proto.Message { return data })
+	return rules, func() error {
+		now, err := revision.Bump(tx, organization, tx.Time, subject.AllHolders(organization))
+		data.Revision = now.Number
 		return err
 	}
-	tx.Record(change.Change{
-		Resource: v.GetName(), Type: kind, ChangedFields: fields, Data: &permissionv1.SeparationRuleChanged{Revision: now.Number},
-	})
-	return nil
 }
 
 // check refuses a rule that says nothing, speaks of what is not there, or would
 // keep everybody from changing it.
-func (s *Separations) check(r kv.Reader, organization string, v *permissionv1.SeparationRule, now time.Time) error {
+func (s *Separations) check(r kv.Reader, organization string, v *permissionv1.SeparationRule) error {
 	if on := v.GetResource(); on != "" {
 		if err := s.Loader.Grants.CheckTarget(r, organization, subject.AllStaff(organization), on); err != nil {
 			return errs.InvalidField("separation_rule.resource", "RESOURCE_FOREIGN", "name this organisation, or a resource of it")
@@ -225,80 +209,32 @@ func checkLockout(permissions []string) error {
 
 // Get returns a rule, or NotFound (SEPARATION_RULE_NOT_FOUND).
 func (s *Separations) Get(r kv.Reader, name string) (*permissionv1.SeparationRule, error) {
-	rec, err := s.table.Get(r, keyOf(name))
-	if err != nil {
-		return nil, err
-	}
-	return shown(rec), nil
+	return s.shelf.Get(r, name)
 }
 
 // List returns a page of an organisation's rules, by name, and where the next
 // one starts, nil at the end.
 func (s *Separations) List(r kv.Reader, organization string, after []byte, limit int) ([]*permissionv1.SeparationRule, []byte, error) {
-	page, err := s.table.List(r, kv.Query{Prefix: kv.Key{kv.String(organization)}, After: after, Limit: limit})
-	if err != nil {
-		return nil, nil, err
-	}
-	out := make([]*permissionv1.SeparationRule, len(page.Records))
-	for i, rec := range page.Records {
-		out[i] = shown(rec)
-	}
-	return out, page.Next, nil
-}
-
-// Mask reads the update mask of a request; see fieldmask.Paths.
-func Mask(req *permissionv1.UpdateSeparationRuleRequest) ([]string, error) {
-	return fieldmask.Paths(req.GetUpdateMask(), req.GetSeparationRule(),
-		"display_name", "resource", "exemptions", "forbidden_pair", "two_person", "bulk_read")
+	return s.shelf.List(r, shelf.Page(shelf.Below(organization), after, limit))
 }
 
 // Update changes the masked fields of a rule. Errors are NotFound
-// (SEPARATION_RULE_NOT_FOUND), Conflict (ETAG_MISMATCH) and those of Create.
-func (s *Separations) Update(tx *change.Tx, in *permissionv1.SeparationRule, mask []string) (*permissionv1.SeparationRule, error) {
-	old, err := s.table.Get(tx, keyOf(in.GetName()))
-	if err != nil {
-		return nil, err
-	}
-	v := proto.CloneOf(old.Value)
-	for _, path := range mask {
-		switch path {
-		case "display_name":
-			v.DisplayName = in.GetDisplayName()
-		case "resource":
-			v.Resource = in.GetResource()
-		case "exemptions":
-			v.Exemptions = in.GetExemptions()
-		default: // the one that is set replaces the other
-			v.Rule = in.GetRule()
+// (SEPARATION_RULE_NOT_FOUND), Conflict (ETAG_MISMATCH), Invalid
+// (UPDATE_MASK_INVALID) and those of Create.
+func (s *Separations) Update(tx *change.Tx, in *permissionv1.SeparationRule, mask *fieldmaskpb.FieldMask) (*permissionv1.SeparationRule, error) {
+	organization := resource.Parent(in.GetName())
+	rules, heard := s.telling(tx, organization)
+	return rules.Update(tx, in, mask, func(_, now *permissionv1.SeparationRule) error {
+		if err := s.check(tx, organization, now); err != nil {
+			return err
 		}
-	}
-	v.UpdateTime = timestamppb.New(tx.Time)
-	if err := s.check(tx, resource.Parent(v.GetName()), v, tx.Time); err != nil {
-		return nil, err
-	}
-	rec, err := s.table.Update(tx, v, in.GetEtag())
-	if err != nil {
-		return nil, err
-	}
-	return shown(rec), s.changed(tx, v, updated, change.ChangedFields(old.Value, v))
+		return heard()
+	})
 }
 
 // Delete removes a rule. Errors are NotFound (SEPARATION_RULE_NOT_FOUND) and
 // Conflict (ETAG_MISMATCH).
 func (s *Separations) Delete(tx *change.Tx, name, etag string) (*permissionv1.SeparationRule, error) {
-	rec, err := s.table.Delete(tx, keyOf(name), etag)
-	if err != nil {
-		return nil, err
-	}
-	return shown(rec), s.changed(tx, rec.Value, deleted, nil)
-}
-
-func keyOf(name string) kv.Key {
-	return kv.Key{kv.String(resource.Parent(name)), kv.String(name[strings.LastIndexByte(name, '/')+1:])}
-}
-
-func shown(rec kv.Record[*permissionv1.SeparationRule]) *permissionv1.SeparationRule {
-	v := proto.CloneOf(rec.Value)
-	v.Etag = rec.Etag
-	return v
+	rules, heard := s.telling(tx, resource.Parent(name))
+	return rules.Delete(tx, name, etag, func(*permissionv1.SeparationRule) error { return heard() })
 }

@@ -104,7 +104,7 @@ func (s *Shelf[T]) Create(tx *change.Tx, parent, id string, v T, fill func(T) er
 		return none, err
 	}
 	s.Record(tx, "created", stored, change.ChangedFields(nil, stored)...)
-	return shown(rec), nil
+	return Shown(rec), nil
 }
 
 // Get returns a resource, or NotFound.
@@ -117,7 +117,7 @@ func (s *Shelf[T]) Get(r kv.Reader, name string) (T, error) {
 	if err != nil {
 		return none, err
 	}
-	return shown(rec), nil
+	return Shown(rec), nil
 }
 
 // GetAt is Get of one state: an etag of another is Conflict (ETAG_MISMATCH).
@@ -136,7 +136,7 @@ func (s *Shelf[T]) Find(r kv.Reader, name string) (T, bool, error) {
 		var none T
 		return none, false, err
 	}
-	return shown(rec), true, nil
+	return Shown(rec), true, nil
 }
 
 // Lookup is Find by the key of a unique index.
@@ -146,21 +146,13 @@ func (s *Shelf[T]) Lookup(r kv.Reader, index string, key kv.Key) (T, bool, error
 		var none T
 		return none, false, err
 	}
-	return shown(rec), true, nil
+	return Shown(rec), true, nil
 }
 
 // List returns a page of what the query selects, and where the next one
 // starts, nil at the end.
 func (s *Shelf[T]) List(r kv.Reader, q kv.Query) ([]T, []byte, error) {
-	page, err := s.table.List(r, q)
-	if err != nil {
-		return nil, nil, err
-	}
-	out := make([]T, len(page.Records))
-	for i, rec := range page.Records {
-		out[i] = shown(rec)
-	}
-	return out, page.Next, nil
+	return AllShown(s.table.List(r, q))
 }
 
 // Any reports whether the query selects anything.
@@ -214,7 +206,7 @@ func (s *Shelf[T]) Update(tx *change.Tx, v T, mask *fieldmaskpb.FieldMask, check
 	fieldmask.Apply(now, v, paths)
 	if proto.Equal(now, rec.Value) {
 		tx.Unchanged()
-		return shown(rec), nil
+		return Shown(rec), nil
 	}
 	if check != nil {
 		if err := check(rec.Value, now); err != nil {
@@ -247,14 +239,32 @@ func (s *Shelf[T]) Move(tx *change.Tx, name, etag, past string, move func(T) err
 }
 
 func (s *Shelf[T]) write(tx *change.Tx, old, now T, past string) (T, error) {
-	stamp(now, tx, "update_time")
-	rec, err := s.table.Update(tx, now, "")
+	v, err := s.Put(tx, now)
+	if err == nil {
+		s.Record(tx, past, now, change.ChangedFields(old, now)...)
+	}
+	return v, err
+}
+
+// Put stores a resource in place of what it was, and records nothing: for a centre
+// that tells more of a move than one event.
+func (s *Shelf[T]) Put(tx *change.Tx, v T) (T, error) {
+	stamp(v, tx, "update_time")
+	set(v, "etag", protoreflect.ValueOfString(""))
+	rec, err := s.table.Update(tx, v, "")
 	if err != nil {
 		var none T
 		return none, err
 	}
-	s.Record(tx, past, now, change.ChangedFields(old, now)...)
-	return shown(rec), nil
+	return Shown(rec), nil
+}
+
+// With returns the shelf with other data in its events: of one change, of which
+// the resource itself does not say all.
+func (s *Shelf[T]) With(data func(T) proto.Message) *Shelf[T] {
+	cfg := s.cfg
+	cfg.Data = data
+	return &Shelf[T]{cfg: cfg, table: s.table}
 }
 
 // Delete removes a resource and returns what it was. check refuses; it may be
@@ -280,7 +290,7 @@ func (s *Shelf[T]) Delete(tx *change.Tx, name, etag string, check func(T) error)
 		return none, err
 	}
 	s.Record(tx, "deleted", rec.Value)
-	return shown(rec), nil
+	return Shown(rec), nil
 }
 
 // Record notes that something happened to a resource: an event whose type ends
@@ -317,11 +327,24 @@ func keyOf(name string) kv.Key {
 	return kv.Key{kv.String(resource.Parent(name)), kv.String(name[strings.LastIndexByte(name, '/')+1:])}
 }
 
-// shown returns a record as the API shows it.
-func shown[T Resource](rec kv.Record[T]) T {
+// Shown returns a record as the API shows it: with its etag.
+func Shown[T Resource](rec kv.Record[T]) T {
 	v := proto.CloneOf(rec.Value)
 	set(v, "etag", protoreflect.ValueOfString(rec.Etag))
 	return v
+}
+
+// AllShown returns the records of a page as the API shows them, and where the next
+// one starts, nil at the end.
+func AllShown[T Resource](page kv.Page[T], err error) ([]T, []byte, error) {
+	if err != nil {
+		return nil, nil, err
+	}
+	out := make([]T, len(page.Records))
+	for i, rec := range page.Records {
+		out[i] = Shown(rec)
+	}
+	return out, page.Next, nil
 }
 
 // stamp sets those of the timestamps that the message has.

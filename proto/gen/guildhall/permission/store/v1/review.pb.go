@@ -107,6 +107,70 @@ func (x *ReviewSnapshot) GetStale() bool {
 	return false
 }
 
+// How much one reviewer of a review has to decide.
+type ReviewLoad struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "organizations/acme/accessReviews/q2".
+	Review string `protobuf:"bytes,1,opt,name=review,proto3" json:"review,omitempty"`
+	// "organizations/acme/staff/s1"; empty for what is assigned to nobody.
+	Reviewer string `protobuf:"bytes,2,opt,name=reviewer,proto3" json:"reviewer,omitempty"`
+	// Undecided items.
+	OpenItems     int32 `protobuf:"varint,3,opt,name=open_items,json=openItems,proto3" json:"open_items,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReviewLoad) Reset() {
+	*x = ReviewLoad{}
+	mi := &file_guildhall_permission_store_v1_review_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReviewLoad) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReviewLoad) ProtoMessage() {}
+
+func (x *ReviewLoad) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_permission_store_v1_review_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReviewLoad.ProtoReflect.Descriptor instead.
+func (*ReviewLoad) Descriptor() ([]byte, []int) {
+	return file_guildhall_permission_store_v1_review_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ReviewLoad) GetReview() string {
+	if x != nil {
+		return x.Review
+	}
+	return ""
+}
+
+func (x *ReviewLoad) GetReviewer() string {
+	if x != nil {
+		return x.Reviewer
+	}
+	return ""
+}
+
+func (x *ReviewLoad) GetOpenItems() int32 {
+	if x != nil {
+		return x.OpenItems
+	}
+	return 0
+}
+
 var File_guildhall_permission_store_v1_review_proto protoreflect.FileDescriptor
 
 const file_guildhall_permission_store_v1_review_proto_rawDesc = "" +
@@ -117,7 +181,13 @@ const file_guildhall_permission_store_v1_review_proto_rawDesc = "" +
 	"\x05since\x18\x02 \x01(\v2'.guildhall.permission.store.v1.RevisionR\x05since\x12\x12\n" +
 	"\x04read\x18\x03 \x01(\bR\x04read\x12\x14\n" +
 	"\x05after\x18\x04 \x01(\fR\x05after\x12\x14\n" +
-	"\x05stale\x18\x05 \x01(\bR\x05staleB?Z=guildhall.dev/proto/gen/guildhall/permission/store/v1;storev1b\x06proto3"
+	"\x05stale\x18\x05 \x01(\bR\x05stale\"_\n" +
+	"\n" +
+	"ReviewLoad\x12\x16\n" +
+	"\x06review\x18\x01 \x01(\tR\x06review\x12\x1a\n" +
+	"\breviewer\x18\x02 \x01(\tR\breviewer\x12\x1d\n" +
+	"\n" +
+	"open_items\x18\x03 \x01(\x05R\topenItemsB?Z=guildhall.dev/proto/gen/guildhall/permission/store/v1;storev1b\x06proto3"
 
 var (
 	file_guildhall_permission_store_v1_review_proto_rawDescOnce sync.Once
@@ -131,13 +201,14 @@ func file_guildhall_permission_store_v1_review_proto_rawDescGZIP() []byte {
 	return file_guildhall_permission_store_v1_review_proto_rawDescData
 }
 
-var file_guildhall_permission_store_v1_review_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
+var file_guildhall_permission_store_v1_review_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
 var file_guildhall_permission_store_v1_review_proto_goTypes = []any{
 	(*ReviewSnapshot)(nil), // 0: guildhall.permission.store.v1.ReviewSnapshot
-	(*Revision)(nil),       // 1: guildhall.permission.store.v1.Revision
+	(*ReviewLoad)(nil),     // 1: guildhall.permission.store.v1.ReviewLoad
+	(*Revision)(nil),       // 2: guildhall.permission.store.v1.Revision
 }
 var file_guildhall_permission_store_v1_review_proto_depIdxs = []int32{
-	1, // 0: guildhall.permission.store.v1.ReviewSnapshot.since:type_name -> guildhall.permission.store.v1.Revision
+	2, // 0: guildhall.permission.store.v1.ReviewSnapshot.since:type_name -> guildhall.permission.store.v1.Revision
 	1, // [1:1] is the sub-list for method output_type
 	1, // [1:1] is the sub-list for method input_type
 	1, // [1:1] is the sub-list for extension type_name
@@ -157,7 +228,7 @@ func file_guildhall_permission_store_v1_review_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_permission_store_v1_review_proto_rawDesc), len(file_guildhall_permission_store_v1_review_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   1,
+			NumMessages:   2,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
