@@ -71,6 +71,10 @@ bench-directory: build ## Measure how customers are found, up to a million (like
 bench-check bench-directory:
 	$(BIN)/guildhall $(subst -, ,$@) $(ARGS)
 
+.PHONY: bench-login
+bench-login: build ## Measure logins beside the bare password hash (GUILDHALL_STORE=postgres://…, ARGS=--help)
+	$(BIN)/guildhall bench login $(ARGS)
+
 .PHONY: bench
 bench: ## Run the benchmarks (RUN=regexp, PKG=./pkg/kv/..., BENCHTIME=1s)
 	go test -run '^$$' -bench '$(RUN)' -benchtime $(BENCHTIME) -benchmem $(PKG)

@@ -3,7 +3,7 @@
 // Each measurement starts its own processes in a folder that it removes
 // afterwards, drives them over the network, and measures beside them, in the
 // same run and in turns, the least that the same machine can do: an empty gRPC
-// call of the same message sizes. Only the ratios of one run mean something;
+// call of the same message sizes, or the bare hash of a password. Only the ratios of one run mean something;
 // figures of two machines, or of two hours on one, do not compare.
 //
 // It is not a test: it fails when it cannot measure, and says so when a figure
@@ -23,6 +23,7 @@ import (
 type Command struct {
 	Check     Check     `cmd:"" help:"Measure permission checks beside an empty gRPC call."`
 	Directory Directory `cmd:"" help:"Measure how customers are found, among more and more of them."`
+	Login     Login     `cmd:"" help:"Measure logins beside the bare password hash."`
 	Empty     Empty     `cmd:"" hidden:"" help:"Serve the empty call that others are measured beside."`
 }
 

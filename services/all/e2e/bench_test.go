@@ -45,3 +45,21 @@ func TestBench_measures(t *testing.T) {
 		}
 	}
 }
+
+func TestBenchLogin_measures(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	command := exec.CommandContext(ctx, filepath.Join(binaries, "guildhall"),
+		"bench", "login", "--accounts=4", "--callers=4", "--rounds=1", "--duration=300ms")
+	command.Env = environment()
+	out, err := command.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v:\n%s", err, out)
+	}
+	for _, want := range []string{"4 accounts on bbolt", "bare hash", "logins/s", "beside the bare hash"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("%q is missing in:\n%s", want, out)
+		}
+	}
+}
