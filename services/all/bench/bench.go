@@ -3,8 +3,9 @@
 // Each measurement starts its own processes in a folder that it removes
 // afterwards, drives them over the network, and measures beside them, in the
 // same run and in turns, the least that the same machine can do: an empty gRPC
-// call of the same message sizes, or the bare hash of a password. Only the ratios of one run mean something;
-// figures of two machines, or of two hours on one, do not compare.
+// call of the same message sizes, or the bare hash of a password. Only the
+// ratios of one run mean something; figures of two machines, or of two hours on
+// one, do not compare.
 //
 // It is not a test: it fails when it cannot measure, and says so when a figure
 // misses its target, but a busy machine is no fault of the code.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
@@ -38,6 +39,8 @@ type Pool struct {
 	wait   time.Duration
 	slots  chan struct{}
 	decoy  phc
+	// slow is how long hashes take that are not as ours are now.
+	slow pace
 
 	hashes metric.Int64Counter
 	busy   metric.Int64Counter
@@ -97,16 +100,20 @@ func (p *Pool) Hash(ctx context.Context, password string) (string, error) {
 // unknown one gives nothing away by time. Hashes behind a match are not
 // computed.
 //
+// A hash that was imported, or made under other parameters, may take longer than
+// one of now. While there are such, a password that matches none is answered
+// after as long as they take, whoever was asked for.
+//
 // Errors are those of Hash, and Internal for a hash that does not parse.
 func (p *Pool) Match(ctx context.Context, password string, stored ...string) (int, error) {
-	hashes := make([]phc, len(stored))
+	hashes := make([]matcher, len(stored))
 	for i, s := range stored {
-		hashes[i] = p.decoy
+		hashes[i] = own{p.decoy}
 		if s == "" {
 			continue
 		}
 		var err error
-		if hashes[i], err = parsePHC(s); err != nil {
+		if hashes[i], err = parse(s); err != nil {
 			return -1, errs.From(err)
 		}
 	}
@@ -114,15 +121,32 @@ func (p *Pool) Match(ctx context.Context, password string, stored ...string) (in
 	if err != nil {
 		return -1, err
 	}
-	defer release()
-	password = Normalize(password)
+	begun := time.Now()
+	i := p.compare(ctx, password, stored, hashes)
+	took := time.Since(begun)
+	release()
+	if i < 0 {
+		p.slow.even(ctx, took, slices.ContainsFunc(hashes, p.isSlow))
+	}
+	return i, nil
+}
+
+// isSlow reports whether a hash does not take the time of one of now.
+func (p *Pool) isSlow(m matcher) bool {
+	h, ours := m.(own)
+	return !ours || h.Params != p.params
+}
+
+// compare does the work of Match in its slot.
+func (p *Pool) compare(ctx context.Context, password string, stored []string, hashes []matcher) int {
+	normal := Normalize(password)
 	for i, h := range hashes {
 		p.hashes.Add(ctx, 1)
-		if h.matches(password) && stored[i] != "" {
-			return i, nil
+		if h.matches(password, normal) && stored[i] != "" {
+			return i
 		}
 	}
-	return -1, nil
+	return -1
 }
 
 // Outdated reports whether a stored hash was made under other parameters than
