@@ -210,9 +210,12 @@ type manner struct {
 	covered bool
 	// permit is asked about the segments that the customer would join or leave.
 	permit segment.Permit
+	// password is the hash of a password that a new account comes with.
+	password string
 }
 
-// create is Create in an organisation that is known to exist.
+// create is Create in an organisation that is known to exist. An account that
+// comes with a password is ACTIVE: it can log in at once.
 func (b *Book) create(tx *change.Tx, a *storev1.Account, how manner) (kv.Record[*storev1.Account], error) {
 	made := &storev1.Account{
 		Name: a.GetName(), DisplayName: a.GetDisplayName(), Email: a.GetEmail(), Phone: a.GetPhone(),
@@ -221,7 +224,7 @@ func (b *Book) create(tx *change.Tx, a *storev1.Account, how manner) (kv.Record[
 		State:      identityv1.AccountState_ACCOUNT_STATE_PENDING,
 		CreateTime: timestamppb.New(tx.Time), UpdateTime: timestamppb.New(tx.Time),
 	}
-	if ServicePattern.Matches(made.GetName()) {
+	if ServicePattern.Matches(made.GetName()) || how.password != "" {
 		made.State, made.Activated = active, true
 	}
 	if err := b.checkClasses(tx, ofCustomer(), made, nil); err != nil {
@@ -239,7 +242,10 @@ func (b *Book) create(tx *change.Tx, a *storev1.Account, how manner) (kv.Record[
 	c := stateChanged(made, fields)
 	c.Covered = how.covered
 	tx.Record(c)
-	return rec, nil
+	if how.password == "" {
+		return rec, nil
+	}
+	return rec, b.cfg.Credentials.SetPassword(tx, made.GetName(), how.password, false, tx.Time)
 }
 
 // Update sets the named fields of an account to those of a, and records it if

@@ -21,15 +21,17 @@ const (
 	Updated
 )
 
-// Import creates the customer with a's external id in the organisation, or
-// sets the named fields of the one there is, and returns its name. It records
+// Import creates the customer with a's external id in the organisation, with a
+// password by its hash if it has one, or sets the named fields of the one there
+// is, and returns its name. The password of one there is stays as it is: who
+// imports must not take anybody's place. It records
 // events only: the audit entry is that of the batch, which is the caller's to
 // record. The organisation exists.
 //
 // A refusal of this one customer is an errs error of kind Exists, Precondition
 // or Denied, which is the permit's; then nothing was written, and the transaction
 // may go on with the next. Any other error ends it.
-func (b *Book) Import(tx *change.Tx, organization string, a *storev1.Account, fields []string, permit segment.Permit) (string, Imported, error) {
+func (b *Book) Import(tx *change.Tx, organization string, a *storev1.Account, password string, fields []string, permit segment.Permit) (string, Imported, error) {
 	old, found, err := b.customers.FindBy(tx, byExternalID, kv.Key{kv.String(organization), kv.Personal(a.GetExternalId())})
 	if err != nil {
 		return "", 0, err
@@ -42,7 +44,7 @@ func (b *Book) Import(tx *change.Tx, organization string, a *storev1.Account, fi
 	}
 	if !found {
 		a.Name = organization + "/customers/" + tx.NewID()
-		_, err := b.create(tx, a, manner{covered: true, permit: permit})
+		_, err := b.create(tx, a, manner{covered: true, permit: permit, password: password})
 		return a.GetName(), Created, err
 	}
 	now := proto.CloneOf(old.Value)

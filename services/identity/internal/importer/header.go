@@ -14,9 +14,13 @@ import (
 // it from one import to the next.
 const externalID = "external_id"
 
-// fields are the fields of a customer that a column may fill.
+// passwordHash is the one field that is none of the customer's record: a hash
+// that another system made of its password.
+const passwordHash = "password_hash"
+
+// fields are the fields that a column may fill.
 func fields() []string {
-	return []string{externalID, "display_name", "email", "phone", "country", "language"}
+	return []string{externalID, "display_name", "email", "phone", "country", "language", passwordHash}
 }
 
 // column is one column of the file that fills a field.

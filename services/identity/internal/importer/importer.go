@@ -23,6 +23,7 @@ import (
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/account"
+	"guildhall.dev/services/identity/internal/credential"
 	"guildhall.dev/services/identity/internal/organization"
 	"guildhall.dev/services/identity/internal/segment"
 )
@@ -118,6 +119,7 @@ type run struct {
 // row is a line on its way to its result.
 type row struct {
 	customer *storev1.Account // nil when the line is refused
+	password string           // its hash, of another system; may be empty
 	fields   []string         // those that the line says something of
 	result   *identityv1.ImportCustomersResponse
 }
@@ -162,8 +164,9 @@ func (r *run) parse(l line) *row {
 		ExternalId: l.cells[externalID], DisplayName: l.cells["display_name"], Email: l.cells["email"],
 		Phone: l.cells["phone"], Country: l.cells["country"], Language: l.cells["language"],
 	}
+	out.password = l.cells[passwordHash]
 	for _, f := range fields() {
-		if l.cells[f] != "" {
+		if l.cells[f] != "" && f != passwordHash {
 			out.fields = append(out.fields, f)
 		}
 	}
@@ -178,7 +181,7 @@ func (r *run) validate(l line) *fault {
 	})
 	invalid, ok := errors.AsType[*protovalidate.ValidationError](err)
 	if err == nil {
-		return nil
+		return r.validatePassword(l.cells[passwordHash])
 	}
 	if !ok || len(invalid.Violations) == 0 {
 		return &fault{reason: "LINE_INVALID", message: "the line cannot be checked"}
@@ -188,6 +191,18 @@ func (r *run) validate(l line) *fault {
 	return &fault{
 		reason: strings.ToUpper(field) + "_INVALID", message: "the value is not allowed: " + first.GetMessage(), column: r.columnOf(field),
 	}
+}
+
+// validatePassword refuses a hash that no login could be compared with.
+func (r *run) validatePassword(hash string) *fault {
+	if hash == "" {
+		return nil
+	}
+	refusal, ok := errors.AsType[*errs.Error](credential.CheckForeign(passwordHash, hash))
+	if !ok {
+		return nil
+	}
+	return &fault{reason: refusal.Reason, message: refusal.Message, column: r.columnOf(passwordHash)}
 }
 
 // write takes the customers of the rows in, in one transaction, and sets the
@@ -225,7 +240,7 @@ func (r *run) apply(tx *change.Tx, rows []*row, permit segment.Permit) (changed 
 			continue
 		}
 		row.result = &identityv1.ImportCustomersResponse{Line: row.result.GetLine()}
-		name, did, err := r.accounts.Import(tx, r.options.GetParent(), proto.CloneOf(row.customer), row.fields, permit)
+		name, did, err := r.accounts.Import(tx, r.options.GetParent(), proto.CloneOf(row.customer), row.password, row.fields, permit)
 		row.result.Customer = name
 		if refusal, ok := errors.AsType[*errs.Error](err); ok && refuses(refusal.Kind) {
 			f := fault{reason: refusal.Reason, message: refusal.Message}
