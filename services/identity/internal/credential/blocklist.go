@@ -5,13 +5,13 @@ import (
 	"slices"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 )
 
-// blocklist holds words that guesses are made of, one a line: they are what
-// people type when they must type something. It is for passwords of fifteen
-// characters, which the usual lists of leaked ones hardly hold; those are made
-// by repeating and joining words, and so are found by strength.
+// blocklist holds words that guesses are made of, one a line, sorted: what people
+// type when they must type something, common names, runs of keyboards, days and
+// years. It is for passwords of fifteen characters, which the usual lists of
+// leaked ones hardly hold; those are made by repeating and joining words, and so
+// are found by strength. The rules that it is made by are in the test beside it.
 //
 //go:embed blocklist.txt
 var blocklist string
@@ -25,63 +25,121 @@ const minWord = 4
 
 // strength returns how many characters of a password an attacker has to guess,
 // roughly: a known word counts as one, whatever its length; a character that
-// repeats the one before it, or follows it in the alphabet or among the
-// digits, counts for nothing, and so do separators. A word that is said again
-// counts for nothing either.
+// repeats the one before it, or follows it in the alphabet or among the digits,
+// counts for nothing, and so do separators. Of all ways to read a password the one
+// counts that leaves the least. A word that is said again in it counts for nothing
+// either.
 func strength(password string, context []string) int {
-	words := knownWords(context)
+	words := newDictionary(context)
 	plain := []rune(strings.ToLower(password))
 	folded := fold(plain)
-	used := make(map[string]bool)
-	n, last := 0, rune(0)
-	for i := 0; i < len(plain); {
-		word := longestPrefix(words, string(plain[i:]), string(folded[i:]))
-		if word != "" {
-			if !used[word] {
-				n++
+	ways := make([]way, len(plain)+1) // to read the first i characters
+	for i := range plain {
+		ways[i+1].improve(way{left: ways[i].left + guess(plain, i), from: i})
+		for _, text := range [][]rune{plain, folded} {
+			for _, word := range words.from(text[i:]) {
+				ways[i+len([]rune(word))].improve(way{left: ways[i].left + 1, from: i, word: word})
 			}
-			used[word] = true
-			i, last = i+utf8.RuneCountInString(word), 0
-			continue
 		}
-		r := plain[i]
-		if step := r - last; (step < -1 || step > 1) && !strings.ContainsRune(" -_.", r) {
-			n++
-		}
-		i, last = i+1, r
 	}
-	return n
+	left, said := ways[len(plain)].left, make(map[string]bool)
+	for i := len(plain); i > 0; i = ways[i].from {
+		if word := ways[i].word; word != "" {
+			if said[word] {
+				left--
+			}
+			said[word] = true
+		}
+	}
+	return left
 }
 
-// knownWords returns the words of the blocklist and of the context, the
-// longest first.
-func knownWords(context []string) []string {
-	words := strings.Fields(blocklist)
+// way is how the beginning of a password is read best.
+type way struct {
+	left int // to guess
+	from int // where its last part begins
+	word string
+	real bool
+}
+
+func (w *way) improve(by way) {
+	if !w.real || by.left < w.left {
+		*w = by
+		w.real = true
+	}
+}
+
+// guess is 1 for a character that the one before it does not give away.
+func guess(text []rune, i int) int {
+	if strings.ContainsRune(" -_.", text[i]) {
+		return 0
+	}
+	if i > 0 {
+		if step := text[i] - text[i-1]; -1 <= step && step <= 1 {
+			return 0
+		}
+	}
+	return 1
+}
+
+// longestWord bounds the bytes of the words of the blocklist.
+const longestWord = 40
+
+// dictionary are the words of the blocklist and those of an account.
+type dictionary struct {
+	own  map[string]bool
+	most int // bytes of the longest
+}
+
+func newDictionary(context []string) dictionary {
+	d := dictionary{own: make(map[string]bool), most: longestWord}
 	for _, c := range context {
 		whole := strings.ToLower(Normalize(c))
 		for _, word := range append(strings.FieldsFunc(whole, separates), whole) {
 			if len(word) >= minWord {
-				words = append(words, word)
+				d.own[word], d.most = true, max(d.most, len(word))
 			}
 		}
 	}
-	slices.SortStableFunc(words, func(a, b string) int { return len(b) - len(a) })
-	return words
+	return d
 }
 
 func separates(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }
 
-// longestPrefix returns the first of the words that one of the texts begins
-// with.
-func longestPrefix(words []string, texts ...string) string {
-	for _, word := range words {
-		for _, text := range texts {
-			if strings.HasPrefix(text, word) {
-				return word
-			}
+// from returns the words that a text begins with.
+func (d dictionary) from(text []rune) (words []string) {
+	head := string(text[:min(len(text), d.most)])
+	for n := range head {
+		if n >= minWord && d.holds(head[:n]) {
+			words = append(words, head[:n])
 		}
 	}
-	return ""
+	if len(head) >= minWord && d.holds(head) {
+		words = append(words, head)
+	}
+	return words
+}
+
+func (d dictionary) holds(word string) bool { return listed(word) || d.own[word] }
+
+// listed reports whether a word is a line of the blocklist, by bisection of its
+// text: it is asked for each part of a password.
+func listed(word string) bool {
+	from, to := 0, len(blocklist) // of lines
+	for from < to {
+		middle := from + (to-from)/2
+		start := strings.LastIndexByte(blocklist[from:middle], '\n') + 1 + from
+		end := start + strings.IndexByte(blocklist[start:], '\n')
+		switch strings.Compare(word, blocklist[start:end]) {
+		case 0:
+			return true
+		case -1:
+			to = start
+		default:
+			from = end + 1
+		}
+	}
+	return false
 }
 
 // fold undoes the substitutions that everybody tries: digits and signs in

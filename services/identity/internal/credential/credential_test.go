@@ -93,6 +93,7 @@ func TestMatch_findsWhoseItIs(t *testing.T) {
 	}{
 		{"one", []string{one, two}, 0},
 		{"zwe\u00ef", []string{one, two}, 1}, // the same, composed
+		{"ｏｎｅ", []string{one, two}, 0},       // of full width
 		{"", []string{one, two}, -1},
 		{"", []string{"", ""}, -1},
 		{"one", []string{"", one}, 1},

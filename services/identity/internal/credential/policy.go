@@ -17,12 +17,12 @@ const (
 	MaxLength = 256
 )
 
-// Normalize returns a password in Unicode's form NFC, in which it is counted
-// and hashed: the same characters typed on two keyboards are the same bytes
-// (NIST SP 800-63B-4 asks for a stable form; RFC 8265's OpaqueString is NFC).
-// NFKC would also make different characters equal, as in a superscript and a
-// plain digit, and is for that reason not used.
-func Normalize(password string) string { return norm.NFC.String(password) }
+// Normalize returns a password in Unicode's form NFKC, in which it is counted and
+// hashed: the same characters typed on two keyboards are the same bytes (NIST SP
+// 800-63B-4 section 3.1.1.2 asks for NFKC or NFKD). RFC 8265 would have NFC; but
+// then letters of full width, which an input method for Chinese types when it is
+// left in that mode, were other letters, and their owner kept out.
+func Normalize(password string) string { return norm.NFKC.String(password) }
 
 // Check returns nil for a password that may be set, and else Invalid on the
 // given field of the request: PASSWORD_TOO_SHORT, PASSWORD_TOO_LONG, or
