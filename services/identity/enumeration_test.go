@@ -149,16 +149,6 @@ func TestASVS_6_3_8_timeTellsNothingOfACode(t *testing.T) {
 	}
 }
 
-// asAdminAgain is asAdmin after the first login.
-func (p *process) asAdminAgain() context.Context {
-	p.t.Helper()
-	tokens, err := login(p, admin, goodPassword)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return with(tokens)
-}
-
 // TestApart_findsAHashTooFew: the instrument of these tests sees what it is to
 // see, a login by name beside one by mail, which hashes once more.
 func TestApart_findsAHashTooFew(t *testing.T) {

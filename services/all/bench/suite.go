@@ -33,13 +33,13 @@ type enterprise struct {
 var oneTime = regexp.MustCompile(`administrator +(\S+)\n +one-time password +(\S+)\n`)
 
 // enterprise starts the process, on bbolt or in the PostgreSQL of the
-// configuration, which has to be empty.
-func (r *run) enterprise(configured *conf.Process) (e *enterprise, err error) {
+// configuration, which has to be empty, with more arguments.
+func (r *run) enterprise(configured *conf.Process, args ...string) (e *enterprise, err error) {
 	said := &record{to: r.notes}
 	p := stage.Program{
 		Binary: r.program, Name: "suite", Folder: r.folder, Notes: said,
-		Args: []string{"serve", "--target=identity,permission", "--log.level=warn",
-			"--auth.cluster_key_file=" + filepath.Join(r.folder, "cluster.key")},
+		Args: append([]string{"serve", "--target=identity,permission", "--log.level=warn",
+			"--auth.cluster_key_file=" + filepath.Join(r.folder, "cluster.key")}, args...),
 	}
 	e = &enterprise{on: "bbolt"}
 	if strings.HasPrefix(configured.Store, "postgres") {

@@ -116,10 +116,10 @@ type CustomerServiceClient interface {
 	// permission has not heard of it within a minute. The same file again waits for
 	// it.
 	// Reasons of a line: EXTERNAL_ID_MISSING, COLUMN_COUNT_MISMATCH,
-	// LINE_INVALID, ENCODING_INVALID, EMAIL_INVALID and so on for each field,
-	// EMAIL_TAKEN, PHONE_TAKEN, ILLEGAL_STATE (the customer is deleted),
-	// TARGET_EXCEEDS_CALLER (it would join a segment that holds more, or leave one
-	// to which more is denied).
+	// LINE_INVALID, ENCODING_INVALID, PASSWORD_HASH_INVALID, EMAIL_INVALID and so
+	// on for each field, EMAIL_TAKEN, PHONE_TAKEN, ILLEGAL_STATE (the customer is
+	// deleted), TARGET_EXCEEDS_CALLER (it would join a segment that holds more, or
+	// leave one to which more is denied).
 	ImportCustomers(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ImportCustomersRequest, ImportCustomersResponse], error)
 }
 
@@ -326,10 +326,10 @@ type CustomerServiceServer interface {
 	// permission has not heard of it within a minute. The same file again waits for
 	// it.
 	// Reasons of a line: EXTERNAL_ID_MISSING, COLUMN_COUNT_MISMATCH,
-	// LINE_INVALID, ENCODING_INVALID, EMAIL_INVALID and so on for each field,
-	// EMAIL_TAKEN, PHONE_TAKEN, ILLEGAL_STATE (the customer is deleted),
-	// TARGET_EXCEEDS_CALLER (it would join a segment that holds more, or leave one
-	// to which more is denied).
+	// LINE_INVALID, ENCODING_INVALID, PASSWORD_HASH_INVALID, EMAIL_INVALID and so
+	// on for each field, EMAIL_TAKEN, PHONE_TAKEN, ILLEGAL_STATE (the customer is
+	// deleted), TARGET_EXCEEDS_CALLER (it would join a segment that holds more, or
+	// leave one to which more is denied).
 	ImportCustomers(grpc.BidiStreamingServer[ImportCustomersRequest, ImportCustomersResponse]) error
 }
 
