@@ -59,7 +59,9 @@ func newEdge(cfg Config, kit *serve.Kit) (http.Handler, error) {
 	if e.point, err = newDecisionPoint(e); err != nil {
 		return nil, err
 	}
-	e.oauth = newAuthorizationServer(e)
+	if e.oauth, err = newAuthorizationServer(e); err != nil {
+		return nil, err
+	}
 	// zstd and gzip, where the client takes them and it is worth it. Tokens
 	// are in no danger from BREACH: they are answered alone, never beside what
 	// somebody else chose, and travel in headers otherwise.

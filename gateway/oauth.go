@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -22,14 +23,23 @@ import (
 type authorizationServer struct {
 	edge *edge
 	rpc  identityv1.OAuthServiceClient
+	desk *oauth.Desk
 	base string // the issuer, without a slash at its end
 	// routes are the handlers, by path.
 	routes map[string]http.HandlerFunc
 }
 
-func newAuthorizationServer(e *edge) *authorizationServer {
+func newAuthorizationServer(e *edge) (*authorizationServer, error) {
+	key, err := e.kit.SharedKey("gateway login pages v1")
+	if err != nil {
+		return nil, fmt.Errorf("gateway: the key of login pages: %w", err)
+	}
+	desk, err := oauth.NewDesk(key)
+	if err != nil {
+		return nil, fmt.Errorf("gateway: the login page: %w", err)
+	}
 	s := &authorizationServer{
-		edge: e, rpc: identityv1.NewOAuthServiceClient(e.kit.Dial("identity")), base: strings.TrimSuffix(e.kit.Issuer, "/"),
+		edge: e, desk: desk, rpc: identityv1.NewOAuthServiceClient(e.kit.Dial("identity")), base: strings.TrimSuffix(e.kit.Issuer, "/"),
 	}
 	read, post := []string{http.MethodGet, http.MethodHead}, []string{http.MethodPost}
 	s.routes = map[string]http.HandlerFunc{
@@ -38,8 +48,10 @@ func newAuthorizationServer(e *edge) *authorizationServer {
 		oauth.TokenPath:      only(e, oauth.TokenPath, post, s.form(s.token)),
 		oauth.IntrospectPath: only(e, oauth.IntrospectPath, post, s.form(s.introspect)),
 		oauth.RevokePath:     only(e, oauth.RevokePath, post, s.form(s.revoke)),
+		oauth.UserInfoPath:   only(e, oauth.UserInfoPath, append(read, post...), s.userInfo),
+		oauth.AuthorizePath:  only(e, oauth.AuthorizePath, append(read, post...), s.authorize),
 	}
-	return s
+	return s, nil
 }
 
 // metadata answers where everything is.
@@ -53,7 +65,10 @@ func (s *authorizationServer) metadata(w http.ResponseWriter, q *request) {
 }
 
 func (s *authorizationServer) token(ctx context.Context, f oauth.Form, c *identityv1.ClientAuthentication) (any, error) {
-	resp, err := s.rpc.IssueToken(ctx, &identityv1.IssueTokenRequest{GrantType: f.Get("grant_type"), Client: c, Scope: f.Get("scope")})
+	resp, err := s.rpc.IssueToken(ctx, &identityv1.IssueTokenRequest{
+		GrantType: f.Get("grant_type"), Client: c, Scope: f.Get("scope"), Code: f.Get("code"), RedirectUri: f.Get("redirect_uri"),
+		CodeVerifier: f.Get("code_verifier"), RefreshToken: f.Get("refresh_token"),
+	})
 	return oauth.TokensOf(resp), err
 }
 

@@ -36,6 +36,7 @@ func registerIdentity(ctx context.Context, mux *runtime.ServeMux, conn grpc.Clie
 		identityv1.RegisterCustomerServiceHandlerClient(ctx, mux, identityv1.NewCustomerServiceClient(conn)),
 		identityv1.RegisterServiceAccountServiceHandlerClient(ctx, mux, identityv1.NewServiceAccountServiceClient(conn)),
 		identityv1.RegisterClientKeyServiceHandlerClient(ctx, mux, identityv1.NewClientKeyServiceClient(conn)),
+		identityv1.RegisterOAuthClientServiceHandlerClient(ctx, mux, identityv1.NewOAuthClientServiceClient(conn)),
 		identityv1.RegisterOAuthServiceHandlerClient(ctx, mux, identityv1.NewOAuthServiceClient(conn)),
 		identityv1.RegisterTeamServiceHandlerClient(ctx, mux, identityv1.NewTeamServiceClient(conn)),
 		identityv1.RegisterTagServiceHandlerClient(ctx, mux, identityv1.NewTagServiceClient(conn)),

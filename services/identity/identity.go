@@ -27,6 +27,7 @@ import (
 	"guildhall.dev/services/identity/internal/account"
 	"guildhall.dev/services/identity/internal/api"
 	"guildhall.dev/services/identity/internal/api/clients"
+	"guildhall.dev/services/identity/internal/app"
 	"guildhall.dev/services/identity/internal/attribute"
 	"guildhall.dev/services/identity/internal/bootstrap"
 	"guildhall.dev/services/identity/internal/clientkey"
@@ -84,6 +85,7 @@ func build(ctx context.Context, cfg *Config, kit *serve.Kit) (*service, error) {
 	c.Segments = segment.New(c.Attributes)
 	credentials, standings := credential.New(), standing.New()
 	c.ClientKeys = clientkey.New(standings)
+	c.Apps = app.New(c.Organizations, c.ClientKeys)
 	var err error
 	if c.Waits, err = throttle.New(kit.Ring, throttle.Limits{
 		Account: cfg.Throttle.PerAccount, Pair: cfg.Throttle.PerPair, Network: cfg.Throttle.PerNetwork,
@@ -103,7 +105,7 @@ func build(ctx context.Context, cfg *Config, kit *serve.Kit) (*service, error) {
 	}); err != nil {
 		return nil, err
 	}
-	tables := slices.Concat(kv.RawTables(c.Organizations, c.Accounts, c.Teams, c.Tags, c.Attributes, c.Segments, c.Sessions, credentials, c.ClientKeys, standings, c.Waits),
+	tables := slices.Concat(kv.RawTables(c.Organizations, c.Accounts, c.Teams, c.Tags, c.Attributes, c.Segments, c.Sessions, credentials, c.ClientKeys, c.Apps, standings, c.Waits),
 		keyring.Tables(), bootstrap.Tables(), change.Tables())
 	// No release has stored anything yet, so there is nothing to migrate.
 	if c.Store, err = kit.OpenStore(ctx, tables, nil); err != nil {
@@ -201,7 +203,8 @@ func openAccess(ctx context.Context, c *api.Centres, cfg *Config, kit *serve.Kit
 		return err
 	}
 	if c.OAuth, err = oauth.New(oauth.Config{
-		Store: c.Store, Journal: c.Journal, Accounts: c.Accounts, Keys: c.ClientKeys, Sessions: c.Sessions, Ring: c.Keys,
+		Store: c.Store, Journal: c.Journal, Accounts: c.Accounts, Apps: c.Apps, Organizations: c.Organizations,
+		Gate: c.Gate, Keys: c.ClientKeys, Sessions: c.Sessions, Ring: c.Keys,
 		Standings: c.Standings, Issuer: kit.Issuer, TokenTTL: cfg.Tokens.TTL, Clock: kit.Clock, Logger: kit.Logger,
 	}); err != nil {
 		return err

@@ -6,15 +6,20 @@ import (
 
 // Tokens is the answer of the token endpoint (RFC 6749 section 5.1).
 type Tokens struct {
-	AccessToken string `json:"access_token"`
-	TokenType   string `json:"token_type"`
-	ExpiresIn   int64  `json:"expires_in"`
-	Scope       string `json:"scope"`
+	AccessToken  string `json:"access_token"`
+	TokenType    string `json:"token_type"`
+	ExpiresIn    int64  `json:"expires_in"`
+	Scope        string `json:"scope"`
+	RefreshToken string `json:"refresh_token,omitempty"`
+	IDToken      string `json:"id_token,omitempty"`
 }
 
 // TokensOf returns the answer as the RFC has it.
 func TokensOf(r *identityv1.IssueTokenResponse) Tokens {
-	return Tokens{AccessToken: r.GetAccessToken(), TokenType: r.GetTokenType(), ExpiresIn: r.GetExpiresIn(), Scope: r.GetScope()}
+	return Tokens{
+		AccessToken: r.GetAccessToken(), TokenType: r.GetTokenType(), ExpiresIn: r.GetExpiresIn(), Scope: r.GetScope(),
+		RefreshToken: r.GetRefreshToken(), IDToken: r.GetIdToken(),
+	}
 }
 
 // Introspection is the answer about a token (RFC 7662 section 2.2).
@@ -41,4 +46,28 @@ func IntrospectionOf(r *identityv1.IntrospectTokenResponse) Introspection {
 		Expires: r.GetExpireTime().GetSeconds(), IssuedAt: r.GetIssueTime().GetSeconds(), Subject: r.GetSub(),
 		Audience: r.GetAud(), Issuer: r.GetIss(), ID: r.GetJti(),
 	}
+}
+
+// UserInfo is the answer about a person (OpenID Connect Core section 5.1). Nobody
+// has proven a mail address or a number to be theirs, and the answer says so.
+type UserInfo struct {
+	Subject       string `json:"sub"`
+	Name          string `json:"name,omitempty"`
+	Locale        string `json:"locale,omitempty"`
+	Email         string `json:"email,omitempty"`
+	EmailVerified *bool  `json:"email_verified,omitempty"`
+	Phone         string `json:"phone_number,omitempty"`
+	PhoneVerified *bool  `json:"phone_number_verified,omitempty"`
+}
+
+// UserInfoOf returns the answer as the specification has it.
+func UserInfoOf(i *identityv1.UserInfo) UserInfo {
+	out := UserInfo{Subject: i.GetSub(), Name: i.GetName(), Locale: i.GetLocale(), Email: i.GetEmail(), Phone: i.GetPhoneNumber()}
+	if out.Email != "" {
+		out.EmailVerified = new(bool)
+	}
+	if out.Phone != "" {
+		out.PhoneVerified = new(bool)
+	}
+	return out
 }

@@ -19,6 +19,7 @@ var bodies = map[string]func(t *testing.T, s *suite){
 	"types":       types,
 	"networks":    networks,
 	"approvals":   approvals,
+	"clients":     standardClients,
 }
 
 func TestSuite(t *testing.T) {

@@ -66,7 +66,7 @@ func strangers(t *testing.T, s *suite) {
 			"another body":      head + ".e30." + tail[strings.LastIndex(tail, ".")+1:],
 			"no signature":      good[:strings.LastIndex(good, ".")+1],
 			"none as algorithm": "eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0." + tail[:strings.Index(tail, ".")] + ".",
-			"of nobody we know": foreignToken(t, c.admin.name),
+			"of nobody we know": foreignToken(t, c.http, c.admin.name),
 		} {
 			t.Run(what, func(t *testing.T) {
 				stranger := c.open(t, d, token)

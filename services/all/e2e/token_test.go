@@ -14,7 +14,7 @@ import (
 
 // foreignToken returns an access token for an account that is right in all but
 // its signature: it is signed with a key of somebody else's.
-func foreignToken(t testing.TB, account string) string {
+func foreignToken(t testing.TB, issuer, account string) string {
 	t.Helper()
 	_, key, err := ed25519.GenerateKey(nil)
 	if err != nil {
@@ -29,7 +29,7 @@ func foreignToken(t testing.TB, account string) string {
 	}
 	now := time.Now().Unix()
 	signed := part(map[string]any{"alg": "EdDSA", "typ": "at+jwt", "kid": "k1"}) + "." + part(map[string]any{
-		"iss": "http://127.0.0.1:7780", "aud": "guildhall", "sub": account, "iat": now, "exp": now + 600, "jti": "j1",
+		"iss": issuer, "aud": "guildhall", "sub": account, "iat": now, "exp": now + 600, "jti": "j1",
 	})
 	return signed + "." + base64.RawURLEncoding.EncodeToString(ed25519.Sign(key, []byte(signed)))
 }

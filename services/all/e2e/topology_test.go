@@ -83,7 +83,7 @@ func fresh(t testing.TB, settings ...string) (s *suite, administrator, password 
 	grpc, http, admin := freePort(t, "127.0.0.1"), freePort(t, "127.0.0.1"), freePort(t, "127.0.0.1")
 	s.specs["guildhall"] = spec{
 		name: "guildhall", binary: "guildhall", folder: filepath.Join(s.folder, "data"),
-		args: slices.Concat([]string{"--grpc.address=127.0.0.1:" + grpc, "--http.address=127.0.0.1:" + http, "--admin.address=127.0.0.1:" + admin}, quick, settings),
+		args: slices.Concat([]string{"--grpc.address=127.0.0.1:" + grpc, "--http.address=127.0.0.1:" + http, "--admin.address=127.0.0.1:" + admin, knownAs(http)}, quick, settings),
 	}
 	for _, service := range services {
 		s.grpc[service] = "127.0.0.1:" + grpc
@@ -108,6 +108,7 @@ func split(t testing.TB) *suite {
 			shared = append(shared, "--services."+service+"=127.0.0.1:"+ports[service])
 		}
 	}
+	shared = append(shared, knownAs(ports["gateway"]))
 	for _, service := range services {
 		s.specs[service] = spec{
 			name: service, binary: service, folder: filepath.Join(s.folder, service),
@@ -147,6 +148,7 @@ func replicated(t testing.TB) *suite {
 		s.grpc[service] = "dns://" + dns + "/" + net.JoinHostPort(service+"."+zone, ports[service])
 		shared = append(shared, "--services."+service+"="+s.grpc[service])
 	}
+	shared = append(shared, knownAs(ports["gateway"]))
 	for _, service := range services {
 		for i, host := range hosts[service] {
 			name := service
@@ -165,6 +167,10 @@ func replicated(t testing.TB) *suite {
 	s.adopt("identity")
 	return s
 }
+
+// knownAs tells a process by which URL clients know the gateway: standard clients
+// find the endpoints below it.
+func knownAs(port string) string { return "--auth.issuer=http://127.0.0.1:" + port }
 
 // listen returns the addresses of a service that is alone in its process.
 func listen(service, host, port string) []string {

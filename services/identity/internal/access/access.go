@@ -103,7 +103,7 @@ func (g *Gate) tokens(s *storev1.Session) (*identityv1.TokenSet, error) {
 	name := session.AccountOf(s.GetName())
 	access, err := g.cfg.Keys.Sign(authn.Claims{
 		Subject: name, Session: session.ID(s.GetName()), ID: rand.Text(), Factors: s.GetFactors(),
-		AuthTime: s.GetCreateTime().AsTime(), IssuedAt: issued, Expires: expires,
+		AuthTime: session.AuthTime(s), IssuedAt: issued, Expires: expires,
 	})
 	if err != nil {
 		return nil, err

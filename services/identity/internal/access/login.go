@@ -37,12 +37,30 @@ type candidate struct {
 // (PASSWORD_CHANGE_REQUIRED), and those of credential.Check on new_password.
 // Exhausted (HASHING_BUSY, LOGIN_THROTTLED) comes to anybody.
 func (g *Gate) Login(ctx context.Context, req *identityv1.LoginRequest, address string) (*identityv1.TokenSet, error) {
-	if _, err := organization.Pattern.Parse("organization", req.GetOrganization()); err != nil {
+	s, device, err := g.Enter(ctx, req, address, g.cfg.Sessions.Open)
+	if err != nil {
 		return nil, err
+	}
+	tokens, err := g.tokens(s)
+	if err == nil {
+		tokens.DeviceToken = device
+	}
+	return tokens, err
+}
+
+// Opener begins what an account logs in for, under a new id: a session, or what
+// becomes one. It returns the session, or the name that it will have.
+type Opener func(tx *change.Tx, account, id string, l session.Login) (*storev1.Session, error)
+
+// Enter is Login up to the session, for whatever a login is for. It also returns
+// the token of the device from then on.
+func (g *Gate) Enter(ctx context.Context, req *identityv1.LoginRequest, address string, open Opener) (s *storev1.Session, device string, err error) {
+	if _, err := organization.Pattern.Parse("organization", req.GetOrganization()); err != nil {
+		return nil, "", err
 	}
 	found, err := g.candidates(ctx, req.GetOrganization(), req.GetIdentifier())
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	hashes := make([]string, len(found))
 	for i, c := range found {
@@ -51,30 +69,26 @@ func (g *Gate) Login(ctx context.Context, req *identityv1.LoginRequest, address 
 	try, err := g.try(ctx, req, found, address)
 	if err != nil {
 		g.countLogin(ctx, outcomeOf(err))
-		return nil, err
+		return nil, "", err
 	}
 	i, err := g.match(ctx, try.ticket, req.GetPassword(), hashes...)
 	if err != nil {
 		g.countLogin(ctx, "error")
-		return nil, err
+		return nil, "", err
 	}
 	if i < 0 {
 		g.countLogin(ctx, "failed")
 		g.failed(ctx, try.ticket, req.GetOrganization(), found...)
-		return nil, loginFailed()
+		return nil, "", loginFailed()
 	}
-	s, err := g.enter(ctx, req, found[i], address)
+	s, err = g.enter(ctx, req, found[i], address, open)
 	if err != nil {
 		g.countLogin(ctx, "error")
-		return nil, err
+		return nil, "", err
 	}
 	g.countLogin(ctx, "ok")
 	g.tell(ctx, session.AccountOf(s.GetName()))
-	tokens, err := g.tokens(s)
-	if err == nil {
-		tokens.DeviceToken = g.deviceToken(s, found[i], req.GetNewPassword() != "", try.device)
-	}
-	return tokens, err
+	return s, g.deviceToken(s, found[i], req.GetNewPassword() != "", try.device), nil
 }
 
 // loginFailed is the one answer to every login that names no account and its
@@ -159,7 +173,7 @@ func (g *Gate) candidate(r kv.Reader, org string, a *storev1.Account) (candidate
 
 // enter opens the session of a login whose password was right, and changes the
 // password if the request says so or its hash is outdated.
-func (g *Gate) enter(ctx context.Context, req *identityv1.LoginRequest, c candidate, address string) (*storev1.Session, error) {
+func (g *Gate) enter(ctx context.Context, req *identityv1.LoginRequest, c candidate, address string, open Opener) (*storev1.Session, error) {
 	fresh, rehash := "", ""
 	var err error
 	switch {
@@ -190,7 +204,7 @@ func (g *Gate) enter(ctx context.Context, req *identityv1.LoginRequest, c candid
 				return nil, err
 			}
 		}
-		return g.cfg.Sessions.Open(tx, name, id, login)
+		return open(tx, name, id, login)
 	})
 }
 

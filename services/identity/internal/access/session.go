@@ -3,6 +3,8 @@ package access
 import (
 	"context"
 
+	"google.golang.org/protobuf/proto"
+
 	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/kv"
@@ -22,9 +24,23 @@ import (
 // login did not, and there are hundreds for each login. The session's
 // last_seen_time tells of it.
 func (g *Gate) Refresh(ctx context.Context, req *identityv1.RefreshTokenRequest) (*identityv1.TokenSet, error) {
+	s, err := g.Continue(ctx, req, req.GetRefreshToken(), func(*change.Tx) (string, error) { return "", nil })
+	if err != nil {
+		return nil, err
+	}
+	return g.tokens(s)
+}
+
+// Continue takes a refresh token of a session of a client, which prove names once
+// it has proven itself, and is Refresh in all but the tokens.
+func (g *Gate) Continue(ctx context.Context, req proto.Message, token string, prove func(tx *change.Tx) (client string, err error)) (*storev1.Session, error) {
 	ended := false
 	s, err := change.Do(ctx, g.cfg.Journal, req, func(tx *change.Tx) (s *storev1.Session, err error) {
-		s, ended, err = g.cfg.Sessions.Refresh(tx, req.GetRefreshToken())
+		client, err := prove(tx)
+		if err != nil {
+			return nil, err
+		}
+		s, ended, err = g.cfg.Sessions.Refresh(tx, client, token)
 		if err != nil || ended {
 			return s, err
 		}
@@ -47,7 +63,7 @@ func (g *Gate) Refresh(ctx context.Context, req *identityv1.RefreshTokenRequest)
 		g.cfg.Logger.WarnContext(ctx, "a void refresh token came back, the session is ended", "session", s.GetName())
 		return nil, session.RefreshInvalid()
 	}
-	return g.tokens(s)
+	return s, nil
 }
 
 // Logout ends the session of the caller's token, and returns when no service

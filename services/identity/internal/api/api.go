@@ -26,6 +26,7 @@ import (
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/identity/internal/access"
 	"guildhall.dev/services/identity/internal/account"
+	"guildhall.dev/services/identity/internal/app"
 	"guildhall.dev/services/identity/internal/attribute"
 	"guildhall.dev/services/identity/internal/clientkey"
 	"guildhall.dev/services/identity/internal/evaluation"
@@ -56,6 +57,7 @@ type Centres struct {
 	Segments      *segment.Book
 	Sessions      *session.Book
 	ClientKeys    *clientkey.Book
+	Apps          *app.Book
 	// Evaluations drives what segments leave to the background.
 	Evaluations *evaluation.Driver
 	Gate        *access.Gate

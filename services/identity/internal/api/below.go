@@ -21,6 +21,9 @@ func Everywhere[R proto.Message](ctx context.Context, c *Centres, account string
 	return everywhere(ctx, c, account, resp, err)
 }
 
+// RemoteAddress is remoteAddress.
+func RemoteAddress(ctx context.Context) string { return remoteAddress(ctx) }
+
 // NotOneself is notOneself.
 func NotOneself(ctx context.Context, name string) error { return notOneself(ctx, name) }
 

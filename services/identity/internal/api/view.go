@@ -63,7 +63,7 @@ func sessionView(s *storev1.Session, current string) *identityv1.Session {
 	return &identityv1.Session{
 		Name: s.GetName(), DeviceLabel: s.GetDeviceLabel(), RemoteAddress: s.GetRemoteAddress(),
 		CreateTime: s.GetCreateTime(), LastSeenTime: s.GetLastSeenTime(), ExpireTime: s.GetExpireTime(),
-		Current: s.GetName() == current,
+		Current: s.GetName() == current, Client: s.GetClient(),
 	}
 }
 

@@ -143,6 +143,9 @@ func (r *Ring) ensure(ctx context.Context) (*storev1.KeyRing, error) {
 // Sign returns an access token.
 func (r *Ring) Sign(c authn.Claims) (string, error) { return r.signer.Sign(c) }
 
+// SignIdentity returns an id token; see authn.Signer.
+func (r *Ring) SignIdentity(i authn.Identity) (string, error) { return r.signer.SignIdentity(i) }
+
 // Inspect returns what an access token was signed with; see authn.Signer.
 func (r *Ring) Inspect(token string) (authn.Claims, error) {
 	return r.signer.Inspect(token, r.cfg.Clock())

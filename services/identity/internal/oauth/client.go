@@ -8,6 +8,7 @@ import (
 	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/kv"
+	"guildhall.dev/pkg/resource"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/account"
@@ -22,7 +23,9 @@ const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 type client struct {
 	id           string
 	organization string
-	// key is what it proved itself with.
+	// app is nil of a service account.
+	app *identityv1.OAuthClient
+	// key is what it proved itself with; nil of a public app, which cannot.
 	key *storev1.ClientKey
 }
 
@@ -61,7 +64,7 @@ func read(a *identityv1.ClientAuthentication) (shown, error) {
 // act, and a wrong proof.
 func (s *Server) client(tx kv.Tx, by shown, now time.Time) (*client, error) {
 	if !account.ServicePattern.Matches(by.id) {
-		return nil, invalidClient(errors.New("no client has such a name"))
+		return s.provenApp(tx, by, now)
 	}
 	rec, found, err := s.cfg.Accounts.Find(tx, by.id)
 	if err != nil {
@@ -76,6 +79,31 @@ func (s *Server) client(tx kv.Tx, by shown, now time.Time) (*client, error) {
 	}
 	_, organization, _ := authn.ParseName(by.id)
 	return &client{id: by.id, organization: organization, key: k}, nil
+}
+
+// provenApp is client for apps. A public one has nothing to prove itself with, and
+// must not seem to have (RFC 6749 section 2.1).
+func (s *Server) provenApp(tx kv.Tx, by shown, now time.Time) (*client, error) {
+	a, err := s.app(tx, by.id)
+	if err != nil {
+		return nil, err
+	}
+	c := &client{id: by.id, organization: resource.Parent(by.id), app: a}
+	if a.GetType() != identityv1.OAuthClient_TYPE_PUBLIC {
+		c.key, err = s.proven(tx, by, now)
+	} else if by.secret != "" || by.assertion != nil {
+		err = invalidClient(errors.New("a public app has no keys"))
+	}
+	return c, err
+}
+
+// note notes that a client proved itself with its key, and when a token that it
+// gets for it ends; zero is none.
+func (s *Server) note(tx kv.Tx, c *client, now, expires time.Time) error {
+	if c.key == nil {
+		return nil
+	}
+	return s.cfg.Keys.Use(tx, c.key, now, expires)
 }
 
 // proven returns the key that a client has.

@@ -1,7 +1,10 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -32,16 +35,26 @@ func (s *Server) IntrospectToken(ctx context.Context, req *identityv1.Introspect
 		if err != nil {
 			return err
 		}
-		if err := s.cfg.Keys.Use(tx, c.key, now, time.Time{}); err != nil {
+		// RFC 7662 section 2.1: not for everybody, or tokens could be tried out.
+		if c.key == nil {
+			return invalidClient(errors.New("a public app may not introspect"))
+		}
+		if err := s.note(tx, c, now, time.Time{}); err != nil {
 			return err
 		}
 		t, err := s.token(tx, req.GetToken(), now)
-		if err == nil && t != nil && t.good && t.organization() == c.organization {
+		if err == nil && t != nil && t.good && c.maySee(t) {
 			resp = t.answer(s.cfg.Issuer)
 		}
 		return err
 	})
 	return resp, err
+}
+
+// maySee reports whether a client may know of a token: a service account of those
+// of its organisation, an app of those that it was given.
+func (c *client) maySee(t *token) bool {
+	return t.organization() == c.organization && (c.app == nil || t.claims.Client == c.id)
 }
 
 // token is a token of ours and what it is of.
@@ -104,7 +117,7 @@ func (s *Server) refresh(r kv.Reader, text string, now time.Time) (*token, error
 	return &token{
 		session: found, refresh: true, good: good,
 		claims: authn.Claims{
-			Subject: session.AccountOf(found.GetName()), Session: session.ID(found.GetName()), Client: firstParty,
+			Subject: session.AccountOf(found.GetName()), Session: session.ID(found.GetName()), Client: cmp.Or(found.GetClient(), firstParty), Scope: strings.Join(found.GetScopes(), " "),
 			IssuedAt: found.GetLastSeenTime().AsTime(), Expires: s.cfg.Sessions.Ends(found),
 		},
 	}, nil

@@ -28,7 +28,7 @@ func (s *Server) RevokeToken(ctx context.Context, req *identityv1.RevokeTokenReq
 		if err != nil {
 			return nil, err
 		}
-		if err := s.cfg.Keys.Use(tx, c.key, tx.Time, time.Time{}); err != nil {
+		if err := s.note(tx, c, tx.Time, time.Time{}); err != nil {
 			return nil, err
 		}
 		owner, err = s.revoke(tx, c, req.GetToken())

@@ -14,7 +14,7 @@ import (
 )
 
 // IssueToken is the token endpoint. Errors are Unauthenticated (INVALID_CLIENT)
-// and Invalid (INVALID_REQUEST, INVALID_SCOPE, UNAUTHORIZED_CLIENT,
+// and Invalid (INVALID_GRANT, INVALID_REQUEST, INVALID_SCOPE, UNAUTHORIZED_CLIENT,
 // UNSUPPORTED_GRANT_TYPE).
 func (s *Server) IssueToken(ctx context.Context, req *identityv1.IssueTokenRequest) (*identityv1.IssueTokenResponse, error) {
 	by, err := read(req.GetClient())
@@ -24,6 +24,10 @@ func (s *Server) IssueToken(ctx context.Context, req *identityv1.IssueTokenReque
 	switch req.GetGrantType() {
 	case "client_credentials":
 		return s.clientCredentials(ctx, req, by)
+	case "authorization_code":
+		return s.authorizationCode(ctx, req, by)
+	case "refresh_token":
+		return s.refreshToken(ctx, req, by)
 	case "":
 		return nil, invalidRequest("send grant_type")
 	default:
@@ -42,6 +46,9 @@ func (s *Server) clientCredentials(ctx context.Context, req *identityv1.IssueTok
 		c, err := s.client(tx, by, s.cfg.Clock())
 		if err != nil {
 			return err
+		}
+		if c.app != nil {
+			return errs.New(errs.Invalid, "UNAUTHORIZED_CLIENT", "an app has no rights of its own; use authorization_code")
 		}
 		granted, err := scopes(req.GetScope(), []string{API})
 		if err != nil {

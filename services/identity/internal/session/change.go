@@ -23,6 +23,29 @@ type Login struct {
 	Device, Address string
 	// Factors are how the login was proven, in the words of RFC 8176.
 	Factors []string
+	// Client is the app that is let in, and Scopes what its tokens are good for;
+	// "" and nil for the suite's own.
+	Client string
+	Scopes []string
+	// At is when the login was proven; zero is now.
+	At time.Time
+}
+
+// Offline is the scope of sessions that can be refreshed (OpenID Connect Core
+// section 11). A session of an app without it ends with its first access token.
+const Offline = "offline_access"
+
+// Lasting reports whether a session gives refresh tokens.
+func Lasting(s *storev1.Session) bool {
+	return s.GetClient() == "" || slices.Contains(s.GetScopes(), Offline)
+}
+
+// AuthTime returns when the login of a session was proven.
+func AuthTime(s *storev1.Session) time.Time {
+	if s.GetAuthTime() != nil {
+		return s.GetAuthTime().AsTime()
+	}
+	return s.GetCreateTime().AsTime()
 }
 
 // Open begins a session of the account under the id, which is a new one, and
@@ -35,7 +58,13 @@ func (b *Book) Open(tx *change.Tx, account, id string, l Login) (*storev1.Sessio
 	s := &storev1.Session{
 		Name: Name(account, id), DeviceLabel: l.Device, RemoteAddress: l.Address, Factors: l.Factors,
 		CreateTime: now, LastSeenTime: now, ExpireTime: timestamppb.New(tx.Time.Add(b.cfg.Absolute)),
-		Issued: 1,
+		Issued: 1, Client: l.Client, Scopes: l.Scopes,
+	}
+	if !l.At.IsZero() {
+		s.AuthTime = timestamppb.New(l.At)
+	}
+	if !Lasting(s) {
+		s.ExpireTime = timestamppb.New(tx.Time.Add(b.cfg.TokenTTL))
 	}
 	b.issue(s, tx.Time)
 	if _, err := b.table.Create(tx, s); err != nil {
@@ -73,7 +102,8 @@ func rank(live bool) int {
 	return 0
 }
 
-// Refresh takes a refresh token of a session and returns the session with a
+// Refresh takes a refresh token of a session of the client, "" for the suite's
+// own apps, and returns the session with a
 // new one issued; see Book.Token. When it returns ended, the token was void:
 // the session it belonged to is over, and that has to be committed.
 //
@@ -88,8 +118,9 @@ func rank(live bool) int {
 // that, a thief and the owner would walk side by side for ever.
 //
 // The error is Unauthenticated (REFRESH_TOKEN_INVALID) for a token of no live
-// session.
-func (b *Book) Refresh(tx *change.Tx, token string) (s *storev1.Session, ended bool, err error) {
+// session, or of another client's: that is not who it was given to, so its session
+// stays as it is.
+func (b *Book) Refresh(tx *change.Tx, client, token string) (s *storev1.Session, ended bool, err error) {
 	id, number, err := b.parseToken(token)
 	if err != nil {
 		return nil, false, err
@@ -98,7 +129,7 @@ func (b *Book) Refresh(tx *change.Tx, token string) (s *storev1.Session, ended b
 	if err != nil {
 		return nil, false, err
 	}
-	if !found || !b.live(rec.Value, tx.Time) {
+	if !found || !b.live(rec.Value, tx.Time) || rec.Value.GetClient() != client {
 		return nil, false, RefreshInvalid()
 	}
 	s = rec.Value
@@ -126,8 +157,11 @@ func (b *Book) End(tx *change.Tx, name string) (int, error) {
 }
 
 // EndAll ends all sessions of an account but the one named except, which may
-// be empty, and records each. It returns how many ended.
+// be empty, and its codes, and records each session. It returns how many ended.
 func (b *Book) EndAll(tx *change.Tx, account, except string) (int, error) {
+	if err := b.voidCodes(tx, account); err != nil {
+		return 0, err
+	}
 	n := 0
 	for rec, err := range b.table.Scan(tx, kv.Query{Prefix: kv.Key{kv.String(account)}}) {
 		if err != nil {

@@ -83,7 +83,7 @@ var errEnded = errors.New("the session has ended")
 func (b *bench) refresh(token string) (fresh string, err error) {
 	var ended bool
 	err = b.do(func(tx *change.Tx) error {
-		s, over, err := b.book.Refresh(tx, token)
+		s, over, err := b.book.Refresh(tx, "", token)
 		ended = over
 		if err == nil && !over {
 			fresh = b.book.Token(s)

@@ -50,6 +50,7 @@ type Config struct {
 type Book struct {
 	cfg   Config
 	table *kv.Table[*storev1.Session]
+	codes *kv.Table[*storev1.AuthorizationCode]
 }
 
 // New returns a book.
@@ -72,11 +73,11 @@ func New(cfg Config) (*Book, error) {
 	if cfg.TokenTTL <= 0 {
 		cfg.TokenTTL = DefaultTokenTTL
 	}
-	return &Book{cfg: cfg, table: table()}, nil
+	return &Book{cfg: cfg, table: table(), codes: codes()}, nil
 }
 
 // Tables returns the raw tables of a book.
-func (b *Book) Tables() []string { return b.table.Tables() }
+func (b *Book) Tables() []string { return append(b.table.Tables(), b.codes.Tables()...) }
 
 const (
 	byID     = "id"

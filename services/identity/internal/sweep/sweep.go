@@ -73,6 +73,9 @@ func (s *Sweeper) Once(ctx context.Context) (purged, ended int, err error) {
 	if err := s.forget(ctx, s.Keys.SweepAssertions); err != nil {
 		return purged, ended, err
 	}
+	if err := s.forget(ctx, s.Sessions.SweepCodes); err != nil {
+		return purged, ended, err
+	}
 	_, err = s.Throttle.Sweep(ctx) // nobody needs to know of what means nothing any more
 	return purged, ended, err
 }

@@ -210,7 +210,10 @@ type Session struct {
 	// When it ends at the latest.
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	// It is the one this call was made in.
-	Current       bool `protobuf:"varint,7,opt,name=current,proto3" json:"current,omitempty"`
+	Current bool `protobuf:"varint,7,opt,name=current,proto3" json:"current,omitempty"`
+	// The app that was let in with it: "organizations/acme/oauthClients/shop".
+	// Empty of a login to the suite itself.
+	Client        string `protobuf:"bytes,8,opt,name=client,proto3" json:"client,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -292,6 +295,13 @@ func (x *Session) GetCurrent() bool {
 		return x.Current
 	}
 	return false
+}
+
+func (x *Session) GetClient() string {
+	if x != nil {
+		return x.Client
+	}
+	return ""
 }
 
 // See CreateInvitation.
@@ -1263,7 +1273,7 @@ const file_guildhall_identity_v1_auth_proto_rawDesc = "" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x18\n" +
 	"\x04code\x18\x02 \x01(\tB\x04\xf8\xe0\x18\x01R\x04code\x12;\n" +
 	"\vexpire_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"\xe1\x02\n" +
+	"expireTime\"\xf9\x02\n" +
 	"\aSession\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x123\n" +
 	"\fdevice_label\x18\x02 \x01(\tB\x10\xf0\xe0\x18\x01\x8a\xe1\x18\b\n" +
@@ -1275,7 +1285,8 @@ const file_guildhall_identity_v1_auth_proto_rawDesc = "" +
 	"\x0elast_seen_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\flastSeenTime\x12;\n" +
 	"\vexpire_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12\x18\n" +
-	"\acurrent\x18\a \x01(\bR\acurrent\"\x8b\x01\n" +
+	"\acurrent\x18\a \x01(\bR\acurrent\x12\x16\n" +
+	"\x06client\x18\b \x01(\tR\x06client\"\x8b\x01\n" +
 	"\x17CreateInvitationRequest\x12!\n" +
 	"\aaccount\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\aaccount\x12%\n" +
 	"\x0ereset_password\x18\x02 \x01(\bR\rresetPassword\x12&\n" +

@@ -40,8 +40,8 @@ type ClientKeyServiceClient interface {
 	// Makes a key. Whoever has it can be the account, so the caller must hold all
 	// that a service account does.
 	//
-	// Reasons: SERVICE_ACCOUNT_NOT_FOUND, CLIENT_KEY_EXISTS, CLIENT_KEY_LIMIT,
-	// CLIENT_KEY_PUBLIC_INVALID, CLIENT_KEY_PRIVATE, CLIENT_KEY_EXPIRY_INVALID,
+	// Reasons: SERVICE_ACCOUNT_NOT_FOUND, OAUTH_CLIENT_NOT_FOUND, CLIENT_IS_PUBLIC,
+	// CLIENT_KEY_EXISTS, CLIENT_KEY_LIMIT, CLIENT_KEY_PUBLIC_INVALID, CLIENT_KEY_PRIVATE, CLIENT_KEY_EXPIRY_INVALID,
 	// ILLEGAL_STATE, TARGET_EXCEEDS_CALLER, PERMISSION_UNAVAILABLE.
 	CreateClientKey(ctx context.Context, in *CreateClientKeyRequest, opts ...grpc.CallOption) (*ClientKey, error)
 	// Returns one, without its secret. Reasons: CLIENT_KEY_NOT_FOUND.
@@ -133,8 +133,8 @@ type ClientKeyServiceServer interface {
 	// Makes a key. Whoever has it can be the account, so the caller must hold all
 	// that a service account does.
 	//
-	// Reasons: SERVICE_ACCOUNT_NOT_FOUND, CLIENT_KEY_EXISTS, CLIENT_KEY_LIMIT,
-	// CLIENT_KEY_PUBLIC_INVALID, CLIENT_KEY_PRIVATE, CLIENT_KEY_EXPIRY_INVALID,
+	// Reasons: SERVICE_ACCOUNT_NOT_FOUND, OAUTH_CLIENT_NOT_FOUND, CLIENT_IS_PUBLIC,
+	// CLIENT_KEY_EXISTS, CLIENT_KEY_LIMIT, CLIENT_KEY_PUBLIC_INVALID, CLIENT_KEY_PRIVATE, CLIENT_KEY_EXPIRY_INVALID,
 	// ILLEGAL_STATE, TARGET_EXCEEDS_CALLER, PERMISSION_UNAVAILABLE.
 	CreateClientKey(context.Context, *CreateClientKeyRequest) (*ClientKey, error)
 	// Returns one, without its secret. Reasons: CLIENT_KEY_NOT_FOUND.

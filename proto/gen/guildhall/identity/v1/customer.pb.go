@@ -1144,7 +1144,10 @@ type ImportOptions struct {
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
 	// Which column fills which field: {"CustomerID": "external_id", "Country":
 	// "country"}. Fields: external_id (required), display_name, email, phone,
-	// country, language. Empty: columns are named like the fields. Columns that
+	// country, language, password_hash: of a password that the customer had in
+	// another system, as argon2id, argon2i, scrypt, bcrypt or PBKDF2. A new customer
+	// with one is ACTIVE and logs in with that password; a customer that is there
+	// keeps the password it has. Empty: columns are named like the fields. Columns that
 	// are not named here are left out.
 	Columns map[string]string `protobuf:"bytes,2,rep,name=columns,proto3" json:"columns,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Say what would happen, change nothing. Addresses and numbers that two new

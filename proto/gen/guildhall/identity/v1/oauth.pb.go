@@ -27,6 +27,509 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// A request for authorization, as its parameters are called in RFC 6749, RFC 7636
+// and OpenID Connect.
+type AuthorizationRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The app: "organizations/acme/oauthClients/shop".
+	ClientId string `protobuf:"bytes,1,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
+	// One of its redirect_uris, character by character.
+	RedirectUri string `protobuf:"bytes,2,opt,name=redirect_uri,json=redirectUri,proto3" json:"redirect_uri,omitempty"`
+	// "code".
+	ResponseType string `protobuf:"bytes,3,opt,name=response_type,json=responseType,proto3" json:"response_type,omitempty"`
+	// What the tokens are to be good for, separated by spaces.
+	Scope string `protobuf:"bytes,4,opt,name=scope,proto3" json:"scope,omitempty"`
+	// The SHA-256 of the verifier, in base64url (RFC 7636).
+	CodeChallenge string `protobuf:"bytes,5,opt,name=code_challenge,json=codeChallenge,proto3" json:"code_challenge,omitempty"`
+	// "S256".
+	CodeChallengeMethod string `protobuf:"bytes,6,opt,name=code_challenge_method,json=codeChallengeMethod,proto3" json:"code_challenge_method,omitempty"`
+	// Comes back in the id_token.
+	Nonce string `protobuf:"bytes,7,opt,name=nonce,proto3" json:"nonce,omitempty"`
+	// "none" asks for an answer without a page, which is always login_required.
+	Prompt string `protobuf:"bytes,8,opt,name=prompt,proto3" json:"prompt,omitempty"`
+	// "query" or empty.
+	ResponseMode  string `protobuf:"bytes,9,opt,name=response_mode,json=responseMode,proto3" json:"response_mode,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuthorizationRequest) Reset() {
+	*x = AuthorizationRequest{}
+	mi := &file_guildhall_identity_v1_oauth_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuthorizationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuthorizationRequest) ProtoMessage() {}
+
+func (x *AuthorizationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_v1_oauth_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuthorizationRequest.ProtoReflect.Descriptor instead.
+func (*AuthorizationRequest) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_v1_oauth_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *AuthorizationRequest) GetClientId() string {
+	if x != nil {
+		return x.ClientId
+	}
+	return ""
+}
+
+func (x *AuthorizationRequest) GetRedirectUri() string {
+	if x != nil {
+		return x.RedirectUri
+	}
+	return ""
+}
+
+func (x *AuthorizationRequest) GetResponseType() string {
+	if x != nil {
+		return x.ResponseType
+	}
+	return ""
+}
+
+func (x *AuthorizationRequest) GetScope() string {
+	if x != nil {
+		return x.Scope
+	}
+	return ""
+}
+
+func (x *AuthorizationRequest) GetCodeChallenge() string {
+	if x != nil {
+		return x.CodeChallenge
+	}
+	return ""
+}
+
+func (x *AuthorizationRequest) GetCodeChallengeMethod() string {
+	if x != nil {
+		return x.CodeChallengeMethod
+	}
+	return ""
+}
+
+func (x *AuthorizationRequest) GetNonce() string {
+	if x != nil {
+		return x.Nonce
+	}
+	return ""
+}
+
+func (x *AuthorizationRequest) GetPrompt() string {
+	if x != nil {
+		return x.Prompt
+	}
+	return ""
+}
+
+func (x *AuthorizationRequest) GetResponseMode() string {
+	if x != nil {
+		return x.ResponseMode
+	}
+	return ""
+}
+
+// See PrepareAuthorization.
+type PrepareAuthorizationRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The request.
+	Request       *AuthorizationRequest `protobuf:"bytes,1,opt,name=request,proto3" json:"request,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PrepareAuthorizationRequest) Reset() {
+	*x = PrepareAuthorizationRequest{}
+	mi := &file_guildhall_identity_v1_oauth_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PrepareAuthorizationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PrepareAuthorizationRequest) ProtoMessage() {}
+
+func (x *PrepareAuthorizationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_v1_oauth_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PrepareAuthorizationRequest.ProtoReflect.Descriptor instead.
+func (*PrepareAuthorizationRequest) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_v1_oauth_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *PrepareAuthorizationRequest) GetRequest() *AuthorizationRequest {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+// See PrepareAuthorization.
+type PrepareAuthorizationResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The error code to send to redirect_uri; empty when the request is in order.
+	Error string `protobuf:"bytes,1,opt,name=error,proto3" json:"error,omitempty"`
+	// The same in words, for the client's developer.
+	ErrorDescription string `protobuf:"bytes,2,opt,name=error_description,json=errorDescription,proto3" json:"error_description,omitempty"`
+	// What people call the client.
+	ClientDisplayName string `protobuf:"bytes,3,opt,name=client_display_name,json=clientDisplayName,proto3" json:"client_display_name,omitempty"`
+	// What people call its organisation, and the organisation's name.
+	OrganizationDisplayName string `protobuf:"bytes,4,opt,name=organization_display_name,json=organizationDisplayName,proto3" json:"organization_display_name,omitempty"`
+	// "organizations/acme".
+	Organization string `protobuf:"bytes,5,opt,name=organization,proto3" json:"organization,omitempty"`
+	// What the client would get.
+	Scopes        []string `protobuf:"bytes,6,rep,name=scopes,proto3" json:"scopes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PrepareAuthorizationResponse) Reset() {
+	*x = PrepareAuthorizationResponse{}
+	mi := &file_guildhall_identity_v1_oauth_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PrepareAuthorizationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PrepareAuthorizationResponse) ProtoMessage() {}
+
+func (x *PrepareAuthorizationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_v1_oauth_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PrepareAuthorizationResponse.ProtoReflect.Descriptor instead.
+func (*PrepareAuthorizationResponse) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_v1_oauth_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *PrepareAuthorizationResponse) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *PrepareAuthorizationResponse) GetErrorDescription() string {
+	if x != nil {
+		return x.ErrorDescription
+	}
+	return ""
+}
+
+func (x *PrepareAuthorizationResponse) GetClientDisplayName() string {
+	if x != nil {
+		return x.ClientDisplayName
+	}
+	return ""
+}
+
+func (x *PrepareAuthorizationResponse) GetOrganizationDisplayName() string {
+	if x != nil {
+		return x.OrganizationDisplayName
+	}
+	return ""
+}
+
+func (x *PrepareAuthorizationResponse) GetOrganization() string {
+	if x != nil {
+		return x.Organization
+	}
+	return ""
+}
+
+func (x *PrepareAuthorizationResponse) GetScopes() []string {
+	if x != nil {
+		return x.Scopes
+	}
+	return nil
+}
+
+// See Authorize.
+type AuthorizeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The request, as it was when the person was asked.
+	Request *AuthorizationRequest `protobuf:"bytes,1,opt,name=request,proto3" json:"request,omitempty"`
+	// See LoginRequest.
+	Identifier string `protobuf:"bytes,2,opt,name=identifier,proto3" json:"identifier,omitempty"`
+	// The password.
+	Password string `protobuf:"bytes,3,opt,name=password,proto3" json:"password,omitempty"`
+	// Sets this password in the same step; see LoginRequest.
+	NewPassword   string `protobuf:"bytes,4,opt,name=new_password,json=newPassword,proto3" json:"new_password,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuthorizeRequest) Reset() {
+	*x = AuthorizeRequest{}
+	mi := &file_guildhall_identity_v1_oauth_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuthorizeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuthorizeRequest) ProtoMessage() {}
+
+func (x *AuthorizeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_v1_oauth_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuthorizeRequest.ProtoReflect.Descriptor instead.
+func (*AuthorizeRequest) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_v1_oauth_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *AuthorizeRequest) GetRequest() *AuthorizationRequest {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *AuthorizeRequest) GetIdentifier() string {
+	if x != nil {
+		return x.Identifier
+	}
+	return ""
+}
+
+func (x *AuthorizeRequest) GetPassword() string {
+	if x != nil {
+		return x.Password
+	}
+	return ""
+}
+
+func (x *AuthorizeRequest) GetNewPassword() string {
+	if x != nil {
+		return x.NewPassword
+	}
+	return ""
+}
+
+// See Authorize.
+type AuthorizeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The code, for one minute and one use.
+	Code          string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuthorizeResponse) Reset() {
+	*x = AuthorizeResponse{}
+	mi := &file_guildhall_identity_v1_oauth_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuthorizeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuthorizeResponse) ProtoMessage() {}
+
+func (x *AuthorizeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_v1_oauth_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuthorizeResponse.ProtoReflect.Descriptor instead.
+func (*AuthorizeResponse) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_v1_oauth_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *AuthorizeResponse) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+// See GetUserInfo.
+type GetUserInfoRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An access token with the scope "openid".
+	AccessToken   string `protobuf:"bytes,1,opt,name=access_token,json=accessToken,proto3" json:"access_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetUserInfoRequest) Reset() {
+	*x = GetUserInfoRequest{}
+	mi := &file_guildhall_identity_v1_oauth_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetUserInfoRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetUserInfoRequest) ProtoMessage() {}
+
+func (x *GetUserInfoRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_v1_oauth_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetUserInfoRequest.ProtoReflect.Descriptor instead.
+func (*GetUserInfoRequest) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_v1_oauth_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *GetUserInfoRequest) GetAccessToken() string {
+	if x != nil {
+		return x.AccessToken
+	}
+	return ""
+}
+
+// Who a person is. All but sub is set for its scope only.
+type UserInfo struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account's name.
+	Sub string `protobuf:"bytes,1,opt,name=sub,proto3" json:"sub,omitempty"`
+	// With "profile": what people call them.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// With "profile": "zh-CN" or "en"; empty when unknown.
+	Locale string `protobuf:"bytes,3,opt,name=locale,proto3" json:"locale,omitempty"`
+	// With "email". Nobody has proven it to be theirs.
+	Email string `protobuf:"bytes,4,opt,name=email,proto3" json:"email,omitempty"`
+	// With "phone". Nobody has proven it to be theirs.
+	PhoneNumber   string `protobuf:"bytes,5,opt,name=phone_number,json=phoneNumber,proto3" json:"phone_number,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UserInfo) Reset() {
+	*x = UserInfo{}
+	mi := &file_guildhall_identity_v1_oauth_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UserInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UserInfo) ProtoMessage() {}
+
+func (x *UserInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_v1_oauth_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UserInfo.ProtoReflect.Descriptor instead.
+func (*UserInfo) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_v1_oauth_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *UserInfo) GetSub() string {
+	if x != nil {
+		return x.Sub
+	}
+	return ""
+}
+
+func (x *UserInfo) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *UserInfo) GetLocale() string {
+	if x != nil {
+		return x.Locale
+	}
+	return ""
+}
+
+func (x *UserInfo) GetEmail() string {
+	if x != nil {
+		return x.Email
+	}
+	return ""
+}
+
+func (x *UserInfo) GetPhoneNumber() string {
+	if x != nil {
+		return x.PhoneNumber
+	}
+	return ""
+}
+
 // How a client says who it is: with a secret, or with a JWT that it signed (RFC
 // 7523). Never with both.
 type ClientAuthentication struct {
@@ -48,7 +551,7 @@ type ClientAuthentication struct {
 
 func (x *ClientAuthentication) Reset() {
 	*x = ClientAuthentication{}
-	mi := &file_guildhall_identity_v1_oauth_proto_msgTypes[0]
+	mi := &file_guildhall_identity_v1_oauth_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -60,7 +563,7 @@ func (x *ClientAuthentication) String() string {
 func (*ClientAuthentication) ProtoMessage() {}
 
 func (x *ClientAuthentication) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_oauth_proto_msgTypes[0]
+	mi := &file_guildhall_identity_v1_oauth_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -73,7 +576,7 @@ func (x *ClientAuthentication) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClientAuthentication.ProtoReflect.Descriptor instead.
 func (*ClientAuthentication) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_oauth_proto_rawDescGZIP(), []int{0}
+	return file_guildhall_identity_v1_oauth_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ClientAuthentication) GetClientId() string {
@@ -107,20 +610,28 @@ func (x *ClientAuthentication) GetClientAssertion() string {
 // See IssueToken.
 type IssueTokenRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// "client_credentials".
+	// "client_credentials", "authorization_code" or "refresh_token".
 	GrantType string `protobuf:"bytes,1,opt,name=grant_type,json=grantType,proto3" json:"grant_type,omitempty"`
 	// Who asks.
 	Client *ClientAuthentication `protobuf:"bytes,2,opt,name=client,proto3" json:"client,omitempty"`
 	// What the token is to be good for, separated by spaces. Empty is all that the
 	// client may have; for a service account that is "api".
-	Scope         string `protobuf:"bytes,3,opt,name=scope,proto3" json:"scope,omitempty"`
+	Scope string `protobuf:"bytes,3,opt,name=scope,proto3" json:"scope,omitempty"`
+	// Of authorization_code: the code.
+	Code string `protobuf:"bytes,4,opt,name=code,proto3" json:"code,omitempty"`
+	// Of authorization_code: the redirect_uri of the request for it.
+	RedirectUri string `protobuf:"bytes,5,opt,name=redirect_uri,json=redirectUri,proto3" json:"redirect_uri,omitempty"`
+	// Of authorization_code: what the code_challenge is the hash of.
+	CodeVerifier string `protobuf:"bytes,6,opt,name=code_verifier,json=codeVerifier,proto3" json:"code_verifier,omitempty"`
+	// Of refresh_token: the last refresh token.
+	RefreshToken  string `protobuf:"bytes,7,opt,name=refresh_token,json=refreshToken,proto3" json:"refresh_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *IssueTokenRequest) Reset() {
 	*x = IssueTokenRequest{}
-	mi := &file_guildhall_identity_v1_oauth_proto_msgTypes[1]
+	mi := &file_guildhall_identity_v1_oauth_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -132,7 +643,7 @@ func (x *IssueTokenRequest) String() string {
 func (*IssueTokenRequest) ProtoMessage() {}
 
 func (x *IssueTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_oauth_proto_msgTypes[1]
+	mi := &file_guildhall_identity_v1_oauth_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -145,7 +656,7 @@ func (x *IssueTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IssueTokenRequest.ProtoReflect.Descriptor instead.
 func (*IssueTokenRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_oauth_proto_rawDescGZIP(), []int{1}
+	return file_guildhall_identity_v1_oauth_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *IssueTokenRequest) GetGrantType() string {
@@ -169,6 +680,34 @@ func (x *IssueTokenRequest) GetScope() string {
 	return ""
 }
 
+func (x *IssueTokenRequest) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *IssueTokenRequest) GetRedirectUri() string {
+	if x != nil {
+		return x.RedirectUri
+	}
+	return ""
+}
+
+func (x *IssueTokenRequest) GetCodeVerifier() string {
+	if x != nil {
+		return x.CodeVerifier
+	}
+	return ""
+}
+
+func (x *IssueTokenRequest) GetRefreshToken() string {
+	if x != nil {
+		return x.RefreshToken
+	}
+	return ""
+}
+
 // See IssueToken (RFC 6749 section 5.1).
 type IssueTokenResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -179,14 +718,19 @@ type IssueTokenResponse struct {
 	// Seconds until access_token expires.
 	ExpiresIn int64 `protobuf:"varint,3,opt,name=expires_in,json=expiresIn,proto3" json:"expires_in,omitempty"`
 	// What it is good for.
-	Scope         string `protobuf:"bytes,4,opt,name=scope,proto3" json:"scope,omitempty"`
+	Scope string `protobuf:"bytes,4,opt,name=scope,proto3" json:"scope,omitempty"`
+	// Trades for fresh tokens; with the scope "offline_access" only.
+	RefreshToken string `protobuf:"bytes,5,opt,name=refresh_token,json=refreshToken,proto3" json:"refresh_token,omitempty"`
+	// Who logged in, signed (OpenID Connect Core section 2); for a code with the
+	// scope "openid" only.
+	IdToken       string `protobuf:"bytes,6,opt,name=id_token,json=idToken,proto3" json:"id_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *IssueTokenResponse) Reset() {
 	*x = IssueTokenResponse{}
-	mi := &file_guildhall_identity_v1_oauth_proto_msgTypes[2]
+	mi := &file_guildhall_identity_v1_oauth_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -198,7 +742,7 @@ func (x *IssueTokenResponse) String() string {
 func (*IssueTokenResponse) ProtoMessage() {}
 
 func (x *IssueTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_oauth_proto_msgTypes[2]
+	mi := &file_guildhall_identity_v1_oauth_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -211,7 +755,7 @@ func (x *IssueTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IssueTokenResponse.ProtoReflect.Descriptor instead.
 func (*IssueTokenResponse) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_oauth_proto_rawDescGZIP(), []int{2}
+	return file_guildhall_identity_v1_oauth_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *IssueTokenResponse) GetAccessToken() string {
@@ -242,6 +786,20 @@ func (x *IssueTokenResponse) GetScope() string {
 	return ""
 }
 
+func (x *IssueTokenResponse) GetRefreshToken() string {
+	if x != nil {
+		return x.RefreshToken
+	}
+	return ""
+}
+
+func (x *IssueTokenResponse) GetIdToken() string {
+	if x != nil {
+		return x.IdToken
+	}
+	return ""
+}
+
 // See IntrospectToken.
 type IntrospectTokenRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -255,7 +813,7 @@ type IntrospectTokenRequest struct {
 
 func (x *IntrospectTokenRequest) Reset() {
 	*x = IntrospectTokenRequest{}
-	mi := &file_guildhall_identity_v1_oauth_proto_msgTypes[3]
+	mi := &file_guildhall_identity_v1_oauth_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -267,7 +825,7 @@ func (x *IntrospectTokenRequest) String() string {
 func (*IntrospectTokenRequest) ProtoMessage() {}
 
 func (x *IntrospectTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_oauth_proto_msgTypes[3]
+	mi := &file_guildhall_identity_v1_oauth_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -280,7 +838,7 @@ func (x *IntrospectTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntrospectTokenRequest.ProtoReflect.Descriptor instead.
 func (*IntrospectTokenRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_oauth_proto_rawDescGZIP(), []int{3}
+	return file_guildhall_identity_v1_oauth_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *IntrospectTokenRequest) GetToken() string {
@@ -327,7 +885,7 @@ type IntrospectTokenResponse struct {
 
 func (x *IntrospectTokenResponse) Reset() {
 	*x = IntrospectTokenResponse{}
-	mi := &file_guildhall_identity_v1_oauth_proto_msgTypes[4]
+	mi := &file_guildhall_identity_v1_oauth_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -339,7 +897,7 @@ func (x *IntrospectTokenResponse) String() string {
 func (*IntrospectTokenResponse) ProtoMessage() {}
 
 func (x *IntrospectTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_oauth_proto_msgTypes[4]
+	mi := &file_guildhall_identity_v1_oauth_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -352,7 +910,7 @@ func (x *IntrospectTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntrospectTokenResponse.ProtoReflect.Descriptor instead.
 func (*IntrospectTokenResponse) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_oauth_proto_rawDescGZIP(), []int{4}
+	return file_guildhall_identity_v1_oauth_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *IntrospectTokenResponse) GetActive() bool {
@@ -438,7 +996,7 @@ type RevokeTokenRequest struct {
 
 func (x *RevokeTokenRequest) Reset() {
 	*x = RevokeTokenRequest{}
-	mi := &file_guildhall_identity_v1_oauth_proto_msgTypes[5]
+	mi := &file_guildhall_identity_v1_oauth_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -450,7 +1008,7 @@ func (x *RevokeTokenRequest) String() string {
 func (*RevokeTokenRequest) ProtoMessage() {}
 
 func (x *RevokeTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_oauth_proto_msgTypes[5]
+	mi := &file_guildhall_identity_v1_oauth_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -463,7 +1021,7 @@ func (x *RevokeTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeTokenRequest.ProtoReflect.Descriptor instead.
 func (*RevokeTokenRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_oauth_proto_rawDescGZIP(), []int{5}
+	return file_guildhall_identity_v1_oauth_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *RevokeTokenRequest) GetToken() string {
@@ -489,7 +1047,7 @@ type RevokeTokenResponse struct {
 
 func (x *RevokeTokenResponse) Reset() {
 	*x = RevokeTokenResponse{}
-	mi := &file_guildhall_identity_v1_oauth_proto_msgTypes[6]
+	mi := &file_guildhall_identity_v1_oauth_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -501,7 +1059,7 @@ func (x *RevokeTokenResponse) String() string {
 func (*RevokeTokenResponse) ProtoMessage() {}
 
 func (x *RevokeTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_oauth_proto_msgTypes[6]
+	mi := &file_guildhall_identity_v1_oauth_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -514,31 +1072,73 @@ func (x *RevokeTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeTokenResponse.ProtoReflect.Descriptor instead.
 func (*RevokeTokenResponse) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_oauth_proto_rawDescGZIP(), []int{6}
+	return file_guildhall_identity_v1_oauth_proto_rawDescGZIP(), []int{13}
 }
 
 var File_guildhall_identity_v1_oauth_proto protoreflect.FileDescriptor
 
 const file_guildhall_identity_v1_oauth_proto_rawDesc = "" +
 	"\n" +
-	"!guildhall/identity/v1/oauth.proto\x12\x15guildhall.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\"\xe7\x01\n" +
+	"!guildhall/identity/v1/oauth.proto\x12\x15guildhall.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\"\x95\x03\n" +
+	"\x14AuthorizationRequest\x12%\n" +
+	"\tclient_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xac\x02R\bclientId\x12+\n" +
+	"\fredirect_uri\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\vredirectUri\x12,\n" +
+	"\rresponse_type\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18dR\fresponseType\x12\x1e\n" +
+	"\x05scope\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\x05scope\x12/\n" +
+	"\x0ecode_challenge\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\rcodeChallenge\x12;\n" +
+	"\x15code_challenge_method\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x13codeChallengeMethod\x12\x1e\n" +
+	"\x05nonce\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x05nonce\x12\x1f\n" +
+	"\x06prompt\x18\b \x01(\tB\a\xbaH\x04r\x02\x18dR\x06prompt\x12,\n" +
+	"\rresponse_mode\x18\t \x01(\tB\a\xbaH\x04r\x02\x182R\fresponseMode\"l\n" +
+	"\x1bPrepareAuthorizationRequest\x12M\n" +
+	"\arequest\x18\x01 \x01(\v2+.guildhall.identity.v1.AuthorizationRequestB\x06\xbaH\x03\xc8\x01\x01R\arequest\"\x89\x02\n" +
+	"\x1cPrepareAuthorizationResponse\x12\x14\n" +
+	"\x05error\x18\x01 \x01(\tR\x05error\x12+\n" +
+	"\x11error_description\x18\x02 \x01(\tR\x10errorDescription\x12.\n" +
+	"\x13client_display_name\x18\x03 \x01(\tR\x11clientDisplayName\x12:\n" +
+	"\x19organization_display_name\x18\x04 \x01(\tR\x17organizationDisplayName\x12\"\n" +
+	"\forganization\x18\x05 \x01(\tR\forganization\x12\x16\n" +
+	"\x06scopes\x18\x06 \x03(\tR\x06scopes\"\xec\x01\n" +
+	"\x10AuthorizeRequest\x12M\n" +
+	"\arequest\x18\x01 \x01(\v2+.guildhall.identity.v1.AuthorizationRequestB\x06\xbaH\x03\xc8\x01\x01R\arequest\x12.\n" +
+	"\n" +
+	"identifier\x18\x02 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xfe\x01\xf0\xe0\x18\x01R\n" +
+	"identifier\x12(\n" +
+	"\bpassword\x18\x03 \x01(\tB\f\xbaH\x05r\x03(\x80 \xf8\xe0\x18\x01R\bpassword\x12/\n" +
+	"\fnew_password\x18\x04 \x01(\tB\f\xbaH\x05r\x03(\x80 \xf8\xe0\x18\x01R\vnewPassword\"-\n" +
+	"\x11AuthorizeResponse\x12\x18\n" +
+	"\x04code\x18\x01 \x01(\tB\x04\xf8\xe0\x18\x01R\x04code\"E\n" +
+	"\x12GetUserInfoRequest\x12/\n" +
+	"\faccess_token\x18\x01 \x01(\tB\f\xbaH\x05r\x03(\x80@\xf8\xe0\x18\x01R\vaccessToken\"\x93\x01\n" +
+	"\bUserInfo\x12\x10\n" +
+	"\x03sub\x18\x01 \x01(\tR\x03sub\x12\x18\n" +
+	"\x04name\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x01R\x04name\x12\x16\n" +
+	"\x06locale\x18\x03 \x01(\tR\x06locale\x12\x1a\n" +
+	"\x05email\x18\x04 \x01(\tB\x04\xf0\xe0\x18\x01R\x05email\x12'\n" +
+	"\fphone_number\x18\x05 \x01(\tB\x04\xf0\xe0\x18\x01R\vphoneNumber\"\xe7\x01\n" +
 	"\x14ClientAuthentication\x12%\n" +
 	"\tclient_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xac\x02R\bclientId\x121\n" +
 	"\rclient_secret\x18\x02 \x01(\tB\f\xbaH\x05r\x03\x18\xf4\x03\xf8\xe0\x18\x01R\fclientSecret\x12<\n" +
 	"\x15client_assertion_type\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x13clientAssertionType\x127\n" +
-	"\x10client_assertion\x18\x04 \x01(\tB\f\xbaH\x05r\x03(\x80@\xf8\xe0\x18\x01R\x0fclientAssertion\"\xa1\x01\n" +
+	"\x10client_assertion\x18\x04 \x01(\tB\f\xbaH\x05r\x03(\x80@\xf8\xe0\x18\x01R\x0fclientAssertion\"\xd6\x02\n" +
 	"\x11IssueTokenRequest\x12'\n" +
 	"\n" +
 	"grant_type\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\tgrantType\x12C\n" +
 	"\x06client\x18\x02 \x01(\v2+.guildhall.identity.v1.ClientAuthenticationR\x06client\x12\x1e\n" +
-	"\x05scope\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\x05scope\"\x91\x01\n" +
+	"\x05scope\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xe8\aR\x05scope\x12 \n" +
+	"\x04code\x18\x04 \x01(\tB\f\xbaH\x05r\x03\x18\xc8\x01\xf8\xe0\x18\x01R\x04code\x12+\n" +
+	"\fredirect_uri\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\vredirectUri\x121\n" +
+	"\rcode_verifier\x18\x06 \x01(\tB\f\xbaH\x05r\x03\x18\xc8\x01\xf8\xe0\x18\x01R\fcodeVerifier\x121\n" +
+	"\rrefresh_token\x18\a \x01(\tB\f\xbaH\x05r\x03\x18\xf4\x03\xf8\xe0\x18\x01R\frefreshToken\"\xdd\x01\n" +
 	"\x12IssueTokenResponse\x12'\n" +
 	"\faccess_token\x18\x01 \x01(\tB\x04\xf8\xe0\x18\x01R\vaccessToken\x12\x1d\n" +
 	"\n" +
 	"token_type\x18\x02 \x01(\tR\ttokenType\x12\x1d\n" +
 	"\n" +
 	"expires_in\x18\x03 \x01(\x03R\texpiresIn\x12\x14\n" +
-	"\x05scope\x18\x04 \x01(\tR\x05scope\"\x81\x01\n" +
+	"\x05scope\x18\x04 \x01(\tR\x05scope\x12)\n" +
+	"\rrefresh_token\x18\x05 \x01(\tB\x04\xf8\xe0\x18\x01R\frefreshToken\x12\x1f\n" +
+	"\bid_token\x18\x06 \x01(\tB\x04\xf8\xe0\x18\x01R\aidToken\"\x81\x01\n" +
 	"\x16IntrospectTokenRequest\x12\"\n" +
 	"\x05token\x18\x01 \x01(\tB\f\xbaH\x05r\x03(\x80@\xf8\xe0\x18\x01R\x05token\x12C\n" +
 	"\x06client\x18\x02 \x01(\v2+.guildhall.identity.v1.ClientAuthenticationR\x06client\"\xc3\x02\n" +
@@ -560,12 +1160,15 @@ const file_guildhall_identity_v1_oauth_proto_rawDesc = "" +
 	"\x12RevokeTokenRequest\x12\"\n" +
 	"\x05token\x18\x01 \x01(\tB\f\xbaH\x05r\x03(\x80@\xf8\xe0\x18\x01R\x05token\x12C\n" +
 	"\x06client\x18\x02 \x01(\v2+.guildhall.identity.v1.ClientAuthenticationR\x06client\"\x15\n" +
-	"\x13RevokeTokenResponse2\xd9\x03\n" +
+	"\x13RevokeTokenResponse2\xb1\a\n" +
 	"\fOAuthService\x12\x8e\x01\n" +
 	"\n" +
 	"IssueToken\x12(.guildhall.identity.v1.IssueTokenRequest\x1a).guildhall.identity.v1.IssueTokenResponse\"+\xea\xe0\x18\x048\x01\x10\x01\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/identity/v1/oauth:token\x12\xa2\x01\n" +
 	"\x0fIntrospectToken\x12-.guildhall.identity.v1.IntrospectTokenRequest\x1a..guildhall.identity.v1.IntrospectTokenResponse\"0\xea\xe0\x18\x048\x01\x10\x01\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/identity/v1/oauth:introspect\x12\x92\x01\n" +
-	"\vRevokeToken\x12).guildhall.identity.v1.RevokeTokenRequest\x1a*.guildhall.identity.v1.RevokeTokenResponse\",\xea\xe0\x18\x048\x01\x10\x01\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/identity/v1/oauth:revokeB:Z8guildhall.dev/proto/gen/guildhall/identity/v1;identityv1b\x06proto3"
+	"\vRevokeToken\x12).guildhall.identity.v1.RevokeTokenRequest\x1a*.guildhall.identity.v1.RevokeTokenResponse\",\xea\xe0\x18\x048\x01\x10\x01\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/identity/v1/oauth:revoke\x12\xb9\x01\n" +
+	"\x14PrepareAuthorization\x122.guildhall.identity.v1.PrepareAuthorizationRequest\x1a3.guildhall.identity.v1.PrepareAuthorizationResponse\"8\xea\xe0\x18\x02\x10\x01\x82\xd3\xe4\x93\x02,:\x01*\"'/identity/v1/oauth:prepareAuthorization\x12\x8f\x01\n" +
+	"\tAuthorize\x12'.guildhall.identity.v1.AuthorizeRequest\x1a(.guildhall.identity.v1.AuthorizeResponse\"/\xea\xe0\x18\x048\x01\x10\x01\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/identity/v1/oauth:authorize\x12\x87\x01\n" +
+	"\vGetUserInfo\x12).guildhall.identity.v1.GetUserInfoRequest\x1a\x1f.guildhall.identity.v1.UserInfo\",\xea\xe0\x18\x02\x10\x01\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/identity/v1/oauth:userInfoB:Z8guildhall.dev/proto/gen/guildhall/identity/v1;identityv1b\x06proto3"
 
 var (
 	file_guildhall_identity_v1_oauth_proto_rawDescOnce sync.Once
@@ -579,34 +1182,49 @@ func file_guildhall_identity_v1_oauth_proto_rawDescGZIP() []byte {
 	return file_guildhall_identity_v1_oauth_proto_rawDescData
 }
 
-var file_guildhall_identity_v1_oauth_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_guildhall_identity_v1_oauth_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_guildhall_identity_v1_oauth_proto_goTypes = []any{
-	(*ClientAuthentication)(nil),    // 0: guildhall.identity.v1.ClientAuthentication
-	(*IssueTokenRequest)(nil),       // 1: guildhall.identity.v1.IssueTokenRequest
-	(*IssueTokenResponse)(nil),      // 2: guildhall.identity.v1.IssueTokenResponse
-	(*IntrospectTokenRequest)(nil),  // 3: guildhall.identity.v1.IntrospectTokenRequest
-	(*IntrospectTokenResponse)(nil), // 4: guildhall.identity.v1.IntrospectTokenResponse
-	(*RevokeTokenRequest)(nil),      // 5: guildhall.identity.v1.RevokeTokenRequest
-	(*RevokeTokenResponse)(nil),     // 6: guildhall.identity.v1.RevokeTokenResponse
-	(*timestamppb.Timestamp)(nil),   // 7: google.protobuf.Timestamp
+	(*AuthorizationRequest)(nil),         // 0: guildhall.identity.v1.AuthorizationRequest
+	(*PrepareAuthorizationRequest)(nil),  // 1: guildhall.identity.v1.PrepareAuthorizationRequest
+	(*PrepareAuthorizationResponse)(nil), // 2: guildhall.identity.v1.PrepareAuthorizationResponse
+	(*AuthorizeRequest)(nil),             // 3: guildhall.identity.v1.AuthorizeRequest
+	(*AuthorizeResponse)(nil),            // 4: guildhall.identity.v1.AuthorizeResponse
+	(*GetUserInfoRequest)(nil),           // 5: guildhall.identity.v1.GetUserInfoRequest
+	(*UserInfo)(nil),                     // 6: guildhall.identity.v1.UserInfo
+	(*ClientAuthentication)(nil),         // 7: guildhall.identity.v1.ClientAuthentication
+	(*IssueTokenRequest)(nil),            // 8: guildhall.identity.v1.IssueTokenRequest
+	(*IssueTokenResponse)(nil),           // 9: guildhall.identity.v1.IssueTokenResponse
+	(*IntrospectTokenRequest)(nil),       // 10: guildhall.identity.v1.IntrospectTokenRequest
+	(*IntrospectTokenResponse)(nil),      // 11: guildhall.identity.v1.IntrospectTokenResponse
+	(*RevokeTokenRequest)(nil),           // 12: guildhall.identity.v1.RevokeTokenRequest
+	(*RevokeTokenResponse)(nil),          // 13: guildhall.identity.v1.RevokeTokenResponse
+	(*timestamppb.Timestamp)(nil),        // 14: google.protobuf.Timestamp
 }
 var file_guildhall_identity_v1_oauth_proto_depIdxs = []int32{
-	0, // 0: guildhall.identity.v1.IssueTokenRequest.client:type_name -> guildhall.identity.v1.ClientAuthentication
-	0, // 1: guildhall.identity.v1.IntrospectTokenRequest.client:type_name -> guildhall.identity.v1.ClientAuthentication
-	7, // 2: guildhall.identity.v1.IntrospectTokenResponse.expire_time:type_name -> google.protobuf.Timestamp
-	7, // 3: guildhall.identity.v1.IntrospectTokenResponse.issue_time:type_name -> google.protobuf.Timestamp
-	0, // 4: guildhall.identity.v1.RevokeTokenRequest.client:type_name -> guildhall.identity.v1.ClientAuthentication
-	1, // 5: guildhall.identity.v1.OAuthService.IssueToken:input_type -> guildhall.identity.v1.IssueTokenRequest
-	3, // 6: guildhall.identity.v1.OAuthService.IntrospectToken:input_type -> guildhall.identity.v1.IntrospectTokenRequest
-	5, // 7: guildhall.identity.v1.OAuthService.RevokeToken:input_type -> guildhall.identity.v1.RevokeTokenRequest
-	2, // 8: guildhall.identity.v1.OAuthService.IssueToken:output_type -> guildhall.identity.v1.IssueTokenResponse
-	4, // 9: guildhall.identity.v1.OAuthService.IntrospectToken:output_type -> guildhall.identity.v1.IntrospectTokenResponse
-	6, // 10: guildhall.identity.v1.OAuthService.RevokeToken:output_type -> guildhall.identity.v1.RevokeTokenResponse
-	8, // [8:11] is the sub-list for method output_type
-	5, // [5:8] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	0,  // 0: guildhall.identity.v1.PrepareAuthorizationRequest.request:type_name -> guildhall.identity.v1.AuthorizationRequest
+	0,  // 1: guildhall.identity.v1.AuthorizeRequest.request:type_name -> guildhall.identity.v1.AuthorizationRequest
+	7,  // 2: guildhall.identity.v1.IssueTokenRequest.client:type_name -> guildhall.identity.v1.ClientAuthentication
+	7,  // 3: guildhall.identity.v1.IntrospectTokenRequest.client:type_name -> guildhall.identity.v1.ClientAuthentication
+	14, // 4: guildhall.identity.v1.IntrospectTokenResponse.expire_time:type_name -> google.protobuf.Timestamp
+	14, // 5: guildhall.identity.v1.IntrospectTokenResponse.issue_time:type_name -> google.protobuf.Timestamp
+	7,  // 6: guildhall.identity.v1.RevokeTokenRequest.client:type_name -> guildhall.identity.v1.ClientAuthentication
+	8,  // 7: guildhall.identity.v1.OAuthService.IssueToken:input_type -> guildhall.identity.v1.IssueTokenRequest
+	10, // 8: guildhall.identity.v1.OAuthService.IntrospectToken:input_type -> guildhall.identity.v1.IntrospectTokenRequest
+	12, // 9: guildhall.identity.v1.OAuthService.RevokeToken:input_type -> guildhall.identity.v1.RevokeTokenRequest
+	1,  // 10: guildhall.identity.v1.OAuthService.PrepareAuthorization:input_type -> guildhall.identity.v1.PrepareAuthorizationRequest
+	3,  // 11: guildhall.identity.v1.OAuthService.Authorize:input_type -> guildhall.identity.v1.AuthorizeRequest
+	5,  // 12: guildhall.identity.v1.OAuthService.GetUserInfo:input_type -> guildhall.identity.v1.GetUserInfoRequest
+	9,  // 13: guildhall.identity.v1.OAuthService.IssueToken:output_type -> guildhall.identity.v1.IssueTokenResponse
+	11, // 14: guildhall.identity.v1.OAuthService.IntrospectToken:output_type -> guildhall.identity.v1.IntrospectTokenResponse
+	13, // 15: guildhall.identity.v1.OAuthService.RevokeToken:output_type -> guildhall.identity.v1.RevokeTokenResponse
+	2,  // 16: guildhall.identity.v1.OAuthService.PrepareAuthorization:output_type -> guildhall.identity.v1.PrepareAuthorizationResponse
+	4,  // 17: guildhall.identity.v1.OAuthService.Authorize:output_type -> guildhall.identity.v1.AuthorizeResponse
+	6,  // 18: guildhall.identity.v1.OAuthService.GetUserInfo:output_type -> guildhall.identity.v1.UserInfo
+	13, // [13:19] is the sub-list for method output_type
+	7,  // [7:13] is the sub-list for method input_type
+	7,  // [7:7] is the sub-list for extension type_name
+	7,  // [7:7] is the sub-list for extension extendee
+	0,  // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_guildhall_identity_v1_oauth_proto_init() }
@@ -620,7 +1238,7 @@ func file_guildhall_identity_v1_oauth_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_identity_v1_oauth_proto_rawDesc), len(file_guildhall_identity_v1_oauth_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,9 +21,12 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	OAuthService_IssueToken_FullMethodName      = "/guildhall.identity.v1.OAuthService/IssueToken"
-	OAuthService_IntrospectToken_FullMethodName = "/guildhall.identity.v1.OAuthService/IntrospectToken"
-	OAuthService_RevokeToken_FullMethodName     = "/guildhall.identity.v1.OAuthService/RevokeToken"
+	OAuthService_IssueToken_FullMethodName           = "/guildhall.identity.v1.OAuthService/IssueToken"
+	OAuthService_IntrospectToken_FullMethodName      = "/guildhall.identity.v1.OAuthService/IntrospectToken"
+	OAuthService_RevokeToken_FullMethodName          = "/guildhall.identity.v1.OAuthService/RevokeToken"
+	OAuthService_PrepareAuthorization_FullMethodName = "/guildhall.identity.v1.OAuthService/PrepareAuthorization"
+	OAuthService_Authorize_FullMethodName            = "/guildhall.identity.v1.OAuthService/Authorize"
+	OAuthService_GetUserInfo_FullMethodName          = "/guildhall.identity.v1.OAuthService/GetUserInfo"
 )
 
 // OAuthServiceClient is the client API for OAuthService service.
@@ -36,16 +39,19 @@ const (
 // /.well-known/openid-configuration.
 type OAuthServiceClient interface {
 	// The token endpoint (RFC 6749 section 3.2). A service account gets an access
-	// token for a key of its own with grant_type "client_credentials". The token
-	// belongs to the key: it is void when the key is revoked.
+	// token for a key of its own with grant_type "client_credentials"; the token
+	// belongs to the key, and is void when the key is revoked. An app gets the
+	// tokens of a person's login for the code of it ("authorization_code"), and
+	// fresh ones for a refresh token ("refresh_token"), as AuthService.RefreshToken
+	// gives them. A code that comes back a second time ends what the first got.
 	//
-	// Reasons: INVALID_CLIENT, INVALID_REQUEST, INVALID_SCOPE,
+	// Reasons: INVALID_CLIENT, INVALID_GRANT, INVALID_REQUEST, INVALID_SCOPE,
 	// UNAUTHORIZED_CLIENT, UNSUPPORTED_GRANT_TYPE.
 	IssueToken(ctx context.Context, in *IssueTokenRequest, opts ...grpc.CallOption) (*IssueTokenResponse, error)
 	// Says whether a token is good now, and whose it is (RFC 7662). A token that
 	// is unknown, has ended, or belongs to another organisation is not active, and
 	// nothing more is said of it. A service account may ask about all tokens of its
-	// organisation.
+	// organisation, an app with keys about those that it was given.
 	//
 	// Reasons: INVALID_CLIENT, INVALID_REQUEST.
 	IntrospectToken(ctx context.Context, in *IntrospectTokenRequest, opts ...grpc.CallOption) (*IntrospectTokenResponse, error)
@@ -56,6 +62,24 @@ type OAuthServiceClient interface {
 	// Reasons: INVALID_CLIENT, INVALID_REQUEST, UNAUTHORIZED_CLIENT,
 	// SUSPENSION_PENDING.
 	RevokeToken(ctx context.Context, in *RevokeTokenRequest, opts ...grpc.CallOption) (*RevokeTokenResponse, error)
+	// Reads a request for authorization (RFC 6749 section 4.1.1) and says what to
+	// show the person who is asked. Where the client and its redirect_uri are in
+	// order and the rest is not, the answer has an error to send there; where they
+	// are not, nobody may be sent anywhere.
+	//
+	// Reasons: INVALID_CLIENT, INVALID_REDIRECT_URI.
+	PrepareAuthorization(ctx context.Context, in *PrepareAuthorizationRequest, opts ...grpc.CallOption) (*PrepareAuthorizationResponse, error)
+	// Logs a person in, who thereby lets the client in, and returns a code for the
+	// client. It is AuthService.Login in all but what comes of it.
+	//
+	// Reasons: those of PrepareAuthorization and of AuthService.Login,
+	// AUTHORIZATION_INVALID.
+	Authorize(ctx context.Context, in *AuthorizeRequest, opts ...grpc.CallOption) (*AuthorizeResponse, error)
+	// Says who the person is whose access token it is, as far as the token's scopes
+	// allow (OpenID Connect Core section 5.3).
+	//
+	// Reasons: TOKEN_INVALID, INSUFFICIENT_SCOPE.
+	GetUserInfo(ctx context.Context, in *GetUserInfoRequest, opts ...grpc.CallOption) (*UserInfo, error)
 }
 
 type oAuthServiceClient struct {
@@ -96,6 +120,36 @@ func (c *oAuthServiceClient) RevokeToken(ctx context.Context, in *RevokeTokenReq
 	return out, nil
 }
 
+func (c *oAuthServiceClient) PrepareAuthorization(ctx context.Context, in *PrepareAuthorizationRequest, opts ...grpc.CallOption) (*PrepareAuthorizationResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PrepareAuthorizationResponse)
+	err := c.cc.Invoke(ctx, OAuthService_PrepareAuthorization_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *oAuthServiceClient) Authorize(ctx context.Context, in *AuthorizeRequest, opts ...grpc.CallOption) (*AuthorizeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AuthorizeResponse)
+	err := c.cc.Invoke(ctx, OAuthService_Authorize_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *oAuthServiceClient) GetUserInfo(ctx context.Context, in *GetUserInfoRequest, opts ...grpc.CallOption) (*UserInfo, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UserInfo)
+	err := c.cc.Invoke(ctx, OAuthService_GetUserInfo_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // OAuthServiceServer is the server API for OAuthService service.
 // All implementations should embed UnimplementedOAuthServiceServer
 // for forward compatibility.
@@ -106,16 +160,19 @@ func (c *oAuthServiceClient) RevokeToken(ctx context.Context, in *RevokeTokenReq
 // /.well-known/openid-configuration.
 type OAuthServiceServer interface {
 	// The token endpoint (RFC 6749 section 3.2). A service account gets an access
-	// token for a key of its own with grant_type "client_credentials". The token
-	// belongs to the key: it is void when the key is revoked.
+	// token for a key of its own with grant_type "client_credentials"; the token
+	// belongs to the key, and is void when the key is revoked. An app gets the
+	// tokens of a person's login for the code of it ("authorization_code"), and
+	// fresh ones for a refresh token ("refresh_token"), as AuthService.RefreshToken
+	// gives them. A code that comes back a second time ends what the first got.
 	//
-	// Reasons: INVALID_CLIENT, INVALID_REQUEST, INVALID_SCOPE,
+	// Reasons: INVALID_CLIENT, INVALID_GRANT, INVALID_REQUEST, INVALID_SCOPE,
 	// UNAUTHORIZED_CLIENT, UNSUPPORTED_GRANT_TYPE.
 	IssueToken(context.Context, *IssueTokenRequest) (*IssueTokenResponse, error)
 	// Says whether a token is good now, and whose it is (RFC 7662). A token that
 	// is unknown, has ended, or belongs to another organisation is not active, and
 	// nothing more is said of it. A service account may ask about all tokens of its
-	// organisation.
+	// organisation, an app with keys about those that it was given.
 	//
 	// Reasons: INVALID_CLIENT, INVALID_REQUEST.
 	IntrospectToken(context.Context, *IntrospectTokenRequest) (*IntrospectTokenResponse, error)
@@ -126,6 +183,24 @@ type OAuthServiceServer interface {
 	// Reasons: INVALID_CLIENT, INVALID_REQUEST, UNAUTHORIZED_CLIENT,
 	// SUSPENSION_PENDING.
 	RevokeToken(context.Context, *RevokeTokenRequest) (*RevokeTokenResponse, error)
+	// Reads a request for authorization (RFC 6749 section 4.1.1) and says what to
+	// show the person who is asked. Where the client and its redirect_uri are in
+	// order and the rest is not, the answer has an error to send there; where they
+	// are not, nobody may be sent anywhere.
+	//
+	// Reasons: INVALID_CLIENT, INVALID_REDIRECT_URI.
+	PrepareAuthorization(context.Context, *PrepareAuthorizationRequest) (*PrepareAuthorizationResponse, error)
+	// Logs a person in, who thereby lets the client in, and returns a code for the
+	// client. It is AuthService.Login in all but what comes of it.
+	//
+	// Reasons: those of PrepareAuthorization and of AuthService.Login,
+	// AUTHORIZATION_INVALID.
+	Authorize(context.Context, *AuthorizeRequest) (*AuthorizeResponse, error)
+	// Says who the person is whose access token it is, as far as the token's scopes
+	// allow (OpenID Connect Core section 5.3).
+	//
+	// Reasons: TOKEN_INVALID, INSUFFICIENT_SCOPE.
+	GetUserInfo(context.Context, *GetUserInfoRequest) (*UserInfo, error)
 }
 
 // UnimplementedOAuthServiceServer should be embedded to have
@@ -143,6 +218,15 @@ func (UnimplementedOAuthServiceServer) IntrospectToken(context.Context, *Introsp
 }
 func (UnimplementedOAuthServiceServer) RevokeToken(context.Context, *RevokeTokenRequest) (*RevokeTokenResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RevokeToken not implemented")
+}
+func (UnimplementedOAuthServiceServer) PrepareAuthorization(context.Context, *PrepareAuthorizationRequest) (*PrepareAuthorizationResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PrepareAuthorization not implemented")
+}
+func (UnimplementedOAuthServiceServer) Authorize(context.Context, *AuthorizeRequest) (*AuthorizeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Authorize not implemented")
+}
+func (UnimplementedOAuthServiceServer) GetUserInfo(context.Context, *GetUserInfoRequest) (*UserInfo, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetUserInfo not implemented")
 }
 func (UnimplementedOAuthServiceServer) testEmbeddedByValue() {}
 
@@ -218,6 +302,60 @@ func _OAuthService_RevokeToken_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _OAuthService_PrepareAuthorization_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PrepareAuthorizationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OAuthServiceServer).PrepareAuthorization(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OAuthService_PrepareAuthorization_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OAuthServiceServer).PrepareAuthorization(ctx, req.(*PrepareAuthorizationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _OAuthService_Authorize_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AuthorizeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OAuthServiceServer).Authorize(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OAuthService_Authorize_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OAuthServiceServer).Authorize(ctx, req.(*AuthorizeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _OAuthService_GetUserInfo_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetUserInfoRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OAuthServiceServer).GetUserInfo(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OAuthService_GetUserInfo_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OAuthServiceServer).GetUserInfo(ctx, req.(*GetUserInfoRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // OAuthService_ServiceDesc is the grpc.ServiceDesc for OAuthService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -236,6 +374,18 @@ var OAuthService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RevokeToken",
 			Handler:    _OAuthService_RevokeToken_Handler,
+		},
+		{
+			MethodName: "PrepareAuthorization",
+			Handler:    _OAuthService_PrepareAuthorization_Handler,
+		},
+		{
+			MethodName: "Authorize",
+			Handler:    _OAuthService_Authorize_Handler,
+		},
+		{
+			MethodName: "GetUserInfo",
+			Handler:    _OAuthService_GetUserInfo_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

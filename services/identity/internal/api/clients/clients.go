@@ -1,5 +1,5 @@
-// Package clients serves identity's RPCs about programs: service accounts, the
-// keys of clients, and the endpoints of OAuth 2.0.
+// Package clients serves identity's RPCs about programs: service accounts, apps,
+// the keys of both, and the endpoints of OAuth 2.0.
 //
 // It is package api's other half, apart because both together are more than
 // anybody wants to read at once; the same is true of its handlers: they turn
@@ -7,6 +7,8 @@
 package clients
 
 import (
+	"context"
+
 	"google.golang.org/grpc"
 
 	"guildhall.dev/pkg/kv"
@@ -20,11 +22,17 @@ import (
 func Register(r grpc.ServiceRegistrar, c *api.Centres) {
 	identityv1.RegisterServiceAccountServiceServer(r, accounts{c})
 	identityv1.RegisterClientKeyServiceServer(r, keys{c})
+	identityv1.RegisterOAuthClientServiceServer(r, apps{c})
 	identityv1.RegisterOAuthServiceServer(r, endpoints{c.OAuth})
 }
 
 // endpoints implements OAuthService.
 type endpoints struct{ *oauth.Server }
+
+// Authorize logs a person in for an app.
+func (e endpoints) Authorize(ctx context.Context, req *identityv1.AuthorizeRequest) (*identityv1.AuthorizeResponse, error) {
+	return e.Server.Authorize(ctx, req, api.RemoteAddress(ctx))
+}
 
 // serviceAccount returns the API's view of a service account.
 func serviceAccount(rec kv.Record[*storev1.Account]) *identityv1.ServiceAccount {

@@ -14,6 +14,7 @@ import (
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	book "guildhall.dev/services/identity/internal/account"
 	"guildhall.dev/services/identity/internal/api"
+	"guildhall.dev/services/identity/internal/app"
 	"guildhall.dev/services/identity/internal/clientkey"
 )
 
@@ -60,10 +61,14 @@ func (s keys) RotateClientKey(ctx context.Context, req *identityv1.RotateClientK
 // mayBe refuses keys of what has none, and of an account that holds more than
 // the caller does.
 func (s keys) mayBe(ctx context.Context, client string) error {
-	if !book.ServicePattern.Matches(client) {
+	switch {
+	case book.ServicePattern.Matches(client):
+		return s.Covers(ctx, client)
+	case app.Pattern.Matches(client):
+		return nil // it can do nothing of its own
+	default:
 		return notClient("parent")
 	}
-	return s.Covers(ctx, client)
 }
 
 // create makes a key of a client that can have one, with a secret that is made
@@ -83,8 +88,15 @@ func (s keys) create(ctx context.Context, client string, req proto.Message, make
 }
 
 // canHaveKeys returns NotFound for a client that is not there, and Precondition
-// (ILLEGAL_STATE) for a deleted one.
+// for a deleted account (ILLEGAL_STATE) and a public app (CLIENT_IS_PUBLIC).
 func (s keys) canHaveKeys(r kv.Reader, client string) error {
+	if app.Pattern.Matches(client) {
+		a, err := s.Apps.Get(r, client)
+		if err == nil && a.GetType() == identityv1.OAuthClient_TYPE_PUBLIC {
+			err = errs.New(errs.Precondition, "CLIENT_IS_PUBLIC", "a public app could not keep a key; it has none")
+		}
+		return err
+	}
 	rec, err := s.Accounts.Get(r, client)
 	if err == nil && rec.Value.GetState() == identityv1.AccountState_ACCOUNT_STATE_DELETED {
 		err = errs.New(errs.Precondition, "ILLEGAL_STATE", "the account is deleted; undelete it first")
@@ -109,7 +121,7 @@ func (s keys) GetClientKey(ctx context.Context, req *identityv1.GetClientKeyRequ
 
 // ListClientKeys returns a page of a client's keys, by name.
 func (s keys) ListClientKeys(ctx context.Context, req *identityv1.ListClientKeysRequest) (*identityv1.ListClientKeysResponse, error) {
-	if !book.ServicePattern.Matches(req.GetParent()) {
+	if !book.ServicePattern.Matches(req.GetParent()) && !app.Pattern.Matches(req.GetParent()) {
 		return nil, notClient("parent")
 	}
 	found, next, err := api.Page(ctx, s.Centres, page.Request{Size: req.GetPageSize(), Token: req.GetPageToken()},
@@ -139,5 +151,5 @@ func (s keys) RevokeClientKey(ctx context.Context, req *identityv1.RevokeClientK
 }
 
 func notClient(field string) error {
-	return errs.InvalidField(field, resource.Reason, "send the name of a service account, as in organizations/acme/serviceAccounts/ci")
+	return errs.InvalidField(field, resource.Reason, "send the name of a service account or an app, as in organizations/acme/serviceAccounts/ci")
 }

@@ -211,6 +211,152 @@ func (x *UsedAssertion) GetExpireTime() *timestamppb.Timestamp {
 	return nil
 }
 
+// That a person let an app in, until the app comes for the tokens, and for an hour
+// more: who comes a second time has stolen the code, or was stolen it from.
+type AuthorizationCode struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// SHA-256 of the code, which has 128 bits of its own.
+	CodeHash []byte `protobuf:"bytes,1,opt,name=code_hash,json=codeHash,proto3" json:"code_hash,omitempty"`
+	// Who was let in.
+	Client string `protobuf:"bytes,2,opt,name=client,proto3" json:"client,omitempty"`
+	// Whose login it is.
+	Account string `protobuf:"bytes,3,opt,name=account,proto3" json:"account,omitempty"`
+	// Where the code was sent.
+	RedirectUri string `protobuf:"bytes,4,opt,name=redirect_uri,json=redirectUri,proto3" json:"redirect_uri,omitempty"`
+	// See AuthorizationRequest.
+	CodeChallenge string `protobuf:"bytes,5,opt,name=code_challenge,json=codeChallenge,proto3" json:"code_challenge,omitempty"`
+	// See AuthorizationRequest.
+	Nonce string `protobuf:"bytes,6,opt,name=nonce,proto3" json:"nonce,omitempty"`
+	// What the tokens are to be good for.
+	Scopes []string `protobuf:"bytes,7,rep,name=scopes,proto3" json:"scopes,omitempty"`
+	// How the login was proven, in the words of RFC 8176.
+	Factors []string `protobuf:"bytes,8,rep,name=factors,proto3" json:"factors,omitempty"`
+	// Where the login came from.
+	RemoteAddress string `protobuf:"bytes,9,opt,name=remote_address,json=remoteAddress,proto3" json:"remote_address,omitempty"`
+	// What the app is called, for the list of sessions.
+	Label string `protobuf:"bytes,10,opt,name=label,proto3" json:"label,omitempty"`
+	// When the login was.
+	AuthTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=auth_time,json=authTime,proto3" json:"auth_time,omitempty"`
+	// The session that began with it; empty of a code that was not used.
+	Session       string `protobuf:"bytes,12,opt,name=session,proto3" json:"session,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuthorizationCode) Reset() {
+	*x = AuthorizationCode{}
+	mi := &file_guildhall_identity_store_v1_oauth_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuthorizationCode) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuthorizationCode) ProtoMessage() {}
+
+func (x *AuthorizationCode) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_store_v1_oauth_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuthorizationCode.ProtoReflect.Descriptor instead.
+func (*AuthorizationCode) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_store_v1_oauth_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *AuthorizationCode) GetCodeHash() []byte {
+	if x != nil {
+		return x.CodeHash
+	}
+	return nil
+}
+
+func (x *AuthorizationCode) GetClient() string {
+	if x != nil {
+		return x.Client
+	}
+	return ""
+}
+
+func (x *AuthorizationCode) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *AuthorizationCode) GetRedirectUri() string {
+	if x != nil {
+		return x.RedirectUri
+	}
+	return ""
+}
+
+func (x *AuthorizationCode) GetCodeChallenge() string {
+	if x != nil {
+		return x.CodeChallenge
+	}
+	return ""
+}
+
+func (x *AuthorizationCode) GetNonce() string {
+	if x != nil {
+		return x.Nonce
+	}
+	return ""
+}
+
+func (x *AuthorizationCode) GetScopes() []string {
+	if x != nil {
+		return x.Scopes
+	}
+	return nil
+}
+
+func (x *AuthorizationCode) GetFactors() []string {
+	if x != nil {
+		return x.Factors
+	}
+	return nil
+}
+
+func (x *AuthorizationCode) GetRemoteAddress() string {
+	if x != nil {
+		return x.RemoteAddress
+	}
+	return ""
+}
+
+func (x *AuthorizationCode) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+func (x *AuthorizationCode) GetAuthTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AuthTime
+	}
+	return nil
+}
+
+func (x *AuthorizationCode) GetSession() string {
+	if x != nil {
+		return x.Session
+	}
+	return ""
+}
+
 var File_guildhall_identity_store_v1_oauth_proto protoreflect.FileDescriptor
 
 const file_guildhall_identity_store_v1_oauth_proto_rawDesc = "" +
@@ -236,7 +382,21 @@ const file_guildhall_identity_store_v1_oauth_proto_rawDesc = "" +
 	"\x06client\x18\x01 \x01(\tR\x06client\x12\x17\n" +
 	"\aid_hash\x18\x02 \x01(\fR\x06idHash\x12;\n" +
 	"\vexpire_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTimeB=Z;guildhall.dev/proto/gen/guildhall/identity/store/v1;storev1b\x06proto3"
+	"expireTime\"\x90\x03\n" +
+	"\x11AuthorizationCode\x12!\n" +
+	"\tcode_hash\x18\x01 \x01(\fB\x04\xf8\xe0\x18\x01R\bcodeHash\x12\x16\n" +
+	"\x06client\x18\x02 \x01(\tR\x06client\x12\x18\n" +
+	"\aaccount\x18\x03 \x01(\tR\aaccount\x12!\n" +
+	"\fredirect_uri\x18\x04 \x01(\tR\vredirectUri\x12%\n" +
+	"\x0ecode_challenge\x18\x05 \x01(\tR\rcodeChallenge\x12\x14\n" +
+	"\x05nonce\x18\x06 \x01(\tR\x05nonce\x12\x16\n" +
+	"\x06scopes\x18\a \x03(\tR\x06scopes\x12\x18\n" +
+	"\afactors\x18\b \x03(\tR\afactors\x12+\n" +
+	"\x0eremote_address\x18\t \x01(\tB\x04\xf0\xe0\x18\x01R\rremoteAddress\x12\x14\n" +
+	"\x05label\x18\n" +
+	" \x01(\tR\x05label\x127\n" +
+	"\tauth_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\bauthTime\x12\x18\n" +
+	"\asession\x18\f \x01(\tR\asessionB=Z;guildhall.dev/proto/gen/guildhall/identity/store/v1;storev1b\x06proto3"
 
 var (
 	file_guildhall_identity_store_v1_oauth_proto_rawDescOnce sync.Once
@@ -250,23 +410,25 @@ func file_guildhall_identity_store_v1_oauth_proto_rawDescGZIP() []byte {
 	return file_guildhall_identity_store_v1_oauth_proto_rawDescData
 }
 
-var file_guildhall_identity_store_v1_oauth_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_guildhall_identity_store_v1_oauth_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_guildhall_identity_store_v1_oauth_proto_goTypes = []any{
 	(*ClientKey)(nil),             // 0: guildhall.identity.store.v1.ClientKey
 	(*UsedAssertion)(nil),         // 1: guildhall.identity.store.v1.UsedAssertion
-	(*timestamppb.Timestamp)(nil), // 2: google.protobuf.Timestamp
+	(*AuthorizationCode)(nil),     // 2: guildhall.identity.store.v1.AuthorizationCode
+	(*timestamppb.Timestamp)(nil), // 3: google.protobuf.Timestamp
 }
 var file_guildhall_identity_store_v1_oauth_proto_depIdxs = []int32{
-	2, // 0: guildhall.identity.store.v1.ClientKey.create_time:type_name -> google.protobuf.Timestamp
-	2, // 1: guildhall.identity.store.v1.ClientKey.expire_time:type_name -> google.protobuf.Timestamp
-	2, // 2: guildhall.identity.store.v1.ClientKey.last_used_time:type_name -> google.protobuf.Timestamp
-	2, // 3: guildhall.identity.store.v1.ClientKey.token_expire_time:type_name -> google.protobuf.Timestamp
-	2, // 4: guildhall.identity.store.v1.UsedAssertion.expire_time:type_name -> google.protobuf.Timestamp
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	3, // 0: guildhall.identity.store.v1.ClientKey.create_time:type_name -> google.protobuf.Timestamp
+	3, // 1: guildhall.identity.store.v1.ClientKey.expire_time:type_name -> google.protobuf.Timestamp
+	3, // 2: guildhall.identity.store.v1.ClientKey.last_used_time:type_name -> google.protobuf.Timestamp
+	3, // 3: guildhall.identity.store.v1.ClientKey.token_expire_time:type_name -> google.protobuf.Timestamp
+	3, // 4: guildhall.identity.store.v1.UsedAssertion.expire_time:type_name -> google.protobuf.Timestamp
+	3, // 5: guildhall.identity.store.v1.AuthorizationCode.auth_time:type_name -> google.protobuf.Timestamp
+	6, // [6:6] is the sub-list for method output_type
+	6, // [6:6] is the sub-list for method input_type
+	6, // [6:6] is the sub-list for extension type_name
+	6, // [6:6] is the sub-list for extension extendee
+	0, // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_guildhall_identity_store_v1_oauth_proto_init() }
@@ -280,7 +442,7 @@ func file_guildhall_identity_store_v1_oauth_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_identity_store_v1_oauth_proto_rawDesc), len(file_guildhall_identity_store_v1_oauth_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   3,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -446,8 +446,14 @@ type Session struct {
 	Presented uint64 `protobuf:"varint,9,opt,name=presented,proto3" json:"presented,omitempty"`
 	// When the newest access token ends.
 	TokenExpireTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=token_expire_time,json=tokenExpireTime,proto3" json:"token_expire_time,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// The app that the person let in; empty of the suite's own.
+	Client string `protobuf:"bytes,11,opt,name=client,proto3" json:"client,omitempty"`
+	// What its tokens are good for; none of the suite's own apps.
+	Scopes []string `protobuf:"bytes,12,rep,name=scopes,proto3" json:"scopes,omitempty"`
+	// When the person proved who they are; empty is create_time.
+	AuthTime      *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=auth_time,json=authTime,proto3" json:"auth_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Session) Reset() {
@@ -546,6 +552,27 @@ func (x *Session) GetPresented() uint64 {
 func (x *Session) GetTokenExpireTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.TokenExpireTime
+	}
+	return nil
+}
+
+func (x *Session) GetClient() string {
+	if x != nil {
+		return x.Client
+	}
+	return ""
+}
+
+func (x *Session) GetScopes() []string {
+	if x != nil {
+		return x.Scopes
+	}
+	return nil
+}
+
+func (x *Session) GetAuthTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AuthTime
 	}
 	return nil
 }
@@ -840,7 +867,7 @@ const file_guildhall_identity_store_v1_store_proto_rawDesc = "" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12!\n" +
 	"\tcode_hash\x18\x02 \x01(\fB\x04\xf8\xe0\x18\x01R\bcodeHash\x12;\n" +
 	"\vexpire_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"\xc7\x03\n" +
+	"expireTime\"\xb0\x04\n" +
 	"\aSession\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12'\n" +
 	"\fdevice_label\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x01R\vdeviceLabel\x12+\n" +
@@ -854,7 +881,10 @@ const file_guildhall_identity_store_v1_store_proto_rawDesc = "" +
 	"\x06issued\x18\b \x01(\x04R\x06issued\x12\x1c\n" +
 	"\tpresented\x18\t \x01(\x04R\tpresented\x12F\n" +
 	"\x11token_expire_time\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\x0ftokenExpireTime\"\x8b\x02\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\x0ftokenExpireTime\x12\x16\n" +
+	"\x06client\x18\v \x01(\tR\x06client\x12\x16\n" +
+	"\x06scopes\x18\f \x03(\tR\x06scopes\x127\n" +
+	"\tauth_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\bauthTime\"\x8b\x02\n" +
 	"\aKeyRing\x12;\n" +
 	"\x04next\x18\x01 \x01(\v2'.guildhall.identity.store.v1.SigningKeyR\x04next\x12A\n" +
 	"\acurrent\x18\x02 \x01(\v2'.guildhall.identity.store.v1.SigningKeyR\acurrent\x12C\n" +
@@ -917,17 +947,18 @@ var file_guildhall_identity_store_v1_store_proto_depIdxs = []int32{
 	11, // 12: guildhall.identity.store.v1.Session.last_seen_time:type_name -> google.protobuf.Timestamp
 	11, // 13: guildhall.identity.store.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
 	11, // 14: guildhall.identity.store.v1.Session.token_expire_time:type_name -> google.protobuf.Timestamp
-	6,  // 15: guildhall.identity.store.v1.KeyRing.next:type_name -> guildhall.identity.store.v1.SigningKey
-	6,  // 16: guildhall.identity.store.v1.KeyRing.current:type_name -> guildhall.identity.store.v1.SigningKey
-	6,  // 17: guildhall.identity.store.v1.KeyRing.previous:type_name -> guildhall.identity.store.v1.SigningKey
-	11, // 18: guildhall.identity.store.v1.KeyRing.rotate_time:type_name -> google.protobuf.Timestamp
-	11, // 19: guildhall.identity.store.v1.Bootstrap.create_time:type_name -> google.protobuf.Timestamp
-	1,  // 20: guildhall.identity.store.v1.Account.AttributesEntry.value:type_name -> guildhall.identity.store.v1.Attribute
-	21, // [21:21] is the sub-list for method output_type
-	21, // [21:21] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	11, // 15: guildhall.identity.store.v1.Session.auth_time:type_name -> google.protobuf.Timestamp
+	6,  // 16: guildhall.identity.store.v1.KeyRing.next:type_name -> guildhall.identity.store.v1.SigningKey
+	6,  // 17: guildhall.identity.store.v1.KeyRing.current:type_name -> guildhall.identity.store.v1.SigningKey
+	6,  // 18: guildhall.identity.store.v1.KeyRing.previous:type_name -> guildhall.identity.store.v1.SigningKey
+	11, // 19: guildhall.identity.store.v1.KeyRing.rotate_time:type_name -> google.protobuf.Timestamp
+	11, // 20: guildhall.identity.store.v1.Bootstrap.create_time:type_name -> google.protobuf.Timestamp
+	1,  // 21: guildhall.identity.store.v1.Account.AttributesEntry.value:type_name -> guildhall.identity.store.v1.Attribute
+	22, // [22:22] is the sub-list for method output_type
+	22, // [22:22] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_guildhall_identity_store_v1_store_proto_init() }
