@@ -66,10 +66,11 @@ func (i *importer) serve(w http.ResponseWriter, r *http.Request, path map[string
 	conn := http.NewResponseController(q.writer)
 	// Results are sent while the file is still coming in. HTTP/2 always can.
 	_ = conn.EnableFullDuplex()
-	read, uploaded := make(chan struct{}), make(chan struct{})
+	read, refused, uploaded := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(uploaded)
 		if err := i.upload(q, call, options, conn, read); err != nil {
+			close(refused)
 			cancel(err)
 		}
 	}()
@@ -80,13 +81,30 @@ func (i *importer) serve(w http.ResponseWriter, r *http.Request, path map[string
 	case <-read:
 		// From here on the server itself reads, to notice a client that hangs up.
 		// A deadline would end the connection for the requests after this one.
+	case <-refused:
+		linger(conn, q.http.Body)
 	default:
-		// The rest of a file that was refused is not waited for.
+		// The rest of a file that the service has no use for is not waited for.
 		_ = conn.SetReadDeadline(time.Now())
 	}
 	<-uploaded
 	for range answers {
 	}
+}
+
+// What is read of a file that was refused, and for how long.
+const (
+	lingerSize = 16 << 20
+	lingerTime = 2 * time.Second
+)
+
+// linger reads on for a while when the answer is written. A connection that is
+// closed while its client still sends is reset, and takes the answer with it
+// (RFC 9112 section 9.6).
+func linger(conn *http.ResponseController, body io.Reader) {
+	_ = conn.SetReadDeadline(time.Now().Add(lingerTime))
+	_, _ = io.CopyN(io.Discard, body, lingerSize)
+	_ = conn.SetReadDeadline(time.Time{}) // it would end the requests after this one
 }
 
 // begin checks the request and reads the options from its query.
@@ -158,7 +176,9 @@ func snake(name string) string {
 // of it. The error is the request's fault; that of the service comes with its
 // answers.
 func (i *importer) upload(q *request, call grpc.ClientStream, options *identityv1.ImportOptions, conn *http.ResponseController, read chan<- struct{}) error {
-	file := http.MaxBytesReader(q.writer, q.http.Body, int64(i.api.edge.cfg.ImportSize))
+	// Without the writer: it would close a connection that its client goes on to
+	// use, for the header has been sent.
+	file := http.MaxBytesReader(nil, q.http.Body, int64(i.api.edge.cfg.ImportSize))
 	message := &identityv1.ImportCustomersRequest{Content: &identityv1.ImportCustomersRequest_Options{Options: options}}
 	for last := false; ; {
 		if err := call.SendMsg(message); err != nil {
