@@ -136,7 +136,7 @@ func (m *searched) ask(q question) (figures, float64, error) {
 	end := time.AfterFunc(m.Duration, func() { stop.Store(true) })
 	defer end.Stop()
 	f, err := m.figures(m.ctx, m.Callers, 1, func(_ int, r *rand.Rand, took func(time.Duration)) error {
-		for !stop.Load() {
+		for asked := false; !asked || !stop.Load(); asked = true {
 			begun := time.Now()
 			resp, err := m.customers.ListCustomers(m.ctx, &identityv1.ListCustomersRequest{
 				Parent: m.organization, PageSize: m.Page, Filter: q.filter(r.IntN(m.present)),

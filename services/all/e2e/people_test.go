@@ -13,7 +13,7 @@ import (
 )
 
 // password is what everybody's password is.
-const password = "correct horse battery staple"
+const password = "seven quiet lamps over the guild hall door"
 
 // person is an account that is logged in.
 type person struct {
