@@ -28,7 +28,7 @@ func (s *authorizationServer) userInfo(w http.ResponseWriter, q *request) {
 		s.refuseBearer(w, q, err)
 		return
 	}
-	s.write(w, q, http.StatusOK, oauth.UserInfoOf(info))
+	s.edge.writeJSON(w, q, http.StatusOK, oauth.UserInfoOf(info))
 }
 
 // refuseBearer answers a request whose token does not do (RFC 6750 section 3).

@@ -2,8 +2,6 @@ package gateway
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -188,15 +186,8 @@ func (q *request) readJSON() ([]byte, error) {
 }
 
 func (d *decisionPoint) write(w http.ResponseWriter, q *request, status int, answer any) {
-	text, err := json.Marshal(answer)
-	if err != nil {
-		d.edge.fail(w, q, errors.Join(errors.New("encoding an answer"), err))
-		return
-	}
-	w.Header().Set("Content-Type", jsonType)
 	if handle, ok := answer.(*task.Handle); ok && status == http.StatusAccepted {
 		w.Header().Set("Location", handle.Task.StatusEndpoint)
 	}
-	w.WriteHeader(status)
-	_, _ = w.Write(text) // a client that is gone needs no answer
+	d.edge.writeJSON(w, q, status, answer)
 }

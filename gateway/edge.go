@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"runtime/debug"
@@ -197,6 +198,18 @@ func (e *edge) home(w http.ResponseWriter, r *http.Request) {
 func (e *edge) fail(w http.ResponseWriter, q *request, err error) {
 	e.log(q, err)
 	problem.Write(w, err, q.problem())
+}
+
+// writeJSON answers what is no message, in the JSON of encoding/json.
+func (e *edge) writeJSON(w http.ResponseWriter, q *request, status int, answer any) {
+	text, err := json.Marshal(answer)
+	if err != nil {
+		e.fail(w, q, fmt.Errorf("encoding an answer: %w", err))
+		return
+	}
+	w.Header().Set("Content-Type", jsonType)
+	w.WriteHeader(status)
+	_, _ = w.Write(text) // a client that is gone needs no answer
 }
 
 // recovered answers a request whose handler panicked.

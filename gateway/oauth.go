@@ -2,8 +2,6 @@ package gateway
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -61,7 +59,7 @@ func (s *authorizationServer) metadata(w http.ResponseWriter, q *request) {
 	h.Set("Access-Control-Allow-Origin", "*")
 	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
 	h.Set("Cache-Control", "public, max-age=300")
-	s.write(w, q, http.StatusOK, oauth.Metadata(s.edge.kit.Issuer, s.base))
+	s.edge.writeJSON(w, q, http.StatusOK, oauth.Metadata(s.edge.kit.Issuer, s.base))
 }
 
 func (s *authorizationServer) token(ctx context.Context, f oauth.Form, c *identityv1.ClientAuthentication) (any, error) {
@@ -104,7 +102,7 @@ func (s *authorizationServer) form(answer endpoint) func(http.ResponseWriter, *r
 			s.fail(w, q, err)
 			return
 		}
-		s.write(w, q, http.StatusOK, out)
+		s.edge.writeJSON(w, q, http.StatusOK, out)
 	}
 }
 
@@ -140,16 +138,5 @@ func (s *authorizationServer) fail(w http.ResponseWriter, q *request, err error)
 	if f.Retry > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int((f.Retry+time.Second-1)/time.Second)))
 	}
-	s.write(w, q, f.Status, f)
-}
-
-func (s *authorizationServer) write(w http.ResponseWriter, q *request, status int, answer any) {
-	text, err := json.Marshal(answer)
-	if err != nil {
-		s.edge.fail(w, q, errors.Join(errors.New("encoding an answer"), err))
-		return
-	}
-	w.Header().Set("Content-Type", jsonType)
-	w.WriteHeader(status)
-	_, _ = w.Write(text) // a client that is gone needs no answer
+	s.edge.writeJSON(w, q, f.Status, f)
 }

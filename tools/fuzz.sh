@@ -10,8 +10,8 @@ said=$(mktemp)
 trap 'rm -f "$said"' EXIT
 
 # fuzz runs one target. A worker that is still busy when its time is up makes
-# `go test` end with "context deadline exceeded" (go.dev/issue/75804, mended in Go 1.27): that
-# is no finding, which would have left a failing input.
+# `go test` end with "context deadline exceeded" (go.dev/issue/75804, mended in
+# Go 1.27): that is no finding, which would have left a failing input.
 fuzz() {
   # -run of nothing: the ordinary tests have their own gate.
   go test -run '^$' -fuzz "^$2\$" -fuzztime "$fuzztime" "$1" 2>&1 | tee "$said" && return

@@ -139,18 +139,20 @@ func ParseName(name string) (kind Kind, organization string, ok bool) {
 	return kind, name[:len("organizations/")+len(org)], true
 }
 
-type callerKey struct{}
+// CallerKey is the key of a context's value that is the caller, a *Caller: for
+// contexts that answer to it by themselves.
+type CallerKey struct{}
 
 // WithCaller returns a context that carries the caller. The interceptors of
 // pkg/rpc call it; a test or a background job that acts for somebody may too.
 func WithCaller(ctx context.Context, c Caller) context.Context {
-	return context.WithValue(ctx, callerKey{}, &c)
+	return context.WithValue(ctx, CallerKey{}, &c)
 }
 
 // FromContext returns the caller of the running call, and false for a call
 // that anybody may make.
 func FromContext(ctx context.Context) (Caller, bool) {
-	if c, ok := ctx.Value(callerKey{}).(*Caller); ok {
+	if c, ok := ctx.Value(CallerKey{}).(*Caller); ok {
 		return *c, true
 	}
 	return Caller{}, false

@@ -11,11 +11,13 @@ import (
 	"strings"
 )
 
-// The encodings, both without padding: URL is of section 5, for what travels in
-// addresses and headers, Std of section 4, which the PHC format asks for.
+// The encodings: URL is of section 5, for what travels in addresses and headers,
+// Std of section 4, which the PHC format asks for, both without padding; Padded
+// is Std with it, for what other systems wrote.
 var (
-	URL = Encoding{base64.RawURLEncoding.Strict()}
-	Std = Encoding{base64.RawStdEncoding.Strict()}
+	URL    = Encoding{base64.RawURLEncoding.Strict()}
+	Std    = Encoding{base64.RawStdEncoding.Strict()}
+	Padded = Encoding{base64.StdEncoding.Strict()}
 )
 
 // Encoding is a base64 encoding in which each value has one text. It is safe

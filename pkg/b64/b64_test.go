@@ -15,12 +15,23 @@ func TestDecodeString_refusesASecondSpelling(t *testing.T) {
 	}
 }
 
+func TestPadded_refusesASecondSpelling(t *testing.T) {
+	if b, err := Padded.DecodeString("YQ=="); err != nil || string(b) != "a" {
+		t.Errorf("Padded decodes %q, %v; want a", b, err)
+	}
+	for _, text := range []string{"YQ", "YQ=", "YQ==\n", "YR==", "Y\r\nQ=="} {
+		if b, err := Padded.DecodeString(text); err == nil {
+			t.Errorf("Padded decodes %q as %q", text, b)
+		}
+	}
+}
+
 func FuzzDecodeString(f *testing.F) {
 	f.Add("YQ")
 	f.Add("_-\n")
 	f.Add("+/8")
 	f.Fuzz(func(t *testing.T, text string) {
-		for name, e := range map[string]Encoding{"URL": URL, "Std": Std} {
+		for name, e := range map[string]Encoding{"URL": URL, "Std": Std, "Padded": Padded} {
 			b, err := e.DecodeString(text)
 			if err != nil {
 				continue

@@ -30,45 +30,46 @@ type Pattern string
 // Parse returns the ids of name in the order of the pattern's braces. The
 // error is Invalid (RESOURCE_NAME_INVALID) on the given field of the request.
 func (p Pattern) Parse(field, name string) ([]string, error) {
-	ids, ok := p.match(name)
-	if !ok {
-		return nil, errs.InvalidField(field, Reason, fmt.Sprintf("send a name of the form %s; ids are 1 to %d lower-case letters, digits and inner hyphens", p, MaxIDLength))
+	var ids []string
+	if err := p.parse(field, name, &ids); err != nil {
+		return nil, err
 	}
 	return ids, nil
 }
 
 // Check is Parse for who needs no ids.
-func (p Pattern) Check(field, name string) error {
-	_, err := p.Parse(field, name)
-	return err
+func (p Pattern) Check(field, name string) error { return p.parse(field, name, nil) }
+
+func (p Pattern) parse(field, name string, ids *[]string) error {
+	if p.match(name, ids) {
+		return nil
+	}
+	return errs.InvalidField(field, Reason, fmt.Sprintf("send a name of the form %s; ids are 1 to %d lower-case letters, digits and inner hyphens", p, MaxIDLength))
 }
 
 // Matches reports whether name has the form of the pattern.
-func (p Pattern) Matches(name string) bool {
-	_, ok := p.match(name)
-	return ok
-}
+func (p Pattern) Matches(name string) bool { return p.match(name, nil) }
 
-func (p Pattern) match(name string) ([]string, bool) {
-	var ids []string
+// match adds the ids of a name of this form to those of a caller who wants them.
+func (p Pattern) match(name string, ids *[]string) bool {
 	pattern := string(p)
 	for {
 		want, restWant, moreWant := strings.Cut(pattern, "/")
 		have, restHave, moreHave := strings.Cut(name, "/")
-		if moreWant != moreHave {
-			return nil, false
-		}
 		switch {
-		case strings.HasPrefix(want, "{"):
-			if !ValidID(have) {
-				return nil, false
+		case moreWant != moreHave:
+			return false
+		case !strings.HasPrefix(want, "{"):
+			if want != have {
+				return false
 			}
-			ids = append(ids, have)
-		case want != have:
-			return nil, false
+		case !ValidID(have):
+			return false
+		case ids != nil:
+			*ids = append(*ids, have)
 		}
 		if !moreWant {
-			return ids, true
+			return true
 		}
 		pattern, name = restWant, restHave
 	}

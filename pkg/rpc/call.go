@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc/metadata"
@@ -31,13 +32,29 @@ const (
 // call is what the interceptors know of a running call. They fill it before
 // the handler runs; from then on it is read-only.
 type call struct {
-	rule      *authz.Rule
-	method    string
-	start     time.Time
-	caller    authn.Caller // zero on public calls
-	requestID string
-	remote    netip.Addr
-	language  string
+	rule     *authz.Rule
+	method   string
+	start    time.Time
+	caller   authn.Caller // zero on public calls
+	remote   netip.Addr
+	language string
+
+	// passed is the request id that came with the call; else made is one, as soon
+	// as somebody asks.
+	passed string
+	made   atomic.Pointer[string]
+}
+
+// id returns the request id.
+func (c *call) id() string {
+	if c.passed != "" {
+		return c.passed
+	}
+	if c.made.Load() == nil {
+		id := rand.Text()
+		c.made.CompareAndSwap(nil, &id)
+	}
+	return *c.made.Load()
 }
 
 // fromSister reports whether one of the suite's own services calls. It has a
@@ -56,7 +73,7 @@ func callOf(ctx context.Context) *call {
 // the call came from one, else a new one.
 func RequestID(ctx context.Context) string {
 	if c := callOf(ctx); c != nil {
-		return c.requestID
+		return c.id()
 	}
 	return ""
 }
@@ -80,7 +97,8 @@ func AcceptLanguage(ctx context.Context) string {
 	return ""
 }
 
-// identify fills in the request id and where the call comes from. What the
+// identify fills in the request id, if one came along, and where the call comes
+// from. What the
 // metadata says counts only from those who proved who they are: a stranger
 // could put another's address in an audit entry, or hide in another's request.
 func (c *call) identify(ctx context.Context, forwarded bool) {
@@ -95,11 +113,9 @@ func (c *call) identify(ctx context.Context, forwarded bool) {
 	}
 	if forwarded || c.caller.Kind() == authn.System {
 		if id := first(ctx, RequestIDHeader); ValidRequestID(id) {
-			c.requestID = id
-			return
+			c.passed = id
 		}
 	}
-	c.requestID = rand.Text()
 }
 
 func first(ctx context.Context, key string) string {
@@ -147,23 +163,31 @@ func peerAddress(ctx context.Context) netip.Addr {
 
 // authenticate sets the caller, unless anybody may call, and identifies the
 // call.
-func (s *server) authenticate(ctx context.Context, c *call) (context.Context, error) {
+func (s *server) authenticate(ctx context.Context, c *call) error {
 	forwarded, err := s.fromForwarder(ctx)
 	if err == nil && c.rule != nil && c.rule.Access != authz.Public {
 		c.caller, err = s.caller(ctx)
 	}
 	c.identify(ctx, forwarded)
-	if err != nil {
-		return ctx, err
-	}
-	ctx = telemetry.WithRequestID(ctx, c.requestID)
-	if c.caller.Name == "" {
-		return ctx, nil
-	}
-	if c.remote.IsValid() && c.caller.Kind() != authn.System {
+	return err
+}
+
+// carried returns a context with what an authenticated call carries, beyond
+// what a unaryContext answers by itself.
+func (c *call) carried(ctx context.Context) context.Context {
+	if c.caller.Name != "" && c.remote.IsValid() && c.caller.Kind() != authn.System {
 		ctx = authz.WithAttributes(ctx, &permissionv1.Attributes{Address: c.remote.String()})
 	}
-	return authn.WithCaller(ctx, c.caller), nil
+	return ctx
+}
+
+// streamed returns the context of an authenticated call that is a stream.
+func (c *call) streamed(ctx context.Context) context.Context {
+	ctx = c.carried(telemetry.WithRequestID(ctx, c.id()))
+	if c.caller.Name == "" {
+		return ctx
+	}
+	return authn.WithCaller(ctx, c.caller)
 }
 
 func (s *server) caller(ctx context.Context) (authn.Caller, error) {

@@ -5,9 +5,14 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"guildhall.dev/pkg/authn"
+	"guildhall.dev/pkg/telemetry"
 )
 
-// unaryContext is the context of one unary call, and its record.
+// unaryContext is the context of one unary call, and its record. What it carries
+// of the call it answers by itself: a context for each value would cost more
+// than the answer of a permission check.
 type unaryContext struct {
 	deadlineContext
 	call call
@@ -15,8 +20,15 @@ type unaryContext struct {
 
 // Value implements context.Context.
 func (c *unaryContext) Value(key any) any {
-	if key == (callKey{}) {
+	switch key.(type) {
+	case callKey:
 		return &c.call
+	case telemetry.RequestIDKey:
+		return c.call.id()
+	case authn.CallerKey:
+		if c.call.caller.Name != "" {
+			return &c.call.caller
+		}
 	}
 	return c.deadlineContext.Value(key)
 }

@@ -13,7 +13,9 @@ type markKey struct{}
 // bounded returns a call's context with a minute to go; its parent has a mark.
 func bounded(parent context.Context) *unaryContext {
 	srv := &server{cfg: Config{DefaultDeadline: time.Minute, MaxDeadline: time.Hour}}
-	return srv.bound(context.WithValue(parent, markKey{}, "of the parent"), call{method: "m", start: time.Now()})
+	u := &unaryContext{call: call{method: "m", start: time.Now()}}
+	srv.bound(context.WithValue(parent, markKey{}, "of the parent"), u)
+	return u
 }
 
 func TestDeadline_whoWaitsIsTold(t *testing.T) {

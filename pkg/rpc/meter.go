@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -23,14 +24,11 @@ import (
 // each pair are made once.
 type durations struct {
 	histogram metric.Float64Histogram
-	options   sync.Map // outcome -> []metric.RecordOption
+	options   sync.Map // *authz.Rule, nil for what has none -> *byCode
 }
 
-// outcome is what calls are told apart by.
-type outcome struct {
-	method string
-	code   codes.Code
-}
+// byCode are the options of one method's calls, by status.
+type byCode [codes.Unauthenticated + 1]atomic.Pointer[[]metric.RecordOption]
 
 func newDurations(meter metric.MeterProvider) (*durations, error) {
 	if meter == nil {
@@ -51,19 +49,27 @@ func (d *durations) record(ctx context.Context, c *call, code codes.Code) {
 	if d.histogram == nil {
 		return
 	}
-	of := outcome{method: "_OTHER", code: code}
-	if c.rule != nil {
-		of.method = c.method
-	}
-	options, ok := d.options.Load(of)
+	of, ok := d.options.Load(c.rule)
 	if !ok {
-		options, _ = d.options.LoadOrStore(of, []metric.RecordOption{metric.WithAttributeSet(attribute.NewSet(
-			attribute.String("rpc.system.name", "grpc"),
-			attribute.String("rpc.method", of.method),
-			attribute.String("rpc.response.status_code", code.String()),
-		))})
+		of, _ = d.options.LoadOrStore(c.rule, new(byCode))
 	}
-	d.histogram.Record(ctx, time.Since(c.start).Seconds(), options.([]metric.RecordOption)...)
+	options := &of.(*byCode)[min(code, codes.Unauthenticated)]
+	if options.Load() == nil {
+		options.Store(optionsOf(c, code))
+	}
+	d.histogram.Record(ctx, time.Since(c.start).Seconds(), *options.Load()...)
+}
+
+func optionsOf(c *call, code codes.Code) *[]metric.RecordOption {
+	method := "_OTHER"
+	if c.rule != nil {
+		method = c.method
+	}
+	return &[]metric.RecordOption{metric.WithAttributeSet(attribute.NewSet(
+		attribute.String("rpc.system.name", "grpc"),
+		attribute.String("rpc.method", method),
+		attribute.String("rpc.response.status_code", code.String()),
+	))}
 }
 
 // traced reports whether the provider records anything.

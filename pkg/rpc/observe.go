@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/telemetry"
@@ -35,14 +36,14 @@ func recovered(value any, err error) error {
 // end writes the call's one log line and returns the error as it is sent. It
 // is the only place where a cause is logged.
 func (s *server) end(ctx context.Context, c *call, err error) error {
-	if c.requestID == "" {
-		c.identify(ctx, false) // it failed before anybody was known
+	var st *status.Status // OK
+	if err != nil {
+		st = ToStatus(err, c.id())
 	}
-	st := ToStatus(err, c.requestID)
 	s.durations.record(ctx, c, st.Code())
 	level := levelOf(c, st.Code())
 	if s.cfg.Logger.Enabled(ctx, level) {
-		s.cfg.Logger.LogAttrs(telemetry.WithRequestID(ctx, c.requestID), level, "call", attributes(c, st.Code(), err)...)
+		s.cfg.Logger.LogAttrs(telemetry.WithRequestID(ctx, c.id()), level, "call", attributes(c, st.Code(), err)...)
 	}
 	return st.Err()
 }

@@ -52,7 +52,9 @@ func newServer(cfg Config) (*server, error) {
 }
 
 func (s *server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
-	u := s.bound(s.passOn(ctx), s.begin(info.FullMethod))
+	u := &unaryContext{}
+	s.begin(&u.call, info.FullMethod)
+	s.bound(s.passOn(ctx), u)
 	defer u.end()
 	ctx, c := context.Context(u), &u.call
 	defer func() {
@@ -61,9 +63,10 @@ func (s *server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 			resp = nil
 		}
 	}()
-	if ctx, err = s.authenticate(ctx, c); err != nil {
+	if err := s.authenticate(ctx, c); err != nil {
 		return nil, err
 	}
+	ctx = c.carried(ctx)
 	if err := s.admit(c); err != nil {
 		return nil, err
 	}
@@ -96,15 +99,16 @@ func (s *server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 }
 
 func (s *server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
-	c := s.begin(info.FullMethod)
-	ctx := context.WithValue(s.passOn(ss.Context()), callKey{}, &c)
-	g := &guardedStream{ServerStream: ss, s: s, c: &c, ctx: ctx}
-	defer func() { err = s.end(ctx, &c, g.outcome(recovered(recover(), err))) }()
-	authenticated, err := s.authenticate(ctx, &c)
-	if err != nil {
+	c := &call{}
+	s.begin(c, info.FullMethod)
+	ctx := context.WithValue(s.passOn(ss.Context()), callKey{}, c)
+	g := &guardedStream{ServerStream: ss, s: s, c: c, ctx: ctx}
+	defer func() { err = s.end(ctx, c, g.outcome(recovered(recover(), err))) }()
+	if err := s.authenticate(ctx, c); err != nil {
 		return err
 	}
-	if err := s.admit(&c); err != nil {
+	authenticated := c.streamed(ctx)
+	if err := s.admit(c); err != nil {
 		return err
 	}
 	if authenticated, err = c.approve(authenticated, nil); err != nil {
@@ -151,8 +155,8 @@ func (s *server) open(ctx context.Context, scope *authz.Scope, c *call, resource
 }
 
 // begin starts a call's record. The rule may be nil; admit refuses it then.
-func (s *server) begin(method string) call {
-	return call{method: method, rule: s.rules.Lookup(method), start: time.Now()}
+func (s *server) begin(c *call, method string) {
+	c.method, c.rule, c.start = method, s.rules.Lookup(method), time.Now()
 }
 
 // passOn puts the caller's trace into the context of a server that records
@@ -166,16 +170,16 @@ func (s *server) passOn(ctx context.Context) context.Context {
 
 // bound gives a unary call the time it has: what its caller grants it, but
 // never none and never more than the server's limit.
-func (s *server) bound(ctx context.Context, c call) *unaryContext {
+func (s *server) bound(ctx context.Context, u *unaryContext) {
 	granted, ok := ctx.Deadline()
-	latest := c.start.Add(s.cfg.DefaultDeadline)
+	latest := u.call.start.Add(s.cfg.DefaultDeadline)
 	if ok {
-		latest = c.start.Add(s.cfg.MaxDeadline)
+		latest = u.call.start.Add(s.cfg.MaxDeadline)
 	}
 	if ok && granted.Before(latest) {
 		latest = granted
 	}
-	return &unaryContext{deadlineContext: deadlineContext{Context: ctx, deadline: latest}, call: c}
+	u.Context, u.deadline = ctx, latest
 }
 
 // admit refuses what no caller may do: an RPC without a rule, and a change

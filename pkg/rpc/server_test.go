@@ -281,7 +281,8 @@ func TestUnary_deadlines(t *testing.T) {
 		t.Errorf("asked for 30 s: %v, got %v", err, left)
 	}
 	srv := &server{cfg: Config{DefaultDeadline: time.Minute, MaxDeadline: time.Hour}}
-	without := srv.bound(context.Background(), call{start: time.Now()})
+	without := &unaryContext{call: call{start: time.Now()}}
+	srv.bound(context.Background(), without)
 	if d, ok := without.Deadline(); !ok || time.Until(d) > time.Minute {
 		t.Errorf("a call without a deadline got %v", d)
 	}

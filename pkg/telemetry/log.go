@@ -43,16 +43,18 @@ func ParseLevel(name string) slog.Level {
 	return level
 }
 
-type requestKey struct{}
+// RequestIDKey is the key of a context's value that is the request id, a string:
+// for contexts that answer to it by themselves.
+type RequestIDKey struct{}
 
 // WithRequestID returns a context whose log lines carry the request id.
 func WithRequestID(ctx context.Context, id string) context.Context {
-	return context.WithValue(ctx, requestKey{}, id)
+	return context.WithValue(ctx, RequestIDKey{}, id)
 }
 
 // RequestID returns the id of the request that ctx belongs to, or "".
 func RequestID(ctx context.Context) string {
-	id, _ := ctx.Value(requestKey{}).(string)
+	id, _ := ctx.Value(RequestIDKey{}).(string)
 	return id
 }
 

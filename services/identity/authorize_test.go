@@ -130,6 +130,7 @@ func TestOAuthClient_redirectsNowhereUnsafe(t *testing.T) {
 	for _, address := range []string{
 		"http://shop.example/back", "http://127.0.0.1.evil.example/", "https://", "/back", "//evil.example", "javascript:alert(1)", "data:text/html,x",
 		"https://user@shop.example/", "https://shop.example/#part", "https://shop.example/#", "https://shop.example\\@evil.example/", "https://shop.example/ x",
+		"https://*.shop.example/", "https://shop.example;script-src/", "https://shop.example,evil.example/", "https://'self'/", "https://shop.example:port/",
 		"com.example.shop:/back", // not of a confidential one
 	} {
 		wantErrorOf(t, address, try(confidential, address), "REDIRECT_URI_INVALID")

@@ -93,6 +93,9 @@ func TestFieldPolicies_lifeOfAPolicy(t *testing.T) {
 		if err != nil || changed.GetDisplayName() != "contacts" || c.sees(sue, "contact", carl) != hidden {
 			t.Errorf("changed %v, %v, and sue sees %v", changed, err, c.sees(sue, "contact", carl))
 		}
+		if same, err := c.UpdateFieldPolicy(t.Context(), &permissionv1.UpdateFieldPolicyRequest{FieldPolicy: proto.CloneOf(changed)}); err != nil || !proto.Equal(same, changed) {
+			t.Errorf("an update to the same: %v, %v", same, err)
+		}
 		if got, err := c.GetFieldPolicy(t.Context(), &permissionv1.GetFieldPolicyRequest{Name: made.GetName()}); err != nil || !proto.Equal(got, changed) {
 			t.Errorf("got %v, %v", got, err)
 		}
@@ -105,7 +108,11 @@ func TestFieldPolicies_lifeOfAPolicy(t *testing.T) {
 		_, err = c.GetFieldPolicy(t.Context(), &permissionv1.GetFieldPolicyRequest{Name: made.GetName()})
 		wantError(t, err, errs.NotFound, "FIELD_POLICY_NOT_FOUND")
 		want := []string{"created", "updated", "deleted"}
-		for i, kind := range r.eventsOf(t, made.GetName()) {
+		kinds := r.eventsOf(t, made.GetName())
+		if len(kinds) != len(want) {
+			t.Fatalf("events %v", kinds)
+		}
+		for i, kind := range kinds {
 			if kind != "guildhall.permission.field_policy."+want[i]+".v1" {
 				t.Errorf("event %d is %s", i, kind)
 			}

@@ -54,46 +54,30 @@ func (a *asker) may(ctx context.Context, subject, permission, resource string) (
 // errWrong is a check that was answered wrongly: then no figure counts.
 var errWrong = errors.New("bench: a check was answered wrongly")
 
-// ask asks so many random questions in one call and checks the answers, unless
-// the server is one that gives none.
-func (a *asker) ask(ctx context.Context, i int, d Dataset, r *rand.Rand, size int, server *process) error {
-	client := a.clients[i%len(a.clients)]
-	if size == 1 {
-		q, want := d.question(r)
-		resp, err := client.Check(ctx, &permissionv1.CheckRequest{Parent: home, Query: q})
-		if err == nil && server.answers && resp.GetResult().GetAllowed() != want {
-			err = fmt.Errorf("%w: %v, not %t", errWrong, q, want)
-		}
-		return err
+// load keeps the callers of a sheet asking for a while.
+func (a *asker) load(ctx context.Context, server *process, s sheet, duration time.Duration) (figures, error) {
+	method, raw := permissionv1.CheckService_BatchCheck_FullMethodName, grpc.ForceCodecV2(newCodec())
+	if s.size == 1 {
+		method = permissionv1.CheckService_Check_FullMethodName
 	}
-	req, want := &permissionv1.BatchCheckRequest{Parent: home, Queries: make([]*permissionv1.CheckQuery, size)}, make([]bool, size)
-	for k := range size {
-		req.Queries[k], want[k] = d.question(r)
-	}
-	resp, err := client.BatchCheck(ctx, req)
-	if err != nil {
-		return err
-	}
-	for k, got := range resp.GetResults() {
-		if got.GetAllowed() != want[k] {
-			return fmt.Errorf("%w: %v, not %t", errWrong, req.Queries[k], want[k])
-		}
-	}
-	return nil
-}
-
-// load keeps so many callers asking, calls of so many questions, for a while.
-func (a *asker) load(ctx context.Context, server *process, d Dataset, callers, size int, duration time.Duration) (figures, error) {
 	var stop atomic.Bool
 	end := time.AfterFunc(duration, func() { stop.Store(true) })
 	defer end.Stop()
-	return server.figures(ctx, callers, size, func(i int, r *rand.Rand, took func(time.Duration)) error {
-		for !stop.Load() {
+	return server.figures(ctx, len(s.callers), s.size, func(i int, _ *rand.Rand, took func(time.Duration)) error {
+		conn, got := a.conns[i%len(a.conns)], answers(nil)
+		for k := 0; !stop.Load(); k++ {
+			p := s.callers[i][k%len(s.callers[i])]
 			begun := time.Now()
-			if err := a.ask(ctx, i, d, r, size, server); err != nil {
+			if err := conn.Invoke(ctx, method, p, &got, raw); err != nil {
 				return err
 			}
 			took(time.Since(begun))
+			if !server.answers {
+				continue
+			}
+			if err := p.check(got); err != nil {
+				return err
+			}
 		}
 		return nil
 	})

@@ -16,6 +16,7 @@ import (
 	"io"
 	"os"
 
+	"guildhall.dev/pkg/conf"
 	"guildhall.dev/pkg/serve"
 	"guildhall.dev/services/all/internal/stage"
 )
@@ -42,10 +43,16 @@ type run struct {
 	out     io.Writer
 	// notes hears what is being done, for the person who waits.
 	notes io.Writer
+	// configured says what the measured processes store in.
+	configured *conf.Process
 }
 
-// newRun makes the folder of a run; end removes it.
+// newRun reads the configuration and makes the folder of a run; end removes it.
 func newRun(ctx context.Context, env *serve.Env) (r *run, end func(), err error) {
+	configured, err := env.Load()
+	if err != nil {
+		return nil, nil, err
+	}
 	program, err := os.Executable()
 	if err != nil {
 		return nil, nil, err
@@ -54,7 +61,7 @@ func newRun(ctx context.Context, env *serve.Env) (r *run, end func(), err error)
 	if err != nil {
 		return nil, nil, err
 	}
-	r = &run{ctx: ctx, program: program, folder: folder, out: env.Stdout, notes: env.Stderr}
+	r = &run{ctx: ctx, program: program, folder: folder, out: env.Stdout, notes: env.Stderr, configured: configured}
 	return r, func() { os.RemoveAll(folder) }, nil
 }
 

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"guildhall.dev/pkg/conf"
 	"guildhall.dev/pkg/serve"
 	"guildhall.dev/services/all/internal/stage"
 )
@@ -42,11 +41,7 @@ func (c *Check) Run(ctx context.Context, env *serve.Env) error {
 		return err
 	}
 	defer end()
-	process, err := env.Load()
-	if err != nil {
-		return err
-	}
-	m, err := c.setUp(r, process)
+	m, err := c.setUp(r)
 	if err != nil {
 		return err
 	}
@@ -77,7 +72,7 @@ type measured struct {
 	before     float64 // resident bytes of the permission process, without grants
 }
 
-func (c *Check) setUp(r *run, configured *conf.Process) (m *measured, err error) {
+func (c *Check) setUp(r *run) (m *measured, err error) {
 	m = &measured{run: r, data: NewDataset(c.Users)}
 	defer func() {
 		if err != nil {
@@ -92,10 +87,10 @@ func (c *Check) setUp(r *run, configured *conf.Process) (m *measured, err error)
 		"--auth.issuer=" + stage.Issuer, "--services.identity=" + m.standIn.Address,
 	}
 	m.on = "bbolt"
-	if strings.HasPrefix(configured.Store, "postgres") {
-		m.on, m.env = "PostgreSQL", append(m.env, "GUILDHALL_STORE="+configured.Store)
+	if strings.HasPrefix(r.configured.Store, "postgres") {
+		m.on, m.env = "PostgreSQL", append(m.env, "GUILDHALL_STORE="+r.configured.Store)
 	}
-	if urls := configured.Redis.URL; len(urls) > 0 {
+	if urls := r.configured.Redis.URL; len(urls) > 0 {
 		m.on, m.env = m.on+" + Redis", append(m.env, "GUILDHALL_REDIS_URL="+strings.Join(urls, ","))
 	}
 	if m.empty, err = r.spawn("empty", nil, "bench", "empty"); err != nil {
@@ -170,15 +165,23 @@ func (c *Check) measure(m *measured) ([]row, error) {
 	var rows []row
 	for _, callers := range c.Callers {
 		fmt.Fprintf(m.run.notes, "measuring with %d callers\n", callers)
+		single, err := m.data.prepare(callers, 1)
+		if err != nil {
+			return nil, err
+		}
+		together, err := m.data.prepare(callers, batch)
+		if err != nil {
+			return nil, err
+		}
 		var empties, checks, batches []figures
 		for range c.Rounds {
 			for _, one := range []struct {
-				into *[]figures
-				ask  *asker
-				of   *process
-				size int
-			}{{&empties, m.nothing, m.empty, 1}, {&checks, m.checks, m.permission, 1}, {&batches, m.checks, m.permission, batch}} {
-				f, err := one.ask.load(m.run.ctx, one.of, m.data, callers, one.size, c.Duration)
+				into  *[]figures
+				ask   *asker
+				of    *process
+				asked sheet
+			}{{&empties, m.nothing, m.empty, single}, {&checks, m.checks, m.permission, single}, {&batches, m.checks, m.permission, together}} {
+				f, err := one.ask.load(m.run.ctx, one.of, one.asked, c.Duration)
 				if err != nil {
 					return nil, err
 				}

@@ -42,11 +42,7 @@ func (d *Directory) Run(ctx context.Context, env *serve.Env) error {
 		return err
 	}
 	defer end()
-	configured, err := env.Load()
-	if err != nil {
-		return err
-	}
-	e, err := r.enterprise(configured)
+	e, err := r.enterprise()
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 
 	"google.golang.org/grpc"
 
-	"guildhall.dev/pkg/conf"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/all/internal/stage"
 )
@@ -25,9 +24,9 @@ type entry struct {
 }
 
 // open starts the service, with accounts that have passwords.
-func (l *Login) open(r *run, configured *conf.Process) (e *entry, err error) {
+func (l *Login) open(r *run) (e *entry, err error) {
 	e = &entry{}
-	e.enterprise, err = r.enterprise(configured, "--identity.sessions.per_account=1000", "--identity.passwords.wait=30s",
+	e.enterprise, err = r.enterprise("--identity.sessions.per_account=1000", "--identity.passwords.wait=30s",
 		fmt.Sprintf("--identity.passwords.time=%d", hashTime), fmt.Sprintf("--identity.passwords.memory=%d", hashMemory))
 	if err != nil {
 		return nil, err

@@ -48,11 +48,7 @@ func (l *Login) Run(ctx context.Context, env *serve.Env) error {
 		return err
 	}
 	defer end()
-	configured, err := env.Load()
-	if err != nil {
-		return err
-	}
-	entry, err := l.open(r, configured)
+	entry, err := l.open(r)
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
-	"guildhall.dev/pkg/conf"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/all/internal/stage"
 )
@@ -34,7 +33,7 @@ var oneTime = regexp.MustCompile(`administrator +(\S+)\n +one-time password +(\S
 
 // enterprise starts the process, on bbolt or in the PostgreSQL of the
 // configuration, which has to be empty, with more arguments.
-func (r *run) enterprise(configured *conf.Process, args ...string) (e *enterprise, err error) {
+func (r *run) enterprise(args ...string) (e *enterprise, err error) {
 	said := &record{to: r.notes}
 	p := stage.Program{
 		Binary: r.program, Name: "suite", Folder: r.folder, Notes: said,
@@ -42,10 +41,10 @@ func (r *run) enterprise(configured *conf.Process, args ...string) (e *enterpris
 			"--auth.cluster_key_file=" + filepath.Join(r.folder, "cluster.key")}, args...),
 	}
 	e = &enterprise{on: "bbolt"}
-	if strings.HasPrefix(configured.Store, "postgres") {
-		e.on, p.Env = "PostgreSQL", append(p.Env, "GUILDHALL_STORE="+configured.Store)
+	if strings.HasPrefix(r.configured.Store, "postgres") {
+		e.on, p.Env = "PostgreSQL", append(p.Env, "GUILDHALL_STORE="+r.configured.Store)
 	}
-	if urls := configured.Redis.URL; len(urls) > 0 {
+	if urls := r.configured.Redis.URL; len(urls) > 0 {
 		e.on, p.Env = e.on+" + Redis", append(p.Env, "GUILDHALL_REDIS_URL="+strings.Join(urls, ","))
 	}
 	started, err := stage.Spawn(r.ctx, p)

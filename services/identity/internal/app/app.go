@@ -8,29 +8,20 @@
 package app
 
 import (
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
-	"guildhall.dev/pkg/fieldmask"
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/resource"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/clientkey"
 	"guildhall.dev/services/identity/internal/organization"
+	"guildhall.dev/services/identity/internal/revise"
 )
 
 // Pattern is the form of an app's name.
 const Pattern = resource.Pattern("organizations/{organization}/oauthClients/{oauth_client}")
-
-// Types of events about apps.
-const (
-	CreatedType = "guildhall.identity.oauth_client.created.v1"
-	UpdatedType = "guildhall.identity.oauth_client.updated.v1"
-	DeletedType = "guildhall.identity.oauth_client.deleted.v1"
-)
 
 const notFound = "OAUTH_CLIENT_NOT_FOUND"
 
@@ -63,92 +54,48 @@ func (b *Book) Get(r kv.Reader, name string) (*identityv1.OAuthClient, error) {
 	if err == nil && !found {
 		err = errs.NotFoundName(notFound, name)
 	}
-	if err != nil {
-		return nil, err
-	}
-	return view(rec), nil
+	return revise.View(rec), err
 }
 
 // List returns a page of an organisation's apps, by name, and where to go on
 // behind it, nil at the end.
 func (b *Book) List(r kv.Reader, organization string, after []byte, limit int) ([]*identityv1.OAuthClient, []byte, error) {
-	page, err := b.table.List(r, kv.Query{Prefix: kv.Key{kv.String(organization)}, After: after, Limit: limit})
-	out := make([]*identityv1.OAuthClient, len(page.Records))
-	for i, rec := range page.Records {
-		out[i] = view(rec)
-	}
-	return out, page.Next, err
+	return revise.Views(b.table.List(r, kv.Query{Prefix: kv.Key{kv.String(organization)}, After: after, Limit: limit}))
 }
 
-// Create makes an app under the name with the caller's fields of a, and records
-// it. Errors are NotFound (ORGANIZATION_NOT_FOUND), Exists (OAUTH_CLIENT_EXISTS)
-// and Invalid (REDIRECT_URI_INVALID).
-func (b *Book) Create(tx *change.Tx, name string, a *identityv1.OAuthClient) (*identityv1.OAuthClient, error) {
-	if _, err := b.organizations.Get(tx, resource.Parent(name)); err != nil {
+// Create makes an app with the name and the caller's fields of a. Errors are
+// NotFound (ORGANIZATION_NOT_FOUND), Exists (OAUTH_CLIENT_EXISTS) and Invalid
+// (REDIRECT_URI_INVALID).
+func (b *Book) Create(tx *change.Tx, a *identityv1.OAuthClient) (*identityv1.OAuthClient, error) {
+	if _, err := b.organizations.Get(tx, resource.Parent(a.GetName())); err != nil {
 		return nil, err
 	}
-	made := proto.CloneOf(a)
-	made.Name, made.Etag = name, ""
-	made.CreateTime, made.UpdateTime = timestamppb.New(tx.Time), timestamppb.New(tx.Time)
-	if err := checkRedirects(made); err != nil {
-		return nil, err
-	}
-	rec, err := b.table.Create(tx, made)
-	if err != nil {
-		return nil, err
-	}
-	tx.Record(change.Change{Resource: name, Type: CreatedType, ChangedFields: change.ChangedFields(nil, made)})
-	return view(rec), nil
+	return revise.Create(tx, b.table, a, rules())
 }
 
-// Update changes the masked fields to those of a, and records it if that changed
-// anything. Errors are NotFound (OAUTH_CLIENT_NOT_FOUND), Conflict
-// (ETAG_MISMATCH), and Invalid (UPDATE_MASK_INVALID, REDIRECT_URI_INVALID).
+// Update changes the masked fields to those of a. Errors are NotFound
+// (OAUTH_CLIENT_NOT_FOUND), Conflict (ETAG_MISMATCH), and Invalid
+// (UPDATE_MASK_INVALID, REDIRECT_URI_INVALID).
 func (b *Book) Update(tx *change.Tx, a *identityv1.OAuthClient, mask *fieldmaskpb.FieldMask) (*identityv1.OAuthClient, error) {
-	paths, err := fieldmask.Paths(mask, a, "display_name", "redirect_uris", "scopes", "disabled")
-	if err != nil {
-		return nil, err
-	}
-	old, err := b.table.Get(tx, key(a.GetName()))
-	if err != nil {
-		return nil, err
-	}
-	if err := old.CheckEtag(a.GetEtag()); err != nil {
-		return nil, err
-	}
-	now := proto.CloneOf(old.Value)
-	fieldmask.Apply(now, a, paths)
-	if err := checkRedirects(now); err != nil {
-		return nil, err
-	}
-	changed := change.ChangedFields(old.Value, now)
-	if len(changed) == 0 {
-		tx.Unchanged()
-		return view(old), nil
-	}
-	now.UpdateTime = timestamppb.New(tx.Time)
-	rec, err := b.table.Update(tx, now, "")
-	if err != nil {
-		return nil, err
-	}
-	tx.Record(change.Change{Resource: now.GetName(), Type: UpdatedType, ChangedFields: changed})
-	return view(rec), nil
+	return revise.Update(tx, b.table, a, mask, rules())
 }
 
-// Delete removes an app with its keys, records it, and returns what it was.
-// Errors are NotFound (OAUTH_CLIENT_NOT_FOUND) and Conflict (ETAG_MISMATCH).
+// Delete removes an app with its keys, and returns what it was. Errors are
+// NotFound (OAUTH_CLIENT_NOT_FOUND) and Conflict (ETAG_MISMATCH).
 func (b *Book) Delete(tx *change.Tx, name, etag string) (*identityv1.OAuthClient, error) {
-	rec, err := b.table.Delete(tx, key(name), etag)
+	was, err := revise.Delete(tx, b.table, key(name), etag, rules())
 	if err != nil {
 		return nil, err
 	}
-	tx.Record(change.Change{Resource: name, Type: DeletedType})
 	_, err = b.keys.RevokeAll(tx, name)
-	return view(rec), err
+	return was, err
 }
 
-func view(rec kv.Record[*identityv1.OAuthClient]) *identityv1.OAuthClient {
-	a := proto.CloneOf(rec.Value)
-	a.Etag = rec.Etag
-	return a
+func rules() revise.Rules[*identityv1.OAuthClient] {
+	return revise.Rules[*identityv1.OAuthClient]{
+		Event:  "guildhall.identity.oauth_client",
+		Fields: []string{"display_name", "redirect_uris", "scopes", "disabled"},
+		Fixed:  []string{"type"},
+		Follow: func(_, now *identityv1.OAuthClient) error { return checkRedirects(now) },
+	}
 }

@@ -3,6 +3,7 @@ package app
 import (
 	"net/netip"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -23,6 +24,10 @@ func checkRedirects(a *identityv1.OAuthClient) error {
 	return nil
 }
 
+// plainHost is a host that is written as hosts are, and nothing that could mean
+// more where it is quoted, as in the policy of the login page.
+var plainHost = regexp.MustCompile(`^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$`)
+
 func redirectable(text string, public bool) bool {
 	u, err := url.Parse(text)
 	if err != nil || u.Fragment != "" || strings.Contains(text, "#") || u.User != nil || strings.ContainsFunc(text, unprintable) {
@@ -30,14 +35,14 @@ func redirectable(text string, public bool) bool {
 	}
 	switch u.Scheme {
 	case "https":
-		return u.Hostname() != ""
+		return plainHost.MatchString(u.Host)
 	case "http":
 		// RFC 8252 section 7.3: it does not leave the machine.
 		address, err := netip.ParseAddr(u.Hostname())
-		return u.Hostname() == "localhost" || err == nil && address.IsLoopback()
+		return plainHost.MatchString(u.Host) && (u.Hostname() == "localhost" || err == nil && address.IsLoopback())
 	default:
 		// RFC 8252 section 7.1: a scheme is its owner's domain, the other way round.
-		return public && strings.Contains(u.Scheme, ".") && u.Opaque == ""
+		return public && strings.Contains(u.Scheme, ".") && u.Opaque == "" && (u.Host == "" || plainHost.MatchString(u.Host))
 	}
 }
 

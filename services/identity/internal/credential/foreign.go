@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"crypto/subtle"
-	"encoding/base64"
 	"errors"
 	"hash"
 	"strconv"
@@ -16,6 +15,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 	"golang.org/x/crypto/scrypt"
 
+	"guildhall.dev/pkg/b64"
 	"guildhall.dev/pkg/errs"
 )
 
@@ -182,7 +182,7 @@ func parsePBKDF2(stored string) (matcher, error) {
 		h.hash, err2 = encoding.DecodeString(strings.ReplaceAll(fields[3], ".", "+"))
 		err = errors.Join(err1, err2)
 	} else {
-		h.hash, err = base64.StdEncoding.Strict().DecodeString(fields[3])
+		h.hash, err = b64.Padded.DecodeString(fields[3])
 	}
 	if err != nil || tooShort(h.salt, h.hash) || len(h.hash) > 64 {
 		return nil, errForeign

@@ -7,8 +7,8 @@
 //
 //   - Words ("Maria González") are found by how they begin, two letters at
 //     least, whatever the case and the accents.
-//   - Chinese names, and others written without spaces, by any two characters
-//     that stand together, or by the first one.
+//   - Chinese names, and others written without spaces, by any characters that
+//     stand together, two at least, or by the first one.
 //   - Chinese names also by pinyin without tones ("zhangw") and by initials
 //     ("zw"). A character with several readings (单: shan, dan, chan) is found
 //     by each; ü is found as v, u and yu.
@@ -30,7 +30,7 @@ import (
 // Version is part of the name of an index of terms: another version of this
 // package, or of the pinyin dictionary, that gives other terms for a name has
 // another one.
-const Version = "1"
+const Version = "2"
 
 // MinLetters is the least letters of a word in a query.
 const MinLetters = 2
@@ -42,6 +42,10 @@ const (
 	maxSpelt  = 6  // of them spelt in pinyin
 	maxSpells = 8  // ways to spell a run
 )
+
+// together is how many characters of a dense run make a term at most: most
+// Chinese names have three, so that one is found among a million by itself.
+const together = 3
 
 // prefixes are the lengths at which the beginning of a word is a term. A query
 // of another length looks up the next shorter one, and looks at what it finds.
@@ -56,8 +60,10 @@ func Terms(name string) []string {
 			continue
 		}
 		terms = append(terms, string(r.text[:1]))
-		for i := range len(r.text) - 1 {
-			terms = append(terms, string(r.text[i:i+2]))
+		for n := 2; n <= together; n++ {
+			for i := range len(r.text) - n + 1 {
+				terms = append(terms, string(r.text[i:i+n]))
+			}
 		}
 		for _, s := range spell(r.text) {
 			terms = appendPrefixes(terms, []rune(s.from(0)))
@@ -91,7 +97,7 @@ func Parse(text string) (Query, bool) {
 		return Query{}, false
 	}
 	first := runs[0].text
-	length := min(len(first), 2)
+	length := min(len(first), together)
 	if !runs[0].dense {
 		length = 0
 		for _, n := range prefixes {

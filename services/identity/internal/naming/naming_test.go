@@ -22,7 +22,8 @@ func TestTerms_areThoseOfTheVersion(t *testing.T) {
 		"María González": "go gon gonz gonzal gonzalez ma mar mari",
 		"ＡＢＣ-42 J":       "42 ab abc",
 		"吕布":             "lb lu lub lubu lv lvb lvbu ly lyu lyub 吕 吕布",
-		"やまだ":            "や やま まだ",
+		"やまだ":            "や やま まだ やまだ",
+		"张小燕":            "zh zha zhan zhangx zhangxia zx zxy 张 张小 小燕 张小燕",
 	} {
 		got := naming.Terms(name)
 		words := strings.Fields(want)

@@ -139,9 +139,11 @@ func (q *query) answer(question Question, own *Subject) (Answer, error) {
 		return no(permissionv1.Denial_DENIAL_SUBJECT_UNKNOWN)
 	}
 	if question.Permission == "" && question.Resource == "" {
-		own, err := q.facts.Subject(question.Subject)
-		if err != nil {
-			return Answer{}, err
+		if own == nil {
+			var err error
+			if own, err = q.facts.Subject(question.Subject); err != nil {
+				return Answer{}, err
+			}
 		}
 		denial := own.standing(question.Session)
 		return Answer{Allowed: denial == 0, Denial: denial}, nil

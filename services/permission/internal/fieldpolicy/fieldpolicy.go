@@ -220,43 +220,46 @@ func Mask(req *permissionv1.UpdateFieldPolicyRequest) ([]string, error) {
 	return fieldmask.Paths(req.GetUpdateMask(), req.GetFieldPolicy(), "display_name", "otherwise", "mask", "include_customers")
 }
 
-// Update changes the masked fields of a policy. Errors are NotFound
-// (FIELD_POLICY_NOT_FOUND), Conflict (ETAG_MISMATCH), Invalid
-// (VALIDATION_FAILED) and Denied (GRANT_EXCEEDS_CALLER).
+// Update changes the masked fields of a policy; an update to the same changes
+// nothing. Errors are NotFound (FIELD_POLICY_NOT_FOUND), Conflict (ETAG_MISMATCH)
+// and Denied (GRANT_EXCEEDS_CALLER).
 func (s *Policies) Update(tx *change.Tx, by authn.Caller, in *permissionv1.FieldPolicy, mask []string) (*permissionv1.FieldPolicy, error) {
-	old, err := s.table.Get(tx, keyOf(in.GetName()))
+	old, err := s.at(tx, in.GetName(), in.GetEtag())
 	if err != nil {
 		return nil, err
 	}
 	next := proto.CloneOf(old.Value)
 	v := next.GetPolicy()
-	for _, path := range mask {
-		switch path {
-		case "display_name":
-			v.DisplayName = in.GetDisplayName()
-		case "otherwise":
-			v.Otherwise = in.GetOtherwise()
-		case "mask":
-			v.Mask = in.GetMask()
-		case "include_customers":
-			v.IncludeCustomers = in.GetIncludeCustomers()
-		}
+	fieldmask.Apply(v, in, mask)
+	changed := change.ChangedFields(old.Value.GetPolicy(), v)
+	if len(changed) == 0 {
+		tx.Unchanged()
+		return shown(old), nil
 	}
-	v.UpdateTime = timestamppb.New(tx.Time)
 	if err := s.mayDecide(tx, by, v); err != nil {
 		return nil, err
 	}
-	rec, err := s.table.Update(tx, next, in.GetEtag())
+	v.UpdateTime = timestamppb.New(tx.Time)
+	rec, err := s.table.Update(tx, next, "")
 	if err != nil {
 		return nil, err
 	}
-	return shown(rec), s.changed(tx, v, updated, change.ChangedFields(old.Value.GetPolicy(), v))
+	return shown(rec), s.changed(tx, v, updated, changed)
+}
+
+// at returns a policy in the state of the etag; any state, without one.
+func (s *Policies) at(r kv.Reader, name, etag string) (kv.Record[*storev1.FieldPolicyRecord], error) {
+	rec, err := s.table.Get(r, keyOf(name))
+	if err == nil {
+		err = rec.CheckEtag(etag)
+	}
+	return rec, err
 }
 
 // Delete removes a policy. Errors are NotFound (FIELD_POLICY_NOT_FOUND),
 // Conflict (ETAG_MISMATCH) and Denied (GRANT_EXCEEDS_CALLER).
 func (s *Policies) Delete(tx *change.Tx, by authn.Caller, name, etag string) (*permissionv1.FieldPolicy, error) {
-	old, err := s.table.Get(tx, keyOf(name))
+	old, err := s.at(tx, name, etag)
 	if err != nil {
 		return nil, err
 	}
@@ -264,7 +267,7 @@ func (s *Policies) Delete(tx *change.Tx, by authn.Caller, name, etag string) (*p
 	if err := s.mayDecide(tx, by, old.Value.GetPolicy()); err != nil {
 		return nil, err
 	}
-	rec, err := s.table.Delete(tx, keyOf(name), etag)
+	rec, err := s.table.Delete(tx, keyOf(name), "")
 	if err != nil {
 		return nil, err
 	}

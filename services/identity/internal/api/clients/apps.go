@@ -10,6 +10,7 @@ import (
 	"guildhall.dev/services/identity/internal/api"
 	"guildhall.dev/services/identity/internal/app"
 	"guildhall.dev/services/identity/internal/organization"
+	"guildhall.dev/services/identity/internal/revise"
 )
 
 // apps implements OAuthClientService.
@@ -26,7 +27,7 @@ func (s apps) CreateOAuthClient(ctx context.Context, req *identityv1.CreateOAuth
 		if err != nil {
 			return nil, err
 		}
-		return s.Apps.Create(tx, app.Pattern.Format(ids[0], id), req.GetOauthClient())
+		return s.Apps.Create(tx, revise.Named(req.GetOauthClient(), app.Pattern.Format(ids[0], id)))
 	})
 }
 
