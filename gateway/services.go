@@ -42,6 +42,8 @@ func registerIdentity(ctx context.Context, mux *runtime.ServeMux, conn grpc.Clie
 		identityv1.RegisterTagServiceHandlerClient(ctx, mux, identityv1.NewTagServiceClient(conn)),
 		identityv1.RegisterAttributeServiceHandlerClient(ctx, mux, identityv1.NewAttributeServiceClient(conn)),
 		identityv1.RegisterSegmentServiceHandlerClient(ctx, mux, identityv1.NewSegmentServiceClient(conn)),
+		identityv1.RegisterDeliveryServiceHandlerClient(ctx, mux, identityv1.NewDeliveryServiceClient(conn)),
+		identityv1.RegisterMessageTemplateServiceHandlerClient(ctx, mux, identityv1.NewMessageTemplateServiceClient(conn)),
 		identityv1.RegisterIdentityEventServiceHandlerClient(ctx, mux, identityv1.NewIdentityEventServiceClient(conn)),
 		identityv1.RegisterIdentityAuditServiceHandlerClient(ctx, mux, identityv1.NewIdentityAuditServiceClient(conn)),
 	)

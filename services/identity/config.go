@@ -20,6 +20,7 @@ type Config struct {
 	Passwords Passwords `yaml:"passwords" doc:"How passwords are hashed, with argon2id. A change takes effect for each account at its next login."`
 	Throttle  Throttle  `yaml:"throttle" doc:"How many wrong guesses make nobody wait. Beyond, waits double from a second: up to 5 minutes for an account, 15 minutes for one network at an account, 30 seconds for a network."`
 	Accounts  Accounts  `yaml:"accounts" doc:"Accounts of staff and customers."`
+	Delivery  Delivery  `yaml:"delivery" doc:"Messages to people, by mail and SMS."`
 }
 
 // Bootstrap is how an installation begins.
@@ -80,6 +81,7 @@ func DefaultConfig() *Config {
 		Passwords: Passwords{Time: cost.Time, Memory: cost.Memory, Threads: cost.Threads, Wait: credential.DefaultWait},
 		Throttle:  Throttle{PerAccount: throttle.DefaultAccount, PerPair: throttle.DefaultPair, PerNetwork: throttle.DefaultNetwork},
 		Accounts:  Accounts{PurgeAfter: account.DefaultPurgeAfter},
+		Delivery:  defaultDelivery(),
 	}
 }
 
@@ -92,6 +94,8 @@ func (c *Config) setDefaults() {
 	orDefault(&c.Passwords.Time, d.Passwords.Time)
 	orDefault(&c.Passwords.Memory, d.Passwords.Memory)
 	orDefault(&c.Passwords.Threads, d.Passwords.Threads)
+	orDefault(&c.Delivery.Mail, d.Delivery.Mail)
+	orDefault(&c.Delivery.SMS, d.Delivery.SMS)
 }
 
 func orDefault[T comparable](field *T, value T) {

@@ -127,7 +127,7 @@ func TestASVS_6_3_8_timeTellsNothingOfACode(t *testing.T) {
 	p := enumerable(t)
 	ctx := p.asAdminAgain()
 	m := p.staffMember(ctx, "bo", &identityv1.StaffMember{DisplayName: "Bo"})
-	invitation, err := p.auth().CreateInvitation(ctx, &identityv1.CreateInvitationRequest{Account: m.GetName()})
+	invitation, err := p.auth().CreateInvitation(ctx, &identityv1.CreateInvitationRequest{Account: m.GetName(), ShowCode: true})
 	if err != nil {
 		t.Fatal(err)
 	}

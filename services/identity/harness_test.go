@@ -91,6 +91,8 @@ type host struct {
 	// tables what it holds.
 	raw    kv.Store
 	tables []string
+	// folder is where the service keeps files.
+	folder string
 }
 
 func newHost(t testing.TB, engine string) *host {
@@ -99,7 +101,7 @@ func newHost(t testing.TB, engine string) *host {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &host{t: t, url: testkit.StoreURL(t, engine), ring: ring, clock: newClock()}
+	return &host{t: t, url: testkit.StoreURL(t, engine), ring: ring, clock: newClock(), folder: t.TempDir()}
 }
 
 // config is the configuration of tests: hashes that cost next to nothing.
@@ -139,7 +141,7 @@ func (h *host) start(cfg *identity.Config) *process {
 	kit := &serve.Kit{
 		Name: "identity", Logger: logger,
 		Meter:  sdkmetric.NewMeterProvider(sdkmetric.WithReader(p.metrics)).Meter("identity"),
-		Tracer: tracenoop.NewTracerProvider().Tracer(""), Ring: h.ring, Clock: h.clock.now, Issuer: issuer, Console: p.console,
+		Tracer: tracenoop.NewTracerProvider().Tracer(""), Ring: h.ring, Clock: h.clock.now, Issuer: issuer, Console: p.console, Folder: h.folder,
 		Dial: func(string) grpc.ClientConnInterface { return p.permission },
 		OpenStore: func(ctx context.Context, tables []string, _ []kv.Migration) (kv.Store, error) {
 			var err error
@@ -322,7 +324,7 @@ func (p *process) staffMember(ctx context.Context, id string, m *identityv1.Staf
 // accept invites an account and accepts for it.
 func (p *process) accept(ctx context.Context, account string) *identityv1.TokenSet {
 	p.t.Helper()
-	invitation, err := p.auth().CreateInvitation(ctx, &identityv1.CreateInvitationRequest{Account: account})
+	invitation, err := p.auth().CreateInvitation(ctx, &identityv1.CreateInvitationRequest{Account: account, ShowCode: true})
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -27,10 +27,12 @@ import (
 	"guildhall.dev/services/identity/internal/account"
 	"guildhall.dev/services/identity/internal/api"
 	"guildhall.dev/services/identity/internal/api/clients"
+	"guildhall.dev/services/identity/internal/api/messages"
 	"guildhall.dev/services/identity/internal/app"
 	"guildhall.dev/services/identity/internal/attribute"
 	"guildhall.dev/services/identity/internal/bootstrap"
 	"guildhall.dev/services/identity/internal/clientkey"
+	"guildhall.dev/services/identity/internal/courier"
 	"guildhall.dev/services/identity/internal/credential"
 	"guildhall.dev/services/identity/internal/device"
 	"guildhall.dev/services/identity/internal/evaluation"
@@ -62,6 +64,7 @@ func Builder() serve.Builder {
 type service struct {
 	centres *api.Centres
 	sweeper *sweep.Sweeper
+	courier *courier.Courier
 }
 
 // New returns the service on its store, which it opens. On an empty store it
@@ -98,14 +101,17 @@ func build(ctx context.Context, cfg *Config, kit *serve.Kit) (*service, error) {
 	}); err != nil {
 		return nil, err
 	}
+	if err = newOutbox(c, cfg.Delivery, kit); err != nil {
+		return nil, err
+	}
 	if c.Accounts, err = account.New(account.Config{
 		Hasher: kit.Ring, Organizations: c.Organizations, Credentials: credentials, Keys: c.ClientKeys, Sessions: c.Sessions, Teams: c.Teams,
-		Tags: c.Tags, Attributes: c.Attributes, Segments: c.Segments,
+		Tags: c.Tags, Attributes: c.Attributes, Segments: c.Segments, Outbox: c.Outbox,
 		Standing: standings, PurgeAfter: cfg.Accounts.PurgeAfter,
 	}); err != nil {
 		return nil, err
 	}
-	tables := slices.Concat(kv.RawTables(c.Organizations, c.Accounts, c.Teams, c.Tags, c.Attributes, c.Segments, c.Sessions, credentials, c.ClientKeys, c.Apps, standings, c.Waits),
+	tables := slices.Concat(kv.RawTables(c.Organizations, c.Accounts, c.Teams, c.Tags, c.Attributes, c.Segments, c.Sessions, credentials, c.ClientKeys, c.Apps, standings, c.Waits, c.Templates, c.Outbox),
 		keyring.Tables(), bootstrap.Tables(), change.Tables())
 	// No release has stored anything yet, so there is nothing to migrate.
 	if c.Store, err = kit.OpenStore(ctx, tables, nil); err != nil {
@@ -126,10 +132,12 @@ func build(ctx context.Context, cfg *Config, kit *serve.Kit) (*service, error) {
 	c.Evaluations = evaluation.New(evaluation.Config{
 		Store: c.Store, Journal: c.Journal, Segments: c.Segments, Accounts: c.Accounts, Logger: kit.Logger, Clock: kit.Clock,
 	})
-	return &service{centres: c, sweeper: &sweep.Sweeper{
-		Store: c.Store, Journal: c.Journal, Accounts: c.Accounts, Sessions: c.Sessions, Keys: c.ClientKeys, Throttle: c.Throttle,
+	s := &service{centres: c, sweeper: &sweep.Sweeper{
+		Store: c.Store, Journal: c.Journal, Accounts: c.Accounts, Sessions: c.Sessions, Keys: c.ClientKeys, Outbox: c.Outbox, Throttle: c.Throttle,
 		Logger: kit.Logger, Clock: kit.Clock,
-	}}, nil
+	}}
+	s.courier, err = newCourier(c, cfg.Delivery, kit)
+	return s, err
 }
 
 // deliverer returns what tells permission who may not act any more.
@@ -197,7 +205,7 @@ func openAccess(ctx context.Context, c *api.Centres, cfg *Config, kit *serve.Kit
 	c.Throttle = turnstile
 	if c.Gate, err = access.New(access.Config{
 		Store: c.Store, Journal: c.Journal, Organizations: c.Organizations, Accounts: c.Accounts,
-		Credentials: credentials, Sessions: c.Sessions, Passwords: passwords, Keys: c.Keys,
+		Credentials: credentials, Sessions: c.Sessions, Outbox: c.Outbox, Passwords: passwords, Keys: c.Keys,
 		Throttle: turnstile, Waits: c.Waits, Devices: devices, Standings: c.Standings, Logger: kit.Logger, Meter: kit.Meter, Clock: kit.Clock,
 	}); err != nil {
 		return err
@@ -223,6 +231,7 @@ func (s *service) Name() string { return name }
 func (s *service) Register(r grpc.ServiceRegistrar) {
 	api.Register(r, s.centres)
 	clients.Register(r, s.centres)
+	messages.Register(r, s.centres)
 }
 
 // Run implements serve.Service.
@@ -233,6 +242,7 @@ func (s *service) Run(ctx context.Context) error {
 	g.Go(func() error { return s.sweeper.Run(ctx) })
 	g.Go(func() error { return s.centres.Standings.Run(ctx) })
 	g.Go(func() error { return s.centres.Evaluations.Run(ctx) })
+	g.Go(func() error { return s.courier.Run(ctx) })
 	return g.Wait()
 }
 

@@ -276,7 +276,7 @@ func TestInvitation_worksOnce(t *testing.T) {
 		c, tokens := p.customer(ctx, &identityv1.Customer{DisplayName: "Ada", Email: "ada@example.com"})
 		invite := func(req *identityv1.CreateInvitationRequest) string {
 			t.Helper()
-			req.Account = c.GetName()
+			req.Account, req.ShowCode = c.GetName(), true
 			invitation, err := p.auth().CreateInvitation(ctx, req)
 			if err != nil {
 				t.Fatal(err)

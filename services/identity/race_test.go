@@ -49,7 +49,7 @@ func TestRaces_oneWins(t *testing.T) {
 		})
 		t.Run("invitation", func(t *testing.T) {
 			m := p.staffMember(ctx, "race", &identityv1.StaffMember{DisplayName: "x"})
-			invitation, err := p.auth().CreateInvitation(ctx, &identityv1.CreateInvitationRequest{Account: m.GetName()})
+			invitation, err := p.auth().CreateInvitation(ctx, &identityv1.CreateInvitationRequest{Account: m.GetName(), ShowCode: true})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -102,7 +102,7 @@ func TestStore_holdsNothingInClear(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		ctx := p.asAdmin()
 		c, tokens := p.customer(ctx, &identityv1.Customer{DisplayName: "Ada Lovelace", Email: "ada@example.com", Phone: "+8613800138000", ExternalId: "K-17850"})
-		invitation, err := p.auth().CreateInvitation(ctx, &identityv1.CreateInvitationRequest{Account: c.GetName(), RequestId: "r1"})
+		invitation, err := p.auth().CreateInvitation(ctx, &identityv1.CreateInvitationRequest{Account: c.GetName(), RequestId: "r1", ShowCode: true})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -333,7 +333,7 @@ func TestAcceptInvitation_waitsWhenTheCustomerMoves(t *testing.T) {
 	p := newHost(t, "bolt").start(config())
 	ctx := p.asAdmin()
 	accept := func(name string) error {
-		invitation, err := p.auth().CreateInvitation(ctx, &identityv1.CreateInvitationRequest{Account: name})
+		invitation, err := p.auth().CreateInvitation(ctx, &identityv1.CreateInvitationRequest{Account: name, ShowCode: true})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -19,7 +19,7 @@ func TestASVS_6_6_3_codesCannotBeTried(t *testing.T) {
 	p := newHost(t, "bolt").start(cfg)
 	ctx := p.asAdmin()
 	m := p.staffMember(ctx, "bo", &identityv1.StaffMember{DisplayName: "Bo"})
-	invitation, err := p.auth().CreateInvitation(ctx, &identityv1.CreateInvitationRequest{Account: m.GetName()})
+	invitation, err := p.auth().CreateInvitation(ctx, &identityv1.CreateInvitationRequest{Account: m.GetName(), ShowCode: true})
 	if err != nil {
 		t.Fatal(err)
 	}

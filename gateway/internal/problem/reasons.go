@@ -21,6 +21,7 @@ var chineseReasons = merge(
 	chineseTeams,
 	chineseClients,
 	chineseThrottle,
+	chineseContacts,
 )
 
 // merge returns the texts of all parts. A reason is in one of them.

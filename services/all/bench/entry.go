@@ -68,7 +68,7 @@ func (e *entry) people(ctx context.Context, n int) error {
 		if err != nil {
 			return err
 		}
-		invitation, err := auth.CreateInvitation(ctx, &identityv1.CreateInvitationRequest{Account: c.GetName()})
+		invitation, err := auth.CreateInvitation(ctx, &identityv1.CreateInvitationRequest{Account: c.GetName(), ShowCode: true})
 		if err != nil {
 			return err
 		}

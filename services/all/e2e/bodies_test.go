@@ -7,6 +7,7 @@ var bodies = map[string]func(t *testing.T, s *suite){
 	"tour":        tour,
 	"tenants":     tenants,
 	"strangers":   strangers,
+	"mails":       mails,
 	"newcomers":   newcomers,
 	"escalation":  escalation,
 	"revocations": revocations,

@@ -135,7 +135,7 @@ func (c *company) enrol(id string) *person {
 
 func (c *company) invite(account string) *identityv1.Invitation {
 	c.t.Helper()
-	return need(c.admin.auth.CreateInvitation(c.t.Context(), &identityv1.CreateInvitationRequest{Account: account}))(c.t)
+	return need(c.admin.auth.CreateInvitation(c.t.Context(), &identityv1.CreateInvitationRequest{Account: account, ShowCode: true}))(c.t)
 }
 
 // grant gives a role on a resource and returns the grant.

@@ -25,6 +25,7 @@ import (
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/account"
 	"guildhall.dev/services/identity/internal/credential"
+	"guildhall.dev/services/identity/internal/delivery"
 	"guildhall.dev/services/identity/internal/device"
 	"guildhall.dev/services/identity/internal/keyring"
 	"guildhall.dev/services/identity/internal/organization"
@@ -41,8 +42,10 @@ type Config struct {
 	Accounts      *account.Book
 	Credentials   *credential.Book
 	Sessions      *session.Book
-	Passwords     *credential.Pool
-	Keys          *keyring.Ring
+	// Outbox takes messages to people.
+	Outbox    *delivery.Book
+	Passwords *credential.Pool
+	Keys      *keyring.Ring
 	// Throttle slows guessing down; Devices are those that need not wait.
 	Throttle *throttle.Turnstile
 	Waits    *throttle.Book
@@ -65,7 +68,7 @@ type Gate struct {
 func New(cfg Config) (*Gate, error) {
 	if cfg.Store == nil || cfg.Journal == nil || cfg.Organizations == nil || cfg.Accounts == nil ||
 		cfg.Credentials == nil || cfg.Sessions == nil || cfg.Passwords == nil || cfg.Keys == nil || cfg.Standings == nil ||
-		cfg.Throttle == nil || cfg.Waits == nil || cfg.Devices == nil {
+		cfg.Throttle == nil || cfg.Waits == nil || cfg.Devices == nil || cfg.Outbox == nil {
 		return nil, errors.New("access: a gate needs a store, a journal and the centres it brings together")
 	}
 	if cfg.Logger == nil {

@@ -8,7 +8,7 @@ import (
 	"guildhall.dev/pkg/errs"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
-	"guildhall.dev/services/identity/internal/account"
+	"guildhall.dev/services/identity/internal/contact"
 	"guildhall.dev/services/identity/internal/device"
 	"guildhall.dev/services/identity/internal/session"
 	"guildhall.dev/services/identity/internal/throttle"
@@ -51,7 +51,7 @@ func typed(identifier string) string {
 	if strings.Contains(identifier, "/") {
 		return identifier
 	}
-	return account.FoldEmail(identifier)
+	return contact.FoldEmail(identifier)
 }
 
 // match compares a password for the holder of a ticket, and says so when that

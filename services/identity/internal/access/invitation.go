@@ -20,7 +20,8 @@ import (
 	"guildhall.dev/services/identity/internal/throttle"
 )
 
-// CreateInvitation makes a code for an account, in place of one it may have.
+// CreateInvitation makes a code for an account, in place of one it may have, and
+// sends it to the account's contact; see sendInvitation.
 // Errors are Invalid for what is no account's name, NotFound
 // (ACCOUNT_NOT_FOUND), Precondition (ILLEGAL_STATE): the account is suspended or
 // deleted, and Unavailable (SUSPENSION_PENDING) when a reset has yet to reach
@@ -52,7 +53,11 @@ func (g *Gate) CreateInvitation(ctx context.Context, req *identityv1.CreateInvit
 			}
 		}
 		tx.Record(change.Change{Resource: name, ChangedFields: changed})
-		return g.Invite(tx, name, code)
+		invitation, err := g.Invite(tx, name, code)
+		if err != nil {
+			return nil, err
+		}
+		return invitation, g.sendInvitation(tx, rec.Value, invitation, req.GetShowCode())
 	})
 	if err != nil || !req.GetResetPassword() {
 		return made, err

@@ -239,6 +239,9 @@ func (g *Gate) stillRight(r kv.Reader, name, hash string) error {
 // setPassword stores a password and ends the sessions that were opened with
 // the one before, all but the named one.
 func (g *Gate) setPassword(tx *change.Tx, name, hash, except string) error {
+	if err := g.tellOfPassword(tx, name); err != nil {
+		return err
+	}
 	if err := g.cfg.Credentials.SetPassword(tx, name, hash, false, tx.Time); err != nil {
 		return err
 	}

@@ -7,7 +7,7 @@ import (
 	"guildhall.dev/pkg/kv"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
-	"guildhall.dev/services/identity/internal/account"
+	"guildhall.dev/services/identity/internal/contact"
 )
 
 // Waits returns what counts against an account. The error is NotFound
@@ -55,7 +55,7 @@ func (g *Gate) clear(tx kv.Tx, a *storev1.Account) (int, error) {
 func identifiers(a *storev1.Account) []string {
 	out := []string{a.GetName()}
 	if a.GetEmail() != "" {
-		out = append(out, account.FoldEmail(a.GetEmail()))
+		out = append(out, contact.FoldEmail(a.GetEmail()))
 	}
 	return out
 }

@@ -46,6 +46,7 @@ import (
 	"guildhall.dev/services/identity/internal/attribute"
 	"guildhall.dev/services/identity/internal/clientkey"
 	"guildhall.dev/services/identity/internal/credential"
+	"guildhall.dev/services/identity/internal/delivery"
 	"guildhall.dev/services/identity/internal/organization"
 	"guildhall.dev/services/identity/internal/segment"
 	"guildhall.dev/services/identity/internal/session"
@@ -85,6 +86,8 @@ type Config struct {
 	Tags       *tag.Book
 	Attributes *attribute.Book
 	Segments   *segment.Book
+	// Outbox has the messages to accounts.
+	Outbox *delivery.Book
 	// Standing hears of accounts that may not act any more, or again.
 	Standing *standing.Book
 	// PurgeAfter is how long a deleted account can be brought back; zero is
@@ -101,7 +104,7 @@ type Book struct {
 // New returns a book.
 func New(cfg Config) (*Book, error) {
 	if cfg.Hasher == nil || cfg.Organizations == nil || cfg.Credentials == nil || cfg.Keys == nil || cfg.Sessions == nil || cfg.Teams == nil || cfg.Standing == nil ||
-		cfg.Tags == nil || cfg.Attributes == nil || cfg.Segments == nil {
+		cfg.Tags == nil || cfg.Attributes == nil || cfg.Segments == nil || cfg.Outbox == nil {
 		return nil, errors.New("account: a book needs a hasher and the centres it changes along")
 	}
 	if cfg.PurgeAfter <= 0 {

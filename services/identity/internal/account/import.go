@@ -8,6 +8,7 @@ import (
 	"guildhall.dev/pkg/fieldmask"
 	"guildhall.dev/pkg/kv"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
+	"guildhall.dev/services/identity/internal/contact"
 	"guildhall.dev/services/identity/internal/segment"
 )
 
@@ -61,7 +62,7 @@ func (b *Book) Import(tx *change.Tx, organization string, a *storev1.Account, pa
 // too, but half-way through its writes, which is the end of a transaction.
 func (b *Book) checkFree(r kv.Reader, organization string, a, old *storev1.Account) error {
 	for _, v := range []struct{ index, value, present, reason string }{
-		{byEmail, FoldEmail(a.GetEmail()), FoldEmail(old.GetEmail()), "EMAIL_TAKEN"},
+		{byEmail, contact.FoldEmail(a.GetEmail()), contact.FoldEmail(old.GetEmail()), "EMAIL_TAKEN"},
 		{byPhone, a.GetPhone(), old.GetPhone(), "PHONE_TAKEN"},
 	} {
 		if v.value == "" || v.value == v.present {

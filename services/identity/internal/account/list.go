@@ -9,6 +9,7 @@ import (
 	"guildhall.dev/pkg/filter"
 	"guildhall.dev/pkg/kv"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
+	"guildhall.dev/services/identity/internal/contact"
 	"guildhall.dev/services/identity/internal/naming"
 	"guildhall.dev/services/identity/internal/segment"
 )
@@ -72,7 +73,7 @@ func ParseFilter(kind authn.Kind, organization, text string) (Filter, error) {
 		t, ok := &terms[i], true
 		switch t.Field {
 		case byEmail:
-			t.Text = FoldEmail(t.Text)
+			t.Text = contact.FoldEmail(t.Text)
 		case displayName:
 			if f.name, ok = naming.Parse(t.Text); !ok {
 				return Filter{}, errs.InvalidField("filter", "FILTER_INVALID", "display_name: begin with a word of two letters at least, or a Chinese character")
@@ -253,7 +254,7 @@ func (p *page) holds(a *storev1.Account, t filter.Term, indexed bool) (bool, err
 func valueOf(a *storev1.Account, field string) string {
 	switch field {
 	case byEmail:
-		return FoldEmail(a.GetEmail())
+		return contact.FoldEmail(a.GetEmail())
 	case byPhone:
 		return a.GetPhone()
 	case byExternalID:
@@ -268,7 +269,7 @@ func valueOf(a *storev1.Account, field string) string {
 // FindByEmail returns the account of the kind that has the mail address, and
 // whether there is one.
 func (b *Book) FindByEmail(r kv.Reader, kind authn.Kind, organization, email string) (*storev1.Account, bool, error) {
-	email = FoldEmail(email)
+	email = contact.FoldEmail(email)
 	if email == "" {
 		return nil, false, nil
 	}

@@ -222,7 +222,7 @@ func (b *Book) Purgeable(r kv.Reader, now time.Time, limit int) ([]string, error
 }
 
 // Purge removes a deleted account that is past its purge time, with its
-// password, its place in every index, its history in segments and what permission was yet to hear of it,
+// password, its place in every index, its history in segments, the messages it was sent and what permission was yet to hear of it,
 // and records it. An account that is
 // gone or was brought back meanwhile is left alone.
 func (b *Book) Purge(tx *change.Tx, name string) error {
@@ -241,6 +241,9 @@ func (b *Book) Purge(tx *change.Tx, name string) error {
 		return err
 	}
 	if err := b.cfg.Segments.Forget(tx, name); err != nil {
+		return err
+	}
+	if err := b.cfg.Outbox.Forget(tx, name); err != nil {
 		return err
 	}
 	if err := b.cfg.Standing.Forget(tx, name); err != nil {

@@ -1,13 +1,11 @@
 package account
 
 import (
-	"golang.org/x/text/cases"
-	"golang.org/x/text/unicode/norm"
-
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/resource"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+	"guildhall.dev/services/identity/internal/contact"
 	"guildhall.dev/services/identity/internal/naming"
 )
 
@@ -38,7 +36,7 @@ func staffTable(h kv.Hasher) *kv.Table[*storev1.Account] {
 		Name: "staff", NotFound: staffNotFound, Exists: "STAFF_MEMBER_EXISTS",
 		Key: primary, Hasher: h,
 		Indexes: append(common(), unique(byEmail, "EMAIL_TAKEN", "staff_member.email", func(a *storev1.Account) string {
-			return FoldEmail(a.GetEmail())
+			return contact.FoldEmail(a.GetEmail())
 		})),
 	})
 }
@@ -57,7 +55,7 @@ func customerTable(h kv.Hasher) *kv.Table[*storev1.Account] {
 		Name: "customers", NotFound: customerNotFound, Exists: "CUSTOMER_EXISTS",
 		Key: primary, Hasher: h,
 		Indexes: append(common(),
-			unique(byEmail, "EMAIL_TAKEN", "customer.email", func(a *storev1.Account) string { return FoldEmail(a.GetEmail()) }),
+			unique(byEmail, "EMAIL_TAKEN", "customer.email", func(a *storev1.Account) string { return contact.FoldEmail(a.GetEmail()) }),
 			unique(byPhone, "PHONE_TAKEN", "customer.phone", (*storev1.Account).GetPhone),
 			unique(byExternalID, "EXTERNAL_ID_TAKEN", "customer.external_id", (*storev1.Account).GetExternalId),
 			kv.Index[*storev1.Account]{Name: byCountry, Keys: func(a *storev1.Account) []kv.Key {
@@ -135,11 +133,4 @@ func unique(name, reason, field string, value func(*storev1.Account) string) kv.
 			return []kv.Key{{organizationOf(a), kv.Personal(v)}}
 		},
 	}
-}
-
-// FoldEmail returns the form in which mail addresses are compared: without
-// regard to case, and in NFC. Providers fold the local part too, whatever
-// RFC 5321 section 2.4 allows them.
-func FoldEmail(address string) string {
-	return norm.NFC.String(cases.Fold().String(norm.NFC.String(address)))
 }

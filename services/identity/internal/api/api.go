@@ -29,9 +29,11 @@ import (
 	"guildhall.dev/services/identity/internal/app"
 	"guildhall.dev/services/identity/internal/attribute"
 	"guildhall.dev/services/identity/internal/clientkey"
+	"guildhall.dev/services/identity/internal/delivery"
 	"guildhall.dev/services/identity/internal/evaluation"
 	"guildhall.dev/services/identity/internal/importer"
 	"guildhall.dev/services/identity/internal/keyring"
+	"guildhall.dev/services/identity/internal/message"
 	"guildhall.dev/services/identity/internal/oauth"
 	"guildhall.dev/services/identity/internal/organization"
 	"guildhall.dev/services/identity/internal/segment"
@@ -58,6 +60,9 @@ type Centres struct {
 	Sessions      *session.Book
 	ClientKeys    *clientkey.Book
 	Apps          *app.Book
+	// Outbox has the messages to people, Templates what they say.
+	Outbox    *delivery.Book
+	Templates *message.Book
 	// Evaluations drives what segments leave to the background.
 	Evaluations *evaluation.Driver
 	Gate        *access.Gate

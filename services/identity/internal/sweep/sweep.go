@@ -1,6 +1,7 @@
 // Package sweep removes what is past its time: deleted accounts behind their
 // purge time, sessions behind their last, keys of clients that expired long ago,
-// proofs that nobody takes any more, and counts of guesses that are over.
+// proofs that nobody takes any more, messages that were sent long ago, and counts
+// of guesses that are over.
 //
 // Replicas sweep at once and do not mind: each removal looks again, in its own
 // transaction, whether there is still something to remove.
@@ -15,6 +16,7 @@ import (
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/services/identity/internal/account"
 	"guildhall.dev/services/identity/internal/clientkey"
+	"guildhall.dev/services/identity/internal/delivery"
 	"guildhall.dev/services/identity/internal/session"
 	"guildhall.dev/services/identity/internal/throttle"
 )
@@ -31,6 +33,7 @@ type Sweeper struct {
 	Accounts *account.Book
 	Sessions *session.Book
 	Keys     *clientkey.Book
+	Outbox   *delivery.Book
 	Throttle *throttle.Turnstile
 	Logger   *slog.Logger
 	Clock    func() time.Time
@@ -74,6 +77,9 @@ func (s *Sweeper) Once(ctx context.Context) (purged, ended int, err error) {
 		return purged, ended, err
 	}
 	if err := s.forget(ctx, s.Sessions.SweepCodes); err != nil {
+		return purged, ended, err
+	}
+	if err := s.forget(ctx, s.Outbox.Sweep); err != nil {
 		return purged, ended, err
 	}
 	_, err = s.Throttle.Sweep(ctx) // nobody needs to know of what means nothing any more

@@ -135,10 +135,14 @@ type Invitation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Whom it is for.
 	Account string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
-	// The code. Shown once; only its hash is kept.
+	// The code. Shown once; only its hash is kept. Empty when it was sent to the
+	// account's contact, unless show_code asked for it.
 	Code string `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
 	// When it ends.
-	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// The message that brings the code: "organizations/acme/deliveries/x". Empty
+	// when there is none.
+	Delivery      string `protobuf:"bytes,4,opt,name=delivery,proto3" json:"delivery,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -192,6 +196,13 @@ func (x *Invitation) GetExpireTime() *timestamppb.Timestamp {
 		return x.ExpireTime
 	}
 	return nil
+}
+
+func (x *Invitation) GetDelivery() string {
+	if x != nil {
+		return x.Delivery
+	}
+	return ""
 }
 
 // A login on one device.
@@ -314,7 +325,9 @@ type CreateInvitationRequest struct {
 	// A retry with the same id and body does not make a second code; it returns
 	// the invitation without its code, which is never stored. Make a new one if
 	// the code was lost.
-	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Return the code also when it is sent to the account's contact.
+	ShowCode      bool `protobuf:"varint,4,opt,name=show_code,json=showCode,proto3" json:"show_code,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -368,6 +381,13 @@ func (x *CreateInvitationRequest) GetRequestId() string {
 		return x.RequestId
 	}
 	return ""
+}
+
+func (x *CreateInvitationRequest) GetShowCode() bool {
+	if x != nil {
+		return x.ShowCode
+	}
+	return false
 }
 
 // See AcceptInvitation.
@@ -1267,13 +1287,14 @@ const file_guildhall_identity_v1_auth_proto_rawDesc = "" +
 	"expires_in\x18\x04 \x01(\x03R\texpiresIn\x12\x18\n" +
 	"\aaccount\x18\x05 \x01(\tR\aaccount\x12\x18\n" +
 	"\asession\x18\x06 \x01(\tR\asession\x12'\n" +
-	"\fdevice_token\x18\a \x01(\tB\x04\xf8\xe0\x18\x01R\vdeviceToken\"}\n" +
+	"\fdevice_token\x18\a \x01(\tB\x04\xf8\xe0\x18\x01R\vdeviceToken\"\x99\x01\n" +
 	"\n" +
 	"Invitation\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x18\n" +
 	"\x04code\x18\x02 \x01(\tB\x04\xf8\xe0\x18\x01R\x04code\x12;\n" +
 	"\vexpire_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"\xf9\x02\n" +
+	"expireTime\x12\x1a\n" +
+	"\bdelivery\x18\x04 \x01(\tR\bdelivery\"\xf9\x02\n" +
 	"\aSession\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x123\n" +
 	"\fdevice_label\x18\x02 \x01(\tB\x10\xf0\xe0\x18\x01\x8a\xe1\x18\b\n" +
@@ -1286,12 +1307,13 @@ const file_guildhall_identity_v1_auth_proto_rawDesc = "" +
 	"\vexpire_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12\x18\n" +
 	"\acurrent\x18\a \x01(\bR\acurrent\x12\x16\n" +
-	"\x06client\x18\b \x01(\tR\x06client\"\x8b\x01\n" +
+	"\x06client\x18\b \x01(\tR\x06client\"\xa8\x01\n" +
 	"\x17CreateInvitationRequest\x12!\n" +
 	"\aaccount\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\aaccount\x12%\n" +
 	"\x0ereset_password\x18\x02 \x01(\bR\rresetPassword\x12&\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"\x97\x01\n" +
+	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x12\x1b\n" +
+	"\tshow_code\x18\x04 \x01(\bR\bshowCode\"\x97\x01\n" +
 	"\x17AcceptInvitationRequest\x12\"\n" +
 	"\x04code\x18\x01 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xc8\x01\xf8\xe0\x18\x01R\x04code\x12(\n" +
 	"\bpassword\x18\x02 \x01(\tB\f\xbaH\x05r\x03(\x80 \xf8\xe0\x18\x01R\bpassword\x12.\n" +

@@ -45,6 +45,11 @@ type AuthServiceClient interface {
 	// Whoever has the code can be the account, so the caller must hold all that
 	// the account does.
 	//
+	// An account with a mail address, or else a phone number, is sent the code
+	// (DeliveryService), and the caller sees it only with show_code. One that has
+	// neither, or to whose contact nothing is sent any more, gets it from the
+	// caller.
+	//
 	// Reasons: ACCOUNT_NOT_FOUND, ILLEGAL_STATE, TARGET_EXCEEDS_CALLER,
 	// PERMISSION_UNAVAILABLE; SUSPENSION_PENDING with reset_password, after which
 	// the code of another invitation is needed.
@@ -216,6 +221,11 @@ type AuthServiceServer interface {
 	// reset_password the old password stops working and all sessions end now.
 	// Whoever has the code can be the account, so the caller must hold all that
 	// the account does.
+	//
+	// An account with a mail address, or else a phone number, is sent the code
+	// (DeliveryService), and the caller sees it only with show_code. One that has
+	// neither, or to whose contact nothing is sent any more, gets it from the
+	// caller.
 	//
 	// Reasons: ACCOUNT_NOT_FOUND, ILLEGAL_STATE, TARGET_EXCEEDS_CALLER,
 	// PERMISSION_UNAVAILABLE; SUSPENSION_PENDING with reset_password, after which

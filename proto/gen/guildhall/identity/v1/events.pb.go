@@ -391,6 +391,62 @@ func (x *SessionEnded) GetAccount() string {
 	return ""
 }
 
+// With "guildhall.identity.delivery.state_changed.v1", for each change of state
+// of a delivery, its creation included.
+type DeliveryStateChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whom it is for: "organizations/acme/customers/c1".
+	Account string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// As in Delivery.State, "SENT".
+	State         string `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeliveryStateChanged) Reset() {
+	*x = DeliveryStateChanged{}
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeliveryStateChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeliveryStateChanged) ProtoMessage() {}
+
+func (x *DeliveryStateChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeliveryStateChanged.ProtoReflect.Descriptor instead.
+func (*DeliveryStateChanged) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *DeliveryStateChanged) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *DeliveryStateChanged) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
 var File_guildhall_identity_v1_events_proto protoreflect.FileDescriptor
 
 const file_guildhall_identity_v1_events_proto_rawDesc = "" +
@@ -413,7 +469,10 @@ const file_guildhall_identity_v1_events_proto_rawDesc = "" +
 	"\asegment\x18\x01 \x01(\tR\asegment\x12\x18\n" +
 	"\aaccount\x18\x02 \x01(\tR\aaccount\"(\n" +
 	"\fSessionEnded\x12\x18\n" +
-	"\aaccount\x18\x01 \x01(\tR\aaccountB:Z8guildhall.dev/proto/gen/guildhall/identity/v1;identityv1b\x06proto3"
+	"\aaccount\x18\x01 \x01(\tR\aaccount\"F\n" +
+	"\x14DeliveryStateChanged\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x14\n" +
+	"\x05state\x18\x02 \x01(\tR\x05stateB:Z8guildhall.dev/proto/gen/guildhall/identity/v1;identityv1b\x06proto3"
 
 var (
 	file_guildhall_identity_v1_events_proto_rawDescOnce sync.Once
@@ -427,7 +486,7 @@ func file_guildhall_identity_v1_events_proto_rawDescGZIP() []byte {
 	return file_guildhall_identity_v1_events_proto_rawDescData
 }
 
-var file_guildhall_identity_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_guildhall_identity_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_guildhall_identity_v1_events_proto_goTypes = []any{
 	(*OrganizationCreated)(nil),  // 0: guildhall.identity.v1.OrganizationCreated
 	(*AccountStateChanged)(nil),  // 1: guildhall.identity.v1.AccountStateChanged
@@ -436,6 +495,7 @@ var file_guildhall_identity_v1_events_proto_goTypes = []any{
 	(*SegmentChanged)(nil),       // 4: guildhall.identity.v1.SegmentChanged
 	(*SegmentMemberChanged)(nil), // 5: guildhall.identity.v1.SegmentMemberChanged
 	(*SessionEnded)(nil),         // 6: guildhall.identity.v1.SessionEnded
+	(*DeliveryStateChanged)(nil), // 7: guildhall.identity.v1.DeliveryStateChanged
 }
 var file_guildhall_identity_v1_events_proto_depIdxs = []int32{
 	0, // [0:0] is the sub-list for method output_type
@@ -456,7 +516,7 @@ func file_guildhall_identity_v1_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_identity_v1_events_proto_rawDesc), len(file_guildhall_identity_v1_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

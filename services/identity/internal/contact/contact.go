@@ -1,0 +1,73 @@
+// Package contact knows how people are reached: by which mail address or phone
+// number, when two spellings are one, and what of it can be shown to who need not
+// know it.
+//
+// It keeps nothing. Whose contact is whose is package account's to know.
+package contact
+
+import (
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
+
+	"guildhall.dev/pkg/datamask"
+	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
+	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+	optionsv1 "guildhall.dev/proto/gen/guildhall/options/v1"
+)
+
+// Contact is a way to reach somebody. The zero Contact is none.
+type Contact struct {
+	Channel identityv1.MessageChannel
+	// Target is a mail address as it was written, or a phone number in E.164.
+	Target string
+}
+
+// Of returns how an account is reached: by its mail address, or else its phone.
+func Of(a *storev1.Account) Contact {
+	switch {
+	case a.GetEmail() != "":
+		return Email(a.GetEmail())
+	case a.GetPhone() != "":
+		return Phone(a.GetPhone())
+	}
+	return Contact{}
+}
+
+// Email is a mail address.
+func Email(address string) Contact {
+	return Contact{Channel: identityv1.MessageChannel_MESSAGE_CHANNEL_EMAIL, Target: address}
+}
+
+// Phone is a phone number in E.164.
+func Phone(number string) Contact {
+	return Contact{Channel: identityv1.MessageChannel_MESSAGE_CHANNEL_SMS, Target: number}
+}
+
+// Folded returns the form in which contacts are compared.
+func (c Contact) Folded() string {
+	if c.Channel == identityv1.MessageChannel_MESSAGE_CHANNEL_EMAIL {
+		return FoldEmail(c.Target)
+	}
+	return c.Target
+}
+
+// Hint returns what the person knows it by and others cannot use:
+// "a***@example.com", "***8000".
+func (c Contact) Hint() string {
+	if c.Channel != identityv1.MessageChannel_MESSAGE_CHANNEL_EMAIL {
+		return datamask.Cover(optionsv1.Mask_MASK_LAST_FOUR, nil, c.Target)
+	}
+	first := ""
+	for _, r := range c.Target {
+		first = string(r)
+		break
+	}
+	return first + datamask.Cover(optionsv1.Mask_MASK_DOMAIN, nil, c.Target)
+}
+
+// FoldEmail returns the form in which mail addresses are compared: without
+// regard to case, and in NFC. Providers fold the local part too, whatever
+// RFC 5321 section 2.4 allows them.
+func FoldEmail(address string) string {
+	return norm.NFC.String(cases.Fold().String(norm.NFC.String(address)))
+}

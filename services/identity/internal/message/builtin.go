@@ -1,0 +1,71 @@
+package message
+
+import identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+
+// wording is the subject of a mail, its text, and the text of an SMS.
+type wording struct{ subject, mail, sms string }
+
+// BuiltIn returns the template that is used where an organisation has none.
+func BuiltIn(kind identityv1.MessageKind, channel identityv1.MessageChannel, language string) *identityv1.MessageTemplate {
+	words := english(kind)
+	if language == Chinese {
+		words = chinese(kind)
+	}
+	t := &identityv1.MessageTemplate{Kind: kind, Channel: channel, Language: language, Subject: words.subject, Text: words.mail}
+	if channel == SMS {
+		t.Subject, t.Text = "", words.sms
+	}
+	return t
+}
+
+func english(kind identityv1.MessageKind) wording {
+	switch kind {
+	case Invitation:
+		return wording{
+			subject: "Your account at {{organization}}",
+			mail: `You can use your account at {{organization}} now. Your invitation code is:
+
+{{code}}
+
+Enter it where you log in, and choose a password. The code is valid for {{valid}}, and can be used once.
+
+Give it to nobody: whoever has it can use your account. If you did not expect this message, you need not do anything.`,
+			sms: `{{organization}}: your invitation code is {{code}}, valid for {{valid}}. Give it to nobody.`,
+		}
+	case PasswordChanged:
+		return wording{
+			subject: "Your password at {{organization}} was changed",
+			mail: `The password of your account at {{organization}} was changed at {{time}}.
+
+If that was you, you need not do anything. If not, tell {{organization}} at once: somebody else may be using your account.`,
+			sms: `{{organization}}: your password was changed at {{time}}. If that was not you, tell us at once.`,
+		}
+	}
+	return wording{}
+}
+
+func chinese(kind identityv1.MessageKind) wording {
+	switch kind {
+	case Invitation:
+		return wording{
+			subject: "您在{{organization}}的账户",
+			mail: `您现在可以启用在{{organization}}的账户。您的邀请码是：
+
+{{code}}
+
+请在登录处输入邀请码并设置密码。邀请码{{valid}}内有效，只能使用一次。
+
+请勿将邀请码告诉任何人：得到它的人可以使用您的账户。如果您没有等待这条消息，无需理会。`,
+			sms: `【{{organization}}】您的邀请码是 {{code}}，{{valid}}内有效，请勿告诉他人。`,
+		}
+	case PasswordChanged:
+		return wording{
+			subject: "您在{{organization}}的密码已更改",
+			mail: `您在{{organization}}的账户密码已于 {{time}} 更改。
+
+如果是您本人操作，无需理会。如果不是，请立即联系{{organization}}：可能有人正在使用您的账户。`,
+			sms: `【{{organization}}】您的密码已于 {{time}} 更改。如非本人操作，请立即联系我们。`,
+		}
+	}
+	return wording{}
+}

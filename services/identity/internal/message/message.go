@@ -1,0 +1,101 @@
+// Package message knows what messages to people say: which kinds there are, their
+// texts in Chinese and English, and the templates that organisations put in place
+// of these.
+//
+// A template is plain text with {{variables}}, and no more: no condition, no
+// function and no HTML, so that whoever words a message decides how it reads and
+// nothing else. Values are put into the parsed template and never parsed
+// themselves; the HTML part of a mail is made of the text, with all of it escaped.
+//
+// Nothing that strangers choose, as the name of an account, is a variable: who can
+// register under any name would else write to anybody in the enterprise's own.
+//
+// To whom messages go, and when, is package delivery's to know.
+package message
+
+import (
+	"slices"
+	"strconv"
+	"time"
+
+	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+)
+
+// The kinds and channels of messages, for short.
+const (
+	Invitation      = identityv1.MessageKind_MESSAGE_KIND_INVITATION
+	PasswordChanged = identityv1.MessageKind_MESSAGE_KIND_PASSWORD_CHANGED
+
+	Email = identityv1.MessageChannel_MESSAGE_CHANNEL_EMAIL
+	SMS   = identityv1.MessageChannel_MESSAGE_CHANNEL_SMS
+)
+
+// The languages that messages are in. English is for who has not chosen.
+const (
+	Chinese = "zh-CN"
+	English = "en"
+)
+
+// The variables of templates.
+const (
+	Organization = "organization" // what it is called
+	Code         = "code"
+	Valid        = "valid" // how long what the message says is of use: "10 minutes"
+	Time         = "time"  // when it happened
+)
+
+// Language returns the language of a message to somebody who has chosen, or else
+// whose organisation has.
+func Language(chosen, ofOrganization string) string {
+	for _, l := range []string{chosen, ofOrganization} {
+		if l == Chinese || l == English {
+			return l
+		}
+	}
+	return English
+}
+
+// variables returns what templates of a kind may speak of.
+func variables(kind identityv1.MessageKind) []string {
+	if kind == PasswordChanged {
+		return []string{Organization, Time}
+	}
+	return []string{Organization, Code, Valid}
+}
+
+// isSecret reports whether the value of a variable lets its reader in.
+func isSecret(variable string) bool { return variable == Code }
+
+// required returns the variables without which a text of the kind is useless.
+func required(kind identityv1.MessageKind) []string {
+	return slices.DeleteFunc(variables(kind), func(v string) bool { return !isSecret(v) })
+}
+
+// Duration says how long something is valid, in whole units: "10 minutes", "7
+// days". It rounds down, so that nothing is promised that is not kept.
+func Duration(language string, d time.Duration) string {
+	for _, unit := range []struct {
+		length          time.Duration
+		chinese, one, n string
+	}{
+		{24 * time.Hour, "天", "day", "days"},
+		{time.Hour, "小时", "hour", "hours"},
+		{time.Minute, "分钟", "minute", "minutes"},
+	} {
+		n := int64(d / unit.length)
+		switch {
+		case n == 0 && unit.length > time.Minute:
+			continue
+		case language == Chinese:
+			return strconv.FormatInt(n, 10) + unit.chinese
+		case n == 1:
+			return "1 " + unit.one
+		default:
+			return strconv.FormatInt(n, 10) + " " + unit.n
+		}
+	}
+	return ""
+}
+
+// Moment writes a time so that it can be read anywhere.
+func Moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
