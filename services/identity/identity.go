@@ -28,6 +28,7 @@ import (
 	"guildhall.dev/services/identity/internal/api"
 	"guildhall.dev/services/identity/internal/api/clients"
 	"guildhall.dev/services/identity/internal/api/messages"
+	"guildhall.dev/services/identity/internal/api/records"
 	"guildhall.dev/services/identity/internal/app"
 	"guildhall.dev/services/identity/internal/attribute"
 	"guildhall.dev/services/identity/internal/bootstrap"
@@ -36,10 +37,12 @@ import (
 	"guildhall.dev/services/identity/internal/credential"
 	"guildhall.dev/services/identity/internal/device"
 	"guildhall.dev/services/identity/internal/evaluation"
+	"guildhall.dev/services/identity/internal/handover"
 	"guildhall.dev/services/identity/internal/importer"
 	"guildhall.dev/services/identity/internal/keyring"
 	"guildhall.dev/services/identity/internal/oauth"
 	"guildhall.dev/services/identity/internal/organization"
+	"guildhall.dev/services/identity/internal/ownership"
 	"guildhall.dev/services/identity/internal/segment"
 	"guildhall.dev/services/identity/internal/session"
 	"guildhall.dev/services/identity/internal/standing"
@@ -86,6 +89,7 @@ func build(ctx context.Context, cfg *Config, kit *serve.Kit) (*service, error) {
 	c.Permission = permissionv1.NewStandingServiceClient(kit.Dial("permission"))
 	c.Tags, c.Attributes = tag.New(), attribute.New()
 	c.Segments = segment.New(c.Attributes)
+	c.Ownerships = ownership.New()
 	credentials, standings := credential.New(), standing.New()
 	c.ClientKeys = clientkey.New(standings)
 	c.Apps = app.New(c.Organizations, c.ClientKeys)
@@ -106,12 +110,13 @@ func build(ctx context.Context, cfg *Config, kit *serve.Kit) (*service, error) {
 	}
 	if c.Accounts, err = account.New(account.Config{
 		Hasher: kit.Ring, Organizations: c.Organizations, Credentials: credentials, Keys: c.ClientKeys, Sessions: c.Sessions, Teams: c.Teams,
-		Tags: c.Tags, Attributes: c.Attributes, Segments: c.Segments, Outbox: c.Outbox,
+		Tags: c.Tags, Attributes: c.Attributes, Segments: c.Segments, Ownerships: c.Ownerships, Outbox: c.Outbox,
 		Standing: standings, PurgeAfter: cfg.Accounts.PurgeAfter,
 	}); err != nil {
 		return nil, err
 	}
-	tables := slices.Concat(kv.RawTables(c.Organizations, c.Accounts, c.Teams, c.Tags, c.Attributes, c.Segments, c.Sessions, credentials, c.ClientKeys, c.Apps, standings, c.Waits, c.Templates, c.Outbox),
+	c.Handovers = handover.New(c.Accounts, c.Ownerships)
+	tables := slices.Concat(kv.RawTables(c.Organizations, c.Accounts, c.Teams, c.Tags, c.Attributes, c.Segments, c.Ownerships, c.Sessions, credentials, c.ClientKeys, c.Apps, standings, c.Waits, c.Templates, c.Outbox),
 		keyring.Tables(), bootstrap.Tables(), change.Tables())
 	// No release has stored anything yet, so there is nothing to migrate.
 	if c.Store, err = kit.OpenStore(ctx, tables, nil); err != nil {
@@ -133,7 +138,7 @@ func build(ctx context.Context, cfg *Config, kit *serve.Kit) (*service, error) {
 		Store: c.Store, Journal: c.Journal, Segments: c.Segments, Accounts: c.Accounts, Logger: kit.Logger, Clock: kit.Clock,
 	})
 	s := &service{centres: c, sweeper: &sweep.Sweeper{
-		Store: c.Store, Journal: c.Journal, Accounts: c.Accounts, Sessions: c.Sessions, Keys: c.ClientKeys, Outbox: c.Outbox, Throttle: c.Throttle,
+		Store: c.Store, Journal: c.Journal, Accounts: c.Accounts, Sessions: c.Sessions, Keys: c.ClientKeys, Ownerships: c.Ownerships, Outbox: c.Outbox, Throttle: c.Throttle,
 		Logger: kit.Logger, Clock: kit.Clock,
 	}}
 	s.courier, err = newCourier(c, cfg.Delivery, kit)
@@ -232,6 +237,7 @@ func (s *service) Register(r grpc.ServiceRegistrar) {
 	api.Register(r, s.centres)
 	clients.Register(r, s.centres)
 	messages.Register(r, s.centres)
+	records.Register(r, s.centres)
 }
 
 // Run implements serve.Service.

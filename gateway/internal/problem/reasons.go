@@ -22,6 +22,7 @@ var chineseReasons = merge(
 	chineseClients,
 	chineseThrottle,
 	chineseContacts,
+	chineseOwnership,
 )
 
 // merge returns the texts of all parts. A reason is in one of them.

@@ -15,6 +15,7 @@ var bodies = map[string]func(t *testing.T, s *suite){
 	"bad-input":   badInput,
 	"conditions":  conditions,
 	"segments":    segments,
+	"handovers":   handovers,
 	"journals":    journals,
 	"fields":      fieldPolicies,
 	"types":       types,

@@ -23,7 +23,8 @@
 //
 // An account that may not act any more loses its sessions, and a deleted one
 // its teams, its segments and its invitation, in the transaction that says so;
-// and a customer that changes is in the segments whose rules are then true of it.
+// one of staff is then an owner who has departed; and a customer that changes is
+// in the segments whose rules are then true of it.
 // That is why this centre knows the others, and none of them knows it.
 package account
 
@@ -48,6 +49,7 @@ import (
 	"guildhall.dev/services/identity/internal/credential"
 	"guildhall.dev/services/identity/internal/delivery"
 	"guildhall.dev/services/identity/internal/organization"
+	"guildhall.dev/services/identity/internal/ownership"
 	"guildhall.dev/services/identity/internal/segment"
 	"guildhall.dev/services/identity/internal/session"
 	"guildhall.dev/services/identity/internal/standing"
@@ -88,6 +90,8 @@ type Config struct {
 	Segments   *segment.Book
 	// Outbox has the messages to accounts.
 	Outbox *delivery.Book
+	// Ownerships hear of who looks after whom.
+	Ownerships *ownership.Book
 	// Standing hears of accounts that may not act any more, or again.
 	Standing *standing.Book
 	// PurgeAfter is how long a deleted account can be brought back; zero is
@@ -104,7 +108,7 @@ type Book struct {
 // New returns a book.
 func New(cfg Config) (*Book, error) {
 	if cfg.Hasher == nil || cfg.Organizations == nil || cfg.Credentials == nil || cfg.Keys == nil || cfg.Sessions == nil || cfg.Teams == nil || cfg.Standing == nil ||
-		cfg.Tags == nil || cfg.Attributes == nil || cfg.Segments == nil || cfg.Outbox == nil {
+		cfg.Tags == nil || cfg.Attributes == nil || cfg.Segments == nil || cfg.Ownerships == nil || cfg.Outbox == nil {
 		return nil, errors.New("account: a book needs a hasher and the centres it changes along")
 	}
 	if cfg.PurgeAfter <= 0 {

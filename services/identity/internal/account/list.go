@@ -42,7 +42,18 @@ const (
 
 // served are the fields of a filter, from the one that leaves the fewest
 // accounts to the one that leaves the most.
-var served = []string{byEmail, byPhone, byExternalID, displayName, inSegment, byTag, byCountry, byState}
+var served = []string{byEmail, byPhone, byExternalID, displayName, inSegment, byOwner, byTag, byCountry, unowned, byState}
+
+// unowned stands for an owner condition that finds customers without one, who may
+// be most.
+const unowned = "unowned"
+
+func rank(t filter.Term) int {
+	if t.Field == byOwner && t.Text == "" {
+		return slices.Index(served, unowned)
+	}
+	return slices.Index(served, t.Field)
+}
 
 // maxExamined is how many accounts of one index entry after the other are
 // looked at for a page, so that one which finds little among many ends in a few
@@ -60,7 +71,7 @@ func ParseFilter(kind authn.Kind, organization, text string) (Filter, error) {
 		fields = append(fields, filter.Field{Name: byEmail, Type: filter.String})
 	}
 	if kind == authn.Customer {
-		for _, name := range []string{byPhone, byExternalID, byCountry, byTag, inSegment} {
+		for _, name := range []string{byPhone, byExternalID, byCountry, byTag, byOwner, inSegment} {
 			fields = append(fields, filter.Field{Name: name, Type: filter.String})
 		}
 	}
@@ -82,9 +93,13 @@ func ParseFilter(kind authn.Kind, organization, text string) (Filter, error) {
 			if !segment.Pattern.Matches(t.Text) || !strings.HasPrefix(t.Text, organization+"/") {
 				return Filter{}, errs.InvalidField("filter", "FILTER_INVALID", "segment: name one of the organisation, as in "+organization+"/segments/gold")
 			}
+		case byOwner:
+			if t.Text != "" && (!StaffPattern.Matches(t.Text) || !strings.HasPrefix(t.Text, organization+"/")) {
+				return Filter{}, errs.InvalidField("filter", "FILTER_INVALID", "owner: name one of the staff, as in "+organization+`/staff/s1, or none: ""`)
+			}
 		}
 	}
-	slices.SortFunc(terms, func(a, b filter.Term) int { return slices.Index(served, a.Field) - slices.Index(served, b.Field) })
+	slices.SortFunc(terms, func(a, b filter.Term) int { return rank(a) - rank(b) })
 	return f, nil
 }
 
@@ -246,6 +261,8 @@ func (p *page) holds(a *storev1.Account, t filter.Term, indexed bool) (bool, err
 		return p.book.cfg.Segments.Has(p.r, t.Text, a.GetName())
 	case byTag:
 		return slices.Contains(a.GetTags(), t.Text), nil
+	case byOwner:
+		return a.GetOwner() == t.Text, nil
 	}
 	return t.Text != "" && valueOf(a, t.Field) == t.Text, nil
 }

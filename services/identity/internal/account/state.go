@@ -181,6 +181,9 @@ func (b *Book) move(tx *change.Tx, name, etag string, permit segment.Permit, to 
 		return rec, err
 	}
 	tx.Record(stateChanged(now, changed))
+	if err := b.followOwners(tx, old.Value, now); err != nil {
+		return rec, err
+	}
 	if mayAct(old.Value) && mayAct(now) {
 		return rec, nil
 	}
@@ -222,8 +225,10 @@ func (b *Book) Purgeable(r kv.Reader, now time.Time, limit int) ([]string, error
 }
 
 // Purge removes a deleted account that is past its purge time, with its
-// password, its place in every index, its history in segments, the messages it was sent and what permission was yet to hear of it,
-// and records it. An account that is
+// password, its place in every index, its history in segments, the messages it was
+// sent and what permission was yet to hear of it, and records it. A member of
+// staff loses the customers first, some at a time: until there are none left the
+// account stays, for the next call. An account that is
 // gone or was brought back meanwhile is left alone.
 func (b *Book) Purge(tx *change.Tx, name string) error {
 	rec, found, err := b.Find(tx, name)
@@ -234,6 +239,9 @@ func (b *Book) Purge(tx *change.Tx, name string) error {
 		tx.Unchanged()
 		return nil
 	}
+	if more, err := b.release(tx, name); more || err != nil {
+		return err
+	}
 	if _, err := b.tableOf(name).Delete(tx, key(name), ""); err != nil {
 		return err
 	}
@@ -241,6 +249,9 @@ func (b *Book) Purge(tx *change.Tx, name string) error {
 		return err
 	}
 	if err := b.cfg.Segments.Forget(tx, name); err != nil {
+		return err
+	}
+	if err := b.cfg.Ownerships.ForgetCustomer(tx, name); err != nil {
 		return err
 	}
 	if err := b.cfg.Outbox.Forget(tx, name); err != nil {

@@ -25,6 +25,8 @@ const (
 	byState      = "state"
 	byCountry    = "country"
 	byTag        = "tag"
+	byOwner      = "owner"                   // customers, also those without
+	byOwned      = "owned"                   // customers that have one and are not deleted
 	byName       = "name_v" + naming.Version // one entry for each term
 	byLive       = "live"                    // all but deleted ones
 	byPurge      = "purge"                   // deleted ones, by when they are purged
@@ -70,6 +72,15 @@ func customerTable(h kv.Hasher) *kv.Table[*storev1.Account] {
 					keys[i] = kv.Key{organizationOf(a), kv.String(name)}
 				}
 				return keys
+			}},
+			kv.Index[*storev1.Account]{Name: byOwner, Keys: func(a *storev1.Account) []kv.Key {
+				return []kv.Key{{organizationOf(a), kv.String(a.GetOwner())}}
+			}},
+			kv.Index[*storev1.Account]{Name: byOwned, Keys: func(a *storev1.Account) []kv.Key {
+				if a.GetOwner() == "" || deleted(a) {
+					return nil
+				}
+				return []kv.Key{{organizationOf(a), kv.String(a.GetOwner())}}
 			}},
 		),
 	})

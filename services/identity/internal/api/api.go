@@ -31,11 +31,13 @@ import (
 	"guildhall.dev/services/identity/internal/clientkey"
 	"guildhall.dev/services/identity/internal/delivery"
 	"guildhall.dev/services/identity/internal/evaluation"
+	"guildhall.dev/services/identity/internal/handover"
 	"guildhall.dev/services/identity/internal/importer"
 	"guildhall.dev/services/identity/internal/keyring"
 	"guildhall.dev/services/identity/internal/message"
 	"guildhall.dev/services/identity/internal/oauth"
 	"guildhall.dev/services/identity/internal/organization"
+	"guildhall.dev/services/identity/internal/ownership"
 	"guildhall.dev/services/identity/internal/segment"
 	"guildhall.dev/services/identity/internal/session"
 	"guildhall.dev/services/identity/internal/standing"
@@ -57,6 +59,8 @@ type Centres struct {
 	Tags          *tag.Book
 	Attributes    *attribute.Book
 	Segments      *segment.Book
+	Ownerships    *ownership.Book
+	Handovers     *handover.Book
 	Sessions      *session.Book
 	ClientKeys    *clientkey.Book
 	Apps          *app.Book

@@ -35,7 +35,7 @@ func customer(rec kv.Record[*storev1.Account]) *identityv1.Customer {
 		Name: a.GetName(), DisplayName: a.GetDisplayName(), Email: a.GetEmail(), Phone: a.GetPhone(),
 		ExternalId: a.GetExternalId(), Country: a.GetCountry(), Language: a.GetLanguage(), State: a.GetState(),
 		CreateTime: a.GetCreateTime(), UpdateTime: a.GetUpdateTime(), DeleteTime: a.GetDeleteTime(), PurgeTime: a.GetPurgeTime(),
-		Tags: a.GetTags(), Attributes: attribute.Values(a.GetAttributes()), Etag: rec.Etag,
+		Tags: a.GetTags(), Attributes: attribute.Values(a.GetAttributes()), Etag: rec.Etag, Owner: a.GetOwner(),
 	}
 }
 

@@ -1,7 +1,8 @@
 // Package sweep removes what is past its time: deleted accounts behind their
 // purge time, sessions behind their last, keys of clients that expired long ago,
 // proofs that nobody takes any more, messages that were sent long ago, and counts
-// of guesses that are over.
+// of guesses that are over. Transfers of customers that wait past their time it
+// ends.
 //
 // Replicas sweep at once and do not mind: each removal looks again, in its own
 // transaction, whether there is still something to remove.
@@ -17,6 +18,7 @@ import (
 	"guildhall.dev/services/identity/internal/account"
 	"guildhall.dev/services/identity/internal/clientkey"
 	"guildhall.dev/services/identity/internal/delivery"
+	"guildhall.dev/services/identity/internal/ownership"
 	"guildhall.dev/services/identity/internal/session"
 	"guildhall.dev/services/identity/internal/throttle"
 )
@@ -28,15 +30,16 @@ const (
 
 // Sweeper sweeps. All fields are required.
 type Sweeper struct {
-	Store    kv.Store
-	Journal  *change.Journal
-	Accounts *account.Book
-	Sessions *session.Book
-	Keys     *clientkey.Book
-	Outbox   *delivery.Book
-	Throttle *throttle.Turnstile
-	Logger   *slog.Logger
-	Clock    func() time.Time
+	Store      kv.Store
+	Journal    *change.Journal
+	Accounts   *account.Book
+	Sessions   *session.Book
+	Keys       *clientkey.Book
+	Ownerships *ownership.Book
+	Outbox     *delivery.Book
+	Throttle   *throttle.Turnstile
+	Logger     *slog.Logger
+	Clock      func() time.Time
 }
 
 // Run sweeps every minute until ctx ends.
@@ -71,6 +74,9 @@ func (s *Sweeper) Once(ctx context.Context) (purged, ended int, err error) {
 		return purged, ended, err
 	}
 	if _, err := s.drain(ctx, "identity.clientKeys.expire", s.Keys.Expired, s.Keys.Expire); err != nil {
+		return purged, ended, err
+	}
+	if _, err := s.drain(ctx, "identity.ownershipTransfers.expire", s.Ownerships.Expirable, s.Ownerships.Expire); err != nil {
 		return purged, ended, err
 	}
 	if err := s.forget(ctx, s.Keys.SweepAssertions); err != nil {

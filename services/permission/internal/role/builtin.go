@@ -72,6 +72,7 @@ func builtIns() []builtIn {
 			"identity.customers.classify", "identity.tagGroups.get", "identity.tagGroups.list", "identity.tags.get", "identity.tags.list",
 			"identity.attributeDefinitions.get", "identity.attributeDefinitions.list", "identity.segments.get", "identity.segments.list",
 			"identity.segmentMemberships.list", "identity.segmentMemberships.explain",
+			"identity.ownerships.get", "identity.ownershipPeriods.list", "identity.ownershipTransfers.list", "identity.ownershipPolicies.get",
 			"groupchat.groups.create", "groupchat.groups.get", "groupchat.groups.update",
 			"groupchat.members.*", "groupchat.messages.*", "feedback.complaints.*",
 			"feedback.surveys.get", "feedback.surveys.list", "feedback.surveys.summarize",
@@ -106,6 +107,7 @@ func builtIns() []builtIn {
 		allow: []string{
 			"permission.checks.explain", "permission.checks.listResources", "permission.checks.listPermissions",
 			"identity.customers.get", "identity.staff.get", "identity.sessions.list", "identity.sessions.revoke",
+			"identity.ownerships.get", "identity.ownerships.decline", "identity.ownershipTransfers.list",
 			"feedback.complaints.create", "feedback.complaints.get", "feedback.complaints.list",
 			"feedback.complaints.accept", "feedback.complaints.dispute", "feedback.complaints.withdraw",
 			"permission.trainingRecords.get", "permission.trainingRecords.list",
@@ -125,6 +127,9 @@ func builtIns() []builtIn {
 			"groupchat.messageTypes.get", "groupchat.messageTypes.list",
 			"identity.organizations.get", "identity.staff.get", "identity.staff.list", "identity.teams.get",
 			"identity.teams.list", "identity.teamMembers.list", "permission.roles.get", "permission.roles.list",
+			// Whose business a transfer is, its RPCs find out.
+			"identity.ownershipTransfers.create", "identity.ownershipTransfers.get", "identity.ownershipTransfers.accept",
+			"identity.ownershipTransfers.decline", "identity.ownershipTransfers.cancel",
 			"permission.courses.get", "permission.courses.list", "permission.dutyProfiles.get", "permission.dutyProfiles.list",
 			"permission.scorecards.get", "permission.scorecards.list",
 		},

@@ -124,7 +124,10 @@ type Customer struct {
 	// Names of its tags, sorted: "organizations/acme/tagGroups/loyalty/tags/gold".
 	Tags []string `protobuf:"bytes,14,rep,name=tags,proto3" json:"tags,omitempty"`
 	// Its attributes, by the id of their definition, as in "points".
-	Attributes    map[string]*AttributeValue `protobuf:"bytes,15,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Attributes map[string]*AttributeValue `protobuf:"bytes,15,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// The member of staff who looks after it, as in "organizations/acme/staff/s1";
+	// see OwnershipService. Empty of a customer without an owner.
+	Owner         string `protobuf:"bytes,16,opt,name=owner,proto3" json:"owner,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -262,6 +265,13 @@ func (x *Customer) GetAttributes() map[string]*AttributeValue {
 		return x.Attributes
 	}
 	return nil
+}
+
+func (x *Customer) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
 }
 
 // See CreateCustomer.
@@ -496,7 +506,9 @@ type ListCustomersRequest struct {
 	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// Conditions, joined by AND: `state = "ACTIVE"`, `email = "…"`, `phone = "…"`,
 	// `external_id = "…"`, `country = "…"`, `tag = "…"` with a tag's name,
-	// `segment = "…"` with a segment's, `display_name:"…"`.
+	// `segment = "…"` with a segment's, `owner = "…"` with that of a member of
+	// staff, who may have left, or `owner = ""` for customers without one,
+	// `display_name:"…"`.
 	//
 	// display_name finds names in which all the words begin some word, without
 	// regard to case, width and accents, the first with two letters at least;
@@ -1303,7 +1315,7 @@ var File_guildhall_identity_v1_customer_proto protoreflect.FileDescriptor
 
 const file_guildhall_identity_v1_customer_proto_rawDesc = "" +
 	"\n" +
-	"$guildhall/identity/v1/customer.proto\x12\x15guildhall.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a*guildhall/identity/v1/classification.proto\x1a!guildhall/identity/v1/staff.proto\x1a\"guildhall/options/v1/options.proto\"\xc5\a\n" +
+	"$guildhall/identity/v1/customer.proto\x12\x15guildhall.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a*guildhall/identity/v1/classification.proto\x1a!guildhall/identity/v1/staff.proto\x1a\"guildhall/options/v1/options.proto\"\xe0\a\n" +
 	"\bCustomer\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12?\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\x1c\xbaH\x05r\x03\x18\xc8\x01\xf0\xe0\x18\x01\x8a\xe1\x18\f\n" +
@@ -1334,7 +1346,8 @@ const file_guildhall_identity_v1_customer_proto_rawDesc = "" +
 	"\n" +
 	"attributes\x18\x0f \x03(\v2/.guildhall.identity.v1.Customer.AttributesEntryB\x1b\xbaH\x05\x9a\x01\x02\x102\xf0\xe0\x18\x01\x8a\xe1\x18\v\n" +
 	"\tattributeR\n" +
-	"attributes\x1ad\n" +
+	"attributes\x12\x19\n" +
+	"\x05owner\x18\x10 \x01(\tB\x03\xe0A\x03R\x05owner\x1ad\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12;\n" +
 	"\x05value\x18\x02 \x01(\v2%.guildhall.identity.v1.AttributeValueR\x05value:\x028\x01\"\xcf\x01\n" +

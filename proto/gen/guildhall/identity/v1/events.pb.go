@@ -11,6 +11,7 @@ package identityv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -447,11 +448,170 @@ func (x *DeliveryStateChanged) GetState() string {
 	return ""
 }
 
+// With "guildhall.identity.ownership.assigned.v1": a customer has another owner,
+// and is to be told of it; "guildhall.identity.ownership.declined.v1": it did not
+// want its owner, and has the one before again, or none; and
+// "guildhall.identity.ownership.released.v1": it has none any more.
+type OwnershipChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "organizations/acme/customers/c1".
+	Customer string `protobuf:"bytes,1,opt,name=customer,proto3" json:"customer,omitempty"`
+	// The owner now: "organizations/acme/staff/s2". Empty for none.
+	Owner string `protobuf:"bytes,2,opt,name=owner,proto3" json:"owner,omitempty"`
+	// The owner before; empty when there was none.
+	PreviousOwner string `protobuf:"bytes,3,opt,name=previous_owner,json=previousOwner,proto3" json:"previous_owner,omitempty"`
+	// Why.
+	Cause OwnershipCause `protobuf:"varint,4,opt,name=cause,proto3,enum=guildhall.identity.v1.OwnershipCause" json:"cause,omitempty"`
+	// The transfer that led to it, if any.
+	Transfer string `protobuf:"bytes,5,opt,name=transfer,proto3" json:"transfer,omitempty"`
+	// Until when the customer can decline the owner. Unset when it cannot.
+	DeclineDeadline *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=decline_deadline,json=declineDeadline,proto3" json:"decline_deadline,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *OwnershipChanged) Reset() {
+	*x = OwnershipChanged{}
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OwnershipChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OwnershipChanged) ProtoMessage() {}
+
+func (x *OwnershipChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OwnershipChanged.ProtoReflect.Descriptor instead.
+func (*OwnershipChanged) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *OwnershipChanged) GetCustomer() string {
+	if x != nil {
+		return x.Customer
+	}
+	return ""
+}
+
+func (x *OwnershipChanged) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+func (x *OwnershipChanged) GetPreviousOwner() string {
+	if x != nil {
+		return x.PreviousOwner
+	}
+	return ""
+}
+
+func (x *OwnershipChanged) GetCause() OwnershipCause {
+	if x != nil {
+		return x.Cause
+	}
+	return OwnershipCause_OWNERSHIP_CAUSE_UNSPECIFIED
+}
+
+func (x *OwnershipChanged) GetTransfer() string {
+	if x != nil {
+		return x.Transfer
+	}
+	return ""
+}
+
+func (x *OwnershipChanged) GetDeclineDeadline() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DeclineDeadline
+	}
+	return nil
+}
+
+// With "guildhall.identity.ownership_transfer.created.v1", ".accepted.v1",
+// ".declined.v1", ".cancelled.v1" and ".expired.v1".
+type OwnershipTransferChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "organizations/acme/customers/c1".
+	Customer string `protobuf:"bytes,1,opt,name=customer,proto3" json:"customer,omitempty"`
+	// The owner then; empty when there was none.
+	FromOwner string `protobuf:"bytes,2,opt,name=from_owner,json=fromOwner,proto3" json:"from_owner,omitempty"`
+	// The recipient.
+	ToOwner       string `protobuf:"bytes,3,opt,name=to_owner,json=toOwner,proto3" json:"to_owner,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OwnershipTransferChanged) Reset() {
+	*x = OwnershipTransferChanged{}
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OwnershipTransferChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OwnershipTransferChanged) ProtoMessage() {}
+
+func (x *OwnershipTransferChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OwnershipTransferChanged.ProtoReflect.Descriptor instead.
+func (*OwnershipTransferChanged) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *OwnershipTransferChanged) GetCustomer() string {
+	if x != nil {
+		return x.Customer
+	}
+	return ""
+}
+
+func (x *OwnershipTransferChanged) GetFromOwner() string {
+	if x != nil {
+		return x.FromOwner
+	}
+	return ""
+}
+
+func (x *OwnershipTransferChanged) GetToOwner() string {
+	if x != nil {
+		return x.ToOwner
+	}
+	return ""
+}
+
 var File_guildhall_identity_v1_events_proto protoreflect.FileDescriptor
 
 const file_guildhall_identity_v1_events_proto_rawDesc = "" +
 	"\n" +
-	"\"guildhall/identity/v1/events.proto\x12\x15guildhall.identity.v1\"W\n" +
+	"\"guildhall/identity/v1/events.proto\x12\x15guildhall.identity.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%guildhall/identity/v1/ownership.proto\"W\n" +
 	"\x13OrganizationCreated\x12$\n" +
 	"\radministrator\x18\x01 \x01(\tR\radministrator\x12\x1a\n" +
 	"\boperator\x18\x02 \x01(\bR\boperator\"E\n" +
@@ -472,7 +632,19 @@ const file_guildhall_identity_v1_events_proto_rawDesc = "" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\"F\n" +
 	"\x14DeliveryStateChanged\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x14\n" +
-	"\x05state\x18\x02 \x01(\tR\x05stateB:Z8guildhall.dev/proto/gen/guildhall/identity/v1;identityv1b\x06proto3"
+	"\x05state\x18\x02 \x01(\tR\x05state\"\x8b\x02\n" +
+	"\x10OwnershipChanged\x12\x1a\n" +
+	"\bcustomer\x18\x01 \x01(\tR\bcustomer\x12\x14\n" +
+	"\x05owner\x18\x02 \x01(\tR\x05owner\x12%\n" +
+	"\x0eprevious_owner\x18\x03 \x01(\tR\rpreviousOwner\x12;\n" +
+	"\x05cause\x18\x04 \x01(\x0e2%.guildhall.identity.v1.OwnershipCauseR\x05cause\x12\x1a\n" +
+	"\btransfer\x18\x05 \x01(\tR\btransfer\x12E\n" +
+	"\x10decline_deadline\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x0fdeclineDeadline\"p\n" +
+	"\x18OwnershipTransferChanged\x12\x1a\n" +
+	"\bcustomer\x18\x01 \x01(\tR\bcustomer\x12\x1d\n" +
+	"\n" +
+	"from_owner\x18\x02 \x01(\tR\tfromOwner\x12\x19\n" +
+	"\bto_owner\x18\x03 \x01(\tR\atoOwnerB:Z8guildhall.dev/proto/gen/guildhall/identity/v1;identityv1b\x06proto3"
 
 var (
 	file_guildhall_identity_v1_events_proto_rawDescOnce sync.Once
@@ -486,23 +658,29 @@ func file_guildhall_identity_v1_events_proto_rawDescGZIP() []byte {
 	return file_guildhall_identity_v1_events_proto_rawDescData
 }
 
-var file_guildhall_identity_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_guildhall_identity_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_guildhall_identity_v1_events_proto_goTypes = []any{
-	(*OrganizationCreated)(nil),  // 0: guildhall.identity.v1.OrganizationCreated
-	(*AccountStateChanged)(nil),  // 1: guildhall.identity.v1.AccountStateChanged
-	(*TeamChanged)(nil),          // 2: guildhall.identity.v1.TeamChanged
-	(*TeamMemberChanged)(nil),    // 3: guildhall.identity.v1.TeamMemberChanged
-	(*SegmentChanged)(nil),       // 4: guildhall.identity.v1.SegmentChanged
-	(*SegmentMemberChanged)(nil), // 5: guildhall.identity.v1.SegmentMemberChanged
-	(*SessionEnded)(nil),         // 6: guildhall.identity.v1.SessionEnded
-	(*DeliveryStateChanged)(nil), // 7: guildhall.identity.v1.DeliveryStateChanged
+	(*OrganizationCreated)(nil),      // 0: guildhall.identity.v1.OrganizationCreated
+	(*AccountStateChanged)(nil),      // 1: guildhall.identity.v1.AccountStateChanged
+	(*TeamChanged)(nil),              // 2: guildhall.identity.v1.TeamChanged
+	(*TeamMemberChanged)(nil),        // 3: guildhall.identity.v1.TeamMemberChanged
+	(*SegmentChanged)(nil),           // 4: guildhall.identity.v1.SegmentChanged
+	(*SegmentMemberChanged)(nil),     // 5: guildhall.identity.v1.SegmentMemberChanged
+	(*SessionEnded)(nil),             // 6: guildhall.identity.v1.SessionEnded
+	(*DeliveryStateChanged)(nil),     // 7: guildhall.identity.v1.DeliveryStateChanged
+	(*OwnershipChanged)(nil),         // 8: guildhall.identity.v1.OwnershipChanged
+	(*OwnershipTransferChanged)(nil), // 9: guildhall.identity.v1.OwnershipTransferChanged
+	(OwnershipCause)(0),              // 10: guildhall.identity.v1.OwnershipCause
+	(*timestamppb.Timestamp)(nil),    // 11: google.protobuf.Timestamp
 }
 var file_guildhall_identity_v1_events_proto_depIdxs = []int32{
-	0, // [0:0] is the sub-list for method output_type
-	0, // [0:0] is the sub-list for method input_type
-	0, // [0:0] is the sub-list for extension type_name
-	0, // [0:0] is the sub-list for extension extendee
-	0, // [0:0] is the sub-list for field type_name
+	10, // 0: guildhall.identity.v1.OwnershipChanged.cause:type_name -> guildhall.identity.v1.OwnershipCause
+	11, // 1: guildhall.identity.v1.OwnershipChanged.decline_deadline:type_name -> google.protobuf.Timestamp
+	2,  // [2:2] is the sub-list for method output_type
+	2,  // [2:2] is the sub-list for method input_type
+	2,  // [2:2] is the sub-list for extension type_name
+	2,  // [2:2] is the sub-list for extension extendee
+	0,  // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_guildhall_identity_v1_events_proto_init() }
@@ -510,13 +688,14 @@ func file_guildhall_identity_v1_events_proto_init() {
 	if File_guildhall_identity_v1_events_proto != nil {
 		return
 	}
+	file_guildhall_identity_v1_ownership_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_identity_v1_events_proto_rawDesc), len(file_guildhall_identity_v1_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

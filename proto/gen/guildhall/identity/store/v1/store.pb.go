@@ -68,7 +68,10 @@ type Account struct {
 	// By the id of the definition. Customers only.
 	Attributes map[string]*Attribute `protobuf:"bytes,17,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// What a program is for. Service accounts only.
-	Description   string `protobuf:"bytes,18,opt,name=description,proto3" json:"description,omitempty"`
+	Description string `protobuf:"bytes,18,opt,name=description,proto3" json:"description,omitempty"`
+	// The member of staff who looks after it: "organizations/acme/staff/s1".
+	// Customers only.
+	Owner         string `protobuf:"bytes,19,opt,name=owner,proto3" json:"owner,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -225,6 +228,13 @@ func (x *Account) GetAttributes() map[string]*Attribute {
 func (x *Account) GetDescription() string {
 	if x != nil {
 		return x.Description
+	}
+	return ""
+}
+
+func (x *Account) GetOwner() string {
+	if x != nil {
+		return x.Owner
 	}
 	return ""
 }
@@ -820,7 +830,7 @@ var File_guildhall_identity_store_v1_store_proto protoreflect.FileDescriptor
 
 const file_guildhall_identity_store_v1_store_proto_rawDesc = "" +
 	"\n" +
-	"'guildhall/identity/store/v1/store.proto\x12\x1bguildhall.identity.store.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a*guildhall/identity/v1/classification.proto\x1a!guildhall/identity/v1/staff.proto\x1a\"guildhall/options/v1/options.proto\"\x93\a\n" +
+	"'guildhall/identity/store/v1/store.proto\x12\x1bguildhall.identity.store.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a*guildhall/identity/v1/classification.proto\x1a!guildhall/identity/v1/staff.proto\x1a\"guildhall/options/v1/options.proto\"\xa9\a\n" +
 	"\aAccount\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12'\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x01R\vdisplayName\x12\x1a\n" +
@@ -847,7 +857,8 @@ const file_guildhall_identity_store_v1_store_proto_rawDesc = "" +
 	"\n" +
 	"attributes\x18\x11 \x03(\v24.guildhall.identity.store.v1.Account.AttributesEntryR\n" +
 	"attributes\x12 \n" +
-	"\vdescription\x18\x12 \x01(\tR\vdescription\x1ae\n" +
+	"\vdescription\x18\x12 \x01(\tR\vdescription\x12\x14\n" +
+	"\x05owner\x18\x13 \x01(\tR\x05owner\x1ae\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12<\n" +
 	"\x05value\x18\x02 \x01(\v2&.guildhall.identity.store.v1.AttributeR\x05value:\x028\x01\"\x9c\x01\n" +
