@@ -96,10 +96,13 @@ func (s *authorizationServer) decide(w http.ResponseWriter, q *request, f oauth.
 	}
 	ctx, cancel := q.anonymous()
 	defer cancel()
-	resp, err := s.rpc.Authorize(ctx, &identityv1.AuthorizeRequest{
-		Request: f.Authorization(), Identifier: f.Get("identifier"), Password: f.Get("password"), NewPassword: f.Get("new_password"),
-	})
-	if err == nil {
+	resp, err := s.rpc.Authorize(ctx, said(f))
+	switch {
+	case err == nil && resp.GetChallenge() != nil:
+		p.Challenge = resp.GetChallenge().GetChallenge()
+		s.show(w, q, f, p, http.StatusOK)
+		return
+	case err == nil:
 		s.back(w, q, f, map[string]string{"code": resp.GetCode()})
 		return
 	}
@@ -107,8 +110,22 @@ func (s *authorizationServer) decide(w http.ResponseWriter, q *request, f oauth.
 		s.stop(w, q, p, err)
 		return
 	}
+	// Whoever is not told to begin again answers the same challenge.
+	if p.Error != "again" {
+		p.Challenge = f.Get("challenge")
+	}
 	s.edge.log(q, err)
 	s.show(w, q, f, p, http.StatusOK)
+}
+
+// said returns what a form says of a login: the answer to a challenge, or else the
+// password.
+func said(f oauth.Form) *identityv1.AuthorizeRequest {
+	req := &identityv1.AuthorizeRequest{Request: f.Authorization()}
+	if req.Answer = f.Answer(); req.Answer == nil {
+		req.Identifier, req.Password, req.NewPassword = f.Get("identifier"), f.Get("password"), f.Get("new_password")
+	}
+	return req
 }
 
 // ours reports whether a form comes from a page that was shown to this browser.

@@ -23,6 +23,8 @@ type login struct {
 	form   url.Values
 	// fault is what identity answers a login with; "" lets it in.
 	fault *errs.Error
+	// second says that a challenge comes before the code.
+	second bool
 	// wrong is what identity says is wrong with the request.
 	wrong string
 }
@@ -50,6 +52,9 @@ func newLogin(t *testing.T) *login {
 		case *identityv1.AuthorizeRequest:
 			if l.fault != nil {
 				return l.fault
+			}
+			if l.second && req.GetAnswer() == nil {
+				return fill(reply, &identityv1.AuthorizeResponse{Challenge: &identityv1.LoginChallenge{Challenge: "ghl_1"}})
 			}
 			return fill(reply, &identityv1.AuthorizeResponse{Code: "ghc_1"})
 		}
@@ -193,6 +198,39 @@ func TestAuthorize_saysWhyALoginFailed(t *testing.T) {
 		if w.Code != 200 || !strings.Contains(w.Body.String(), c.text) || strings.Contains(w.Body.String(), "secret words") || !strings.Contains(w.Body.String(), `value="ada@example.com"`) {
 			t.Errorf("%s: %d\n%s", reason, w.Code, w.Body)
 		}
+	}
+}
+
+// TestAuthorize_asksForACode: behind the right password, and again after a wrong
+// code, without the password going around.
+func TestAuthorize_asksForACode(t *testing.T) {
+	l := newLogin(t)
+	l.open("Accept-Language", "zh-CN")
+	l.second = true
+	w := l.post("Accept-Language", "zh-CN")
+	page := w.Body.String()
+	if w.Code != 200 || !strings.Contains(page, `name="challenge" value="ghl_1"`) || !strings.Contains(page, "验证码") || !strings.Contains(page, `autocomplete="one-time-code"`) ||
+		strings.Contains(page, `type="password"`) || strings.Contains(page, "secret words") {
+		t.Fatalf("%d\n%s", w.Code, page)
+	}
+	l.form.Del("password")
+	l.form.Set("challenge", "ghl_1")
+	for code, want := range map[string]string{"123 456": "123 456", "k7dq-3mzp": ""} {
+		l.form.Set("code", code)
+		wantStatus(t, l.post(), 303)
+		_, args := l.calls.last()
+		answer := args.(*identityv1.AuthorizeRequest).GetAnswer()
+		if answer.GetChallenge() != "ghl_1" || answer.GetTotpCode() != want || want == "" && answer.GetRecoveryCode() != code {
+			t.Errorf("%s is sent as %v", code, answer)
+		}
+	}
+	l.fault = errs.New(errs.Unauthenticated, "CODE_INVALID", "no")
+	if w := l.post(); !strings.Contains(w.Body.String(), "not right") || !strings.Contains(w.Body.String(), `name="challenge" value="ghl_1"`) {
+		t.Errorf("a wrong code: %s", w.Body)
+	}
+	l.fault = errs.New(errs.Unauthenticated, "CHALLENGE_INVALID", "no")
+	if w := l.post(); !strings.Contains(w.Body.String(), "Log in again") || !strings.Contains(w.Body.String(), `type="password"`) {
+		t.Errorf("too late: %s", w.Body)
 	}
 }
 

@@ -33,7 +33,7 @@ type Claims struct {
 	Session string
 	// ID is unique to the token.
 	ID string
-	// Client is the OAuth client that asked; "guildhall" when empty.
+	// Client is the OAuth client that asked; FirstParty when empty.
 	Client string
 	// Scope is what the token is good for, separated by spaces (RFC 9068 section
 	// 2.2.3); empty leaves it out, as of the suite's own apps.
@@ -116,7 +116,7 @@ func (s *Signer) Sign(c Claims) (string, error) {
 		return "", errors.New("an access token lives for more than nothing and at most an hour")
 	}
 	if c.Client == "" {
-		c.Client = "guildhall"
+		c.Client = FirstParty
 	}
 	if c.Audience == "" {
 		c.Audience = Audience

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -47,6 +48,8 @@ type Rule struct {
 	// VariesBy is the attribute that the answer varies by, as in
 	// "message_type": then it takes a Scope to authorise a call. Empty for most.
 	VariesBy string
+	// StepUp is how old a person's last proof of who they are may be; zero for any.
+	StepUp time.Duration
 
 	field string // the resource's path in the request, for messages
 	path  []protoreflect.FieldDescriptor
@@ -85,7 +88,19 @@ func CompileRule(m protoreflect.MethodDescriptor) (*Rule, error) {
 	if err := r.readVariation(option, m); err != nil {
 		return nil, err
 	}
-	return r, nil
+	return r, r.readStepUp(m)
+}
+
+func (r *Rule) readStepUp(m protoreflect.MethodDescriptor) error {
+	option, _ := proto.GetExtension(m.Options(), optionsv1.E_StepUp).(*optionsv1.StepUp)
+	if !proto.HasExtension(m.Options(), optionsv1.E_StepUp) {
+		return nil
+	}
+	r.StepUp = time.Duration(option.GetMaxAgeSeconds()) * time.Second
+	if r.StepUp <= 0 || r.Access == Public || r.Access == Internal {
+		return errors.New("asks for a step up without an age, or of callers who are no persons")
+	}
+	return nil
 }
 
 func (r *Rule) readAccess(option *optionsv1.Authorization) error {

@@ -3,6 +3,7 @@ package authz
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/encoding/prototext"
@@ -210,4 +211,32 @@ func FuzzWellFormed(f *testing.F) {
 			t.Fatalf("%q belongs to %q here and to %q in authn", name, org, tenant)
 		}
 	})
+}
+
+// TestCompileRule_stepUp: an age that is none, or callers who are no persons, are a
+// mistake in the proto.
+func TestCompileRule_stepUp(t *testing.T) {
+	for name, c := range map[string]struct {
+		option string
+		age    int32
+		want   time.Duration
+		ok     bool
+	}{
+		"of callers": {`authenticated: true`, 300, 5 * time.Minute, true},
+		"of nobody":  {`public: true`, 300, 0, false},
+		"of sisters": {`internal: true services: "groupchat"`, 300, 0, false},
+		"no age":     {`authenticated: true`, 0, 0, false},
+	} {
+		files := testFile(t, c.option)
+		d, err := files.FindDescriptorByName("guildhall.authztest.v1.ThingService.Do")
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := d.(protoreflect.MethodDescriptor)
+		proto.SetExtension(m.Options(), optionsv1.E_StepUp, &optionsv1.StepUp{MaxAgeSeconds: c.age})
+		r, err := CompileRule(m)
+		if (err == nil) != c.ok || c.ok && r.StepUp != c.want {
+			t.Errorf("%s: %v, %v", name, r, err)
+		}
+	}
 }

@@ -3,13 +3,13 @@
 //
 // A server call passes, in this order: recover (a panic is one failed call,
 // not a dead process), observe (trace, metrics, one log line), deadline,
-// authenticate, authorise from the rule in the RPC's proto, validate from the
-// protovalidate rules in it; and what the handler returns passes the field
-// policies of the caller's organisation (disclose.go). Authorisation comes
-// before validation (AIP-211), so that a stranger learns nothing from how a
-// request is refused. A client call carries the service's own token, the request
-// id and the trace, and its errors come back as what they were on the other
-// side: *errs.Error.
+// authenticate, authorise from the rule in the RPC's proto, ask for a fresh proof
+// of who is calling where it says so, validate from the protovalidate rules in it;
+// and what the handler returns passes the field policies of the caller's
+// organisation (disclose.go). Authorisation comes before validation (AIP-211), so
+// that a stranger learns nothing from how a request is refused. A client call
+// carries the service's own token, the request id and the trace, and its errors
+// come back as what they were on the other side: *errs.Error.
 //
 // The chain is one function that calls its steps, not an interceptor for each: fewer
 // hops, and the order can be read in one place. It knows no service and has no

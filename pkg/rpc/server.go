@@ -87,6 +87,9 @@ func (s *server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 	if err != nil {
 		return nil, err
 	}
+	if err := s.proven(c); err != nil {
+		return nil, err
+	}
 	if hot, ok := info.Server.(Recognizer); !ok || !hot.Recognizes(message) {
 		if err := s.validator.validateRequest(c.method, message); err != nil {
 			return nil, err
@@ -112,6 +115,9 @@ func (s *server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 		return err
 	}
 	if authenticated, err = c.approve(authenticated, nil); err != nil {
+		return err
+	}
+	if err := s.proven(c); err != nil {
 		return err
 	}
 	release, err := s.streams.take(c.caller)
@@ -192,6 +198,15 @@ func (s *server) admit(c *call) error {
 		return errs.New(errs.Precondition, "READ_ONLY", "the service takes no changes at the moment")
 	}
 	return nil
+}
+
+// proven refuses a person who has not proven lately who they are, where the rule
+// asks for it: behind authorisation, so that nobody proves it for nothing.
+func (s *server) proven(c *call) error {
+	if c.rule.StepUp == 0 {
+		return nil
+	}
+	return s.cfg.Verifier.Proven(c.caller, c.rule.StepUp)
 }
 
 // untilExpiry ends a stream's context with the caller's token, so that a

@@ -26,7 +26,7 @@ type Config struct {
 // Bootstrap is how an installation begins.
 type Bootstrap struct {
 	Organization string `yaml:"organization" doc:"Last segment of the first organisation's name. Its administrator is organizations/{organization}/staff/admin, and may create other organisations. Of no effect once there is an organisation."`
-	Reissue      bool   `yaml:"reissue" doc:"At start, make and show a new one-time password for the first administrator: the way back in for whoever runs the process. The old password and all its sessions end, and the account is active again if it was disabled or deleted. For one start: each start with it makes another."`
+	Reissue      bool   `yaml:"reissue" doc:"At start, make and show a new one-time password for the first administrator: the way back in for whoever runs the process. The old password, its second factors and all its sessions end, and the account is active again if it was disabled or deleted. For one start: each start with it makes another."`
 }
 
 // Check wants a segment of a name.

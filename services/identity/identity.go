@@ -27,6 +27,7 @@ import (
 	"guildhall.dev/services/identity/internal/account"
 	"guildhall.dev/services/identity/internal/api"
 	"guildhall.dev/services/identity/internal/api/clients"
+	"guildhall.dev/services/identity/internal/api/factors"
 	"guildhall.dev/services/identity/internal/api/messages"
 	"guildhall.dev/services/identity/internal/api/records"
 	"guildhall.dev/services/identity/internal/app"
@@ -37,6 +38,7 @@ import (
 	"guildhall.dev/services/identity/internal/credential"
 	"guildhall.dev/services/identity/internal/device"
 	"guildhall.dev/services/identity/internal/evaluation"
+	"guildhall.dev/services/identity/internal/factor"
 	"guildhall.dev/services/identity/internal/handover"
 	"guildhall.dev/services/identity/internal/importer"
 	"guildhall.dev/services/identity/internal/keyring"
@@ -91,6 +93,7 @@ func build(ctx context.Context, cfg *Config, kit *serve.Kit) (*service, error) {
 	c.Segments = segment.New(c.Attributes)
 	c.Ownerships = ownership.New()
 	credentials, standings := credential.New(), standing.New()
+	c.Factors = factor.New()
 	c.ClientKeys = clientkey.New(standings)
 	c.Apps = app.New(c.Organizations, c.ClientKeys)
 	var err error
@@ -109,14 +112,14 @@ func build(ctx context.Context, cfg *Config, kit *serve.Kit) (*service, error) {
 		return nil, err
 	}
 	if c.Accounts, err = account.New(account.Config{
-		Hasher: kit.Ring, Organizations: c.Organizations, Credentials: credentials, Keys: c.ClientKeys, Sessions: c.Sessions, Teams: c.Teams,
+		Hasher: kit.Ring, Organizations: c.Organizations, Credentials: credentials, Factors: c.Factors, Keys: c.ClientKeys, Sessions: c.Sessions, Teams: c.Teams,
 		Tags: c.Tags, Attributes: c.Attributes, Segments: c.Segments, Ownerships: c.Ownerships, Outbox: c.Outbox,
 		Standing: standings, PurgeAfter: cfg.Accounts.PurgeAfter,
 	}); err != nil {
 		return nil, err
 	}
 	c.Handovers = handover.New(c.Accounts, c.Ownerships)
-	tables := slices.Concat(kv.RawTables(c.Organizations, c.Accounts, c.Teams, c.Tags, c.Attributes, c.Segments, c.Ownerships, c.Sessions, credentials, c.ClientKeys, c.Apps, standings, c.Waits, c.Templates, c.Outbox),
+	tables := slices.Concat(kv.RawTables(c.Organizations, c.Accounts, c.Teams, c.Tags, c.Attributes, c.Segments, c.Ownerships, c.Sessions, credentials, c.Factors, c.ClientKeys, c.Apps, standings, c.Waits, c.Templates, c.Outbox),
 		keyring.Tables(), bootstrap.Tables(), change.Tables())
 	// No release has stored anything yet, so there is nothing to migrate.
 	if c.Store, err = kit.OpenStore(ctx, tables, nil); err != nil {
@@ -138,7 +141,7 @@ func build(ctx context.Context, cfg *Config, kit *serve.Kit) (*service, error) {
 		Store: c.Store, Journal: c.Journal, Segments: c.Segments, Accounts: c.Accounts, Logger: kit.Logger, Clock: kit.Clock,
 	})
 	s := &service{centres: c, sweeper: &sweep.Sweeper{
-		Store: c.Store, Journal: c.Journal, Accounts: c.Accounts, Sessions: c.Sessions, Keys: c.ClientKeys, Ownerships: c.Ownerships, Outbox: c.Outbox, Throttle: c.Throttle,
+		Store: c.Store, Journal: c.Journal, Accounts: c.Accounts, Sessions: c.Sessions, Factors: c.Factors, Keys: c.ClientKeys, Ownerships: c.Ownerships, Outbox: c.Outbox, Throttle: c.Throttle,
 		Logger: kit.Logger, Clock: kit.Clock,
 	}}
 	s.courier, err = newCourier(c, cfg.Delivery, kit)
@@ -210,7 +213,7 @@ func openAccess(ctx context.Context, c *api.Centres, cfg *Config, kit *serve.Kit
 	c.Throttle = turnstile
 	if c.Gate, err = access.New(access.Config{
 		Store: c.Store, Journal: c.Journal, Organizations: c.Organizations, Accounts: c.Accounts,
-		Credentials: credentials, Sessions: c.Sessions, Outbox: c.Outbox, Passwords: passwords, Keys: c.Keys,
+		Credentials: credentials, Factors: c.Factors, Sessions: c.Sessions, Outbox: c.Outbox, Passwords: passwords, Keys: c.Keys,
 		Throttle: turnstile, Waits: c.Waits, Devices: devices, Standings: c.Standings, Logger: kit.Logger, Meter: kit.Meter, Clock: kit.Clock,
 	}); err != nil {
 		return err
@@ -224,7 +227,7 @@ func openAccess(ctx context.Context, c *api.Centres, cfg *Config, kit *serve.Kit
 	}
 	return bootstrap.Run(ctx, bootstrap.Config{
 		Store: c.Store, Journal: c.Journal, Organizations: c.Organizations, Accounts: c.Accounts,
-		Credentials: credentials, Sessions: c.Sessions, Passwords: passwords, Waits: c.Waits,
+		Credentials: credentials, Factors: c.Factors, Sessions: c.Sessions, Passwords: passwords, Waits: c.Waits,
 		Organization: cfg.Bootstrap.Organization, Reissue: cfg.Bootstrap.Reissue, Console: kit.Console,
 	})
 }
@@ -236,6 +239,7 @@ func (s *service) Name() string { return name }
 func (s *service) Register(r grpc.ServiceRegistrar) {
 	api.Register(r, s.centres)
 	clients.Register(r, s.centres)
+	factors.Register(r, s.centres)
 	messages.Register(r, s.centres)
 	records.Register(r, s.centres)
 }

@@ -34,6 +34,9 @@ type Introspection struct {
 	Audience  string `json:"aud,omitempty"`
 	Issuer    string `json:"iss,omitempty"`
 	ID        string `json:"jti,omitempty"`
+	// Factors are how the person proved who they are, AuthTime when.
+	Factors  []string `json:"amr,omitempty"`
+	AuthTime int64    `json:"auth_time,omitempty"`
 }
 
 // IntrospectionOf returns the answer as the RFC has it.
@@ -44,7 +47,7 @@ func IntrospectionOf(r *identityv1.IntrospectTokenResponse) Introspection {
 	return Introspection{
 		Active: true, Scope: r.GetScope(), ClientID: r.GetClientId(), TokenType: r.GetTokenType(),
 		Expires: r.GetExpireTime().GetSeconds(), IssuedAt: r.GetIssueTime().GetSeconds(), Subject: r.GetSub(),
-		Audience: r.GetAud(), Issuer: r.GetIss(), ID: r.GetJti(),
+		Audience: r.GetAud(), Issuer: r.GetIss(), ID: r.GetJti(), Factors: r.GetAmr(), AuthTime: r.GetAuthTime().GetSeconds(),
 	}
 }
 

@@ -34,6 +34,9 @@ type Page struct {
 	// new password is needed.
 	Identifier, Error string
 	Change            bool
+	// Challenge is what a code is asked for in place of the password, which was right;
+	// "" before that.
+	Challenge string
 	// Language is "zh-CN" or "en", and Other the address of the page in the other.
 	Language, Other string
 }

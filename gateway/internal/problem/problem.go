@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 
+	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/rpc"
 )
@@ -218,7 +219,7 @@ func Write(w http.ResponseWriter, err error, c Context) *Problem {
 		h.Set("Retry-After", strconv.Itoa(p.RetryAfter))
 	}
 	if p.Status == http.StatusUnauthorized {
-		h.Set("WWW-Authenticate", challenge(c.Authorization))
+		h.Set("WWW-Authenticate", p.challenge(c.Authorization))
 	}
 	body := p.JSON()
 	h.Set("Content-Length", strconv.Itoa(len(body)))
@@ -228,9 +229,13 @@ func Write(w http.ResponseWriter, err error, c Context) *Problem {
 }
 
 // challenge is RFC 6750 section 3: no error code for a request that brought no
-// credentials, and none of our texts ever.
-func challenge(hadToken bool) string {
-	if hadToken {
+// credentials, and none of our texts ever. A good token of somebody who has to prove
+// anew who they are has RFC 9470's.
+func (p *Problem) challenge(hadToken bool) string {
+	switch age, err := strconv.Atoi(p.Metadata[authn.MaxAge]); {
+	case p.Reason == authn.StepUpRequired && err == nil:
+		return `Bearer realm="guildhall", error="insufficient_user_authentication", max_age=` + strconv.Itoa(age)
+	case hadToken:
 		return `Bearer realm="guildhall", error="invalid_token"`
 	}
 	return `Bearer realm="guildhall"`

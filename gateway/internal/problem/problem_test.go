@@ -82,6 +82,15 @@ func TestNew_tellsNoCause(t *testing.T) {
 	}
 }
 
+// TestWrite_rfc9470: a client reads from the header what to do.
+func TestWrite_rfc9470(t *testing.T) {
+	w := httptest.NewRecorder()
+	Write(w, errs.New(errs.Unauthenticated, "STEP_UP_REQUIRED", "prove it again", errs.Meta("max_age", "300")), Context{Authorization: true})
+	if got := w.Header().Get("WWW-Authenticate"); got != `Bearer realm="guildhall", error="insufficient_user_authentication", max_age=300` || w.Code != 401 {
+		t.Errorf("answered %d %s", w.Code, got)
+	}
+}
+
 func TestWrite_challengesWithoutTexts(t *testing.T) {
 	for hadToken, want := range map[bool]string{true: `Bearer realm="guildhall", error="invalid_token"`, false: `Bearer realm="guildhall"`} {
 		w := httptest.NewRecorder()

@@ -23,6 +23,7 @@ var chineseReasons = merge(
 	chineseThrottle,
 	chineseContacts,
 	chineseOwnership,
+	chineseFactors,
 )
 
 // merge returns the texts of all parts. A reason is in one of them.

@@ -22,6 +22,7 @@ var bodies = map[string]func(t *testing.T, s *suite){
 	"networks":    networks,
 	"approvals":   approvals,
 	"clients":     standardClients,
+	"factors":     secondFactors,
 }
 
 func TestSuite(t *testing.T) {

@@ -62,9 +62,9 @@ func openShop(t *testing.T, c *company) *shop {
 // hidden matches the fields that the login page sends back.
 var hidden = regexp.MustCompile(`<input type="hidden" name="([a-z_]+)" value="([^"]*)">`)
 
-// browse opens the login page, fills it in as a person would, and returns where
-// the browser is sent.
-func (s *shop) browse(t *testing.T, address string, fill url.Values) *url.URL {
+// browse opens the login page, fills it in as a person would, step by step, and
+// returns where the browser is sent.
+func (s *shop) browse(t *testing.T, address string, steps ...url.Values) *url.URL {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -72,25 +72,30 @@ func (s *shop) browse(t *testing.T, address string, fill url.Values) *url.URL {
 	}
 	browser := &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	resp := need(browser.Get(address))(t)
+	for _, fill := range steps {
+		page := read(t, resp, http.StatusOK)
+		form := url.Values{"decision": {"allow"}}
+		for _, field := range hidden.FindAllSubmatch(page, -1) {
+			form.Set(string(field[1]), unescape(string(field[2])))
+		}
+		for name, values := range fill {
+			form[name] = values
+		}
+		resp = need(browser.PostForm(s.http+"/oauth2/authorize", form))(t)
+	}
+	read(t, resp, http.StatusSeeOther)
+	return need(resp.Location())(t)
+}
+
+// read returns a page, and fails the test when it comes with another status.
+func read(t *testing.T, resp *http.Response, status int) []byte {
+	t.Helper()
 	page := need(io.ReadAll(resp.Body))(t)
 	_ = resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		t.Fatalf("the login page is %d: %s", resp.StatusCode, page)
+	if resp.StatusCode != status {
+		t.Fatalf("the page is %d, want %d: %s", resp.StatusCode, status, page)
 	}
-	form := url.Values{"decision": {"allow"}}
-	for _, field := range hidden.FindAllSubmatch(page, -1) {
-		form.Set(string(field[1]), unescape(string(field[2])))
-	}
-	for name, values := range fill {
-		form[name] = values
-	}
-	resp = need(browser.PostForm(s.http+"/oauth2/authorize", form))(t)
-	page = need(io.ReadAll(resp.Body))(t)
-	_ = resp.Body.Close()
-	if resp.StatusCode != http.StatusSeeOther {
-		t.Fatalf("the login ends with %d: %s", resp.StatusCode, page)
-	}
-	return need(resp.Location())(t)
+	return page
 }
 
 // unescape undoes what html/template does to the values of fields.
@@ -99,12 +104,12 @@ func unescape(text string) string {
 }
 
 // login logs a person in and returns the code and what proves that it is ours.
-func (s *shop) login(t *testing.T, mail string) (code, verifier, nonce string) {
+func (s *shop) login(t *testing.T, mail string, more ...url.Values) (code, verifier, nonce string) {
 	t.Helper()
 	state := rand.Text()
 	verifier, nonce = oauth2.GenerateVerifier(), rand.Text()
 	to := s.browse(t, s.config.AuthCodeURL(state, oauth2.S256ChallengeOption(verifier), oidc.Nonce(nonce)),
-		url.Values{"identifier": {mail}, "password": {password}})
+		append([]url.Values{{"identifier": {mail}, "password": {password}}}, more...)...)
 	q := to.Query()
 	if !strings.HasPrefix(to.String(), callback+"?") || q.Get("state") != state || q.Get("iss") != s.http || q.Get("code") == "" {
 		t.Fatalf("the browser is sent to %s", to)

@@ -104,7 +104,7 @@ func (m method) call(ctx context.Context, a *api, resource string) error {
 	}
 	for _, variable := range pathVariable.FindAllStringSubmatch(m.pattern, -1) {
 		of := resource
-		if variable[1] != m.auth.GetResource() && m.auth.GetResource() != "" {
+		if variable[1] != m.auth.GetResource() {
 			of = m.named(variable[1], organizationOf(resource+"/")) // the path names something else
 		}
 		name(req.ProtoReflect(), variable[1], of)

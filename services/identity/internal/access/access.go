@@ -2,8 +2,8 @@
 // invitation, staying logged in and leaving.
 //
 // It brings together what the other centres keep apart: accounts, their
-// passwords, their sessions, the keys that tokens are signed with, and the throttle
-// that slows guessing down. Its one rule of its own is that nobody learns from a
+// passwords and second factors, their sessions, the keys that tokens are signed
+// with, and the throttle that slows guessing down. Its one rule of its own is that nobody learns from a
 // refusal, or from the time it takes, whether an account exists.
 package access
 
@@ -27,6 +27,7 @@ import (
 	"guildhall.dev/services/identity/internal/credential"
 	"guildhall.dev/services/identity/internal/delivery"
 	"guildhall.dev/services/identity/internal/device"
+	"guildhall.dev/services/identity/internal/factor"
 	"guildhall.dev/services/identity/internal/keyring"
 	"guildhall.dev/services/identity/internal/organization"
 	"guildhall.dev/services/identity/internal/session"
@@ -41,6 +42,7 @@ type Config struct {
 	Organizations *organization.Book
 	Accounts      *account.Book
 	Credentials   *credential.Book
+	Factors       *factor.Book
 	Sessions      *session.Book
 	// Outbox takes messages to people.
 	Outbox    *delivery.Book
@@ -61,13 +63,15 @@ type Config struct {
 type Gate struct {
 	cfg    Config
 	logins metric.Int64Counter
-	reuses metric.Int64Counter
+	// answers are those to challenges.
+	answers metric.Int64Counter
+	reuses  metric.Int64Counter
 }
 
 // New returns a gate.
 func New(cfg Config) (*Gate, error) {
 	if cfg.Store == nil || cfg.Journal == nil || cfg.Organizations == nil || cfg.Accounts == nil ||
-		cfg.Credentials == nil || cfg.Sessions == nil || cfg.Passwords == nil || cfg.Keys == nil || cfg.Standings == nil ||
+		cfg.Credentials == nil || cfg.Factors == nil || cfg.Sessions == nil || cfg.Passwords == nil || cfg.Keys == nil || cfg.Standings == nil ||
 		cfg.Throttle == nil || cfg.Waits == nil || cfg.Devices == nil || cfg.Outbox == nil {
 		return nil, errors.New("access: a gate needs a store, a journal and the centres it brings together")
 	}
@@ -86,6 +90,10 @@ func New(cfg Config) (*Gate, error) {
 		metric.WithDescription("Logins by password, by outcome.")); err != nil {
 		return nil, err
 	}
+	if g.answers, err = cfg.Meter.Int64Counter("guildhall.identity.challenges",
+		metric.WithDescription("Answers to challenges for a second factor, by outcome.")); err != nil {
+		return nil, err
+	}
 	g.reuses, err = cfg.Meter.Int64Counter("guildhall.identity.refresh.reused",
 		metric.WithDescription("Sessions ended because a void refresh token came back."))
 	return g, err
@@ -93,6 +101,10 @@ func New(cfg Config) (*Gate, error) {
 
 func (g *Gate) countLogin(ctx context.Context, outcome string) {
 	g.logins.Add(ctx, 1, metric.WithAttributes(attribute.String("outcome", outcome)))
+}
+
+func (g *Gate) countAnswer(ctx context.Context, outcome string) {
+	g.answers.Add(ctx, 1, metric.WithAttributes(attribute.String("outcome", outcome)))
 }
 
 // tokens returns the tokens of a session. A fault of the signer leaves the

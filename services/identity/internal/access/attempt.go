@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"strings"
+	"time"
 
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
@@ -23,6 +24,7 @@ type try struct {
 	ticket *throttle.Ticket
 	// device is the id of the device, a new one unless it is known.
 	device string
+	known  bool
 }
 
 // try asks the throttle to let a login through. What is counted is what was
@@ -37,7 +39,7 @@ func (g *Gate) try(ctx context.Context, req *identityv1.LoginRequest, found []ca
 		}
 		owner := device.Owner{Account: c.account.GetName(), PasswordTime: c.passwordTime}
 		if id, ok := g.cfg.Devices.ID(owner, req.GetDeviceToken(), g.cfg.Clock()); ok {
-			attempt.Identifier, attempt.Device, t.device = owner.Account, id, id
+			attempt.Identifier, attempt.Device, t.device, t.known = owner.Account, id, id, true
 		}
 	}
 	var err error
@@ -66,10 +68,7 @@ func (g *Gate) match(ctx context.Context, ticket *throttle.Ticket, password stri
 	case i < 0:
 		return i, nil
 	}
-	if fault := settle(ctx); fault != nil {
-		// It counts as a wrong guess then, which keeps nobody out for long.
-		g.cfg.Logger.WarnContext(ctx, "an attempt to log in could not be taken back", "error", fault)
-	}
+	g.settled(ctx, settle(ctx))
 	return i, err
 }
 
@@ -105,11 +104,11 @@ func (g *Gate) failed(ctx context.Context, ticket *throttle.Ticket, organization
 	}
 }
 
-// deviceToken returns the token of the device that a session was opened on. A
-// password that was set along with it was set when it began.
-func (g *Gate) deviceToken(s *storev1.Session, c candidate, fresh bool, id string) string {
+// deviceToken returns the token of the device that a session was opened on. A fresh
+// password was set when the session began.
+func (g *Gate) deviceToken(s *storev1.Session, passwordTime time.Time, fresh bool, id string) string {
 	begun := s.GetCreateTime().AsTime()
-	owner := device.Owner{Account: session.AccountOf(s.GetName()), PasswordTime: c.passwordTime}
+	owner := device.Owner{Account: session.AccountOf(s.GetName()), PasswordTime: passwordTime}
 	if fresh {
 		owner.PasswordTime = begun
 	}

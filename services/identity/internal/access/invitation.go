@@ -76,13 +76,13 @@ func (g *Gate) Invite(tx *change.Tx, name, code string) (*identityv1.Invitation,
 }
 
 // AcceptInvitation sets the password of the invited account, ends the sessions
-// it may have, and logs it in from an address. It reports whether the account has
-// joined or left segments by it. Errors are Unauthenticated (INVITATION_INVALID),
-// those of credential.Check on password, and Exhausted (HASHING_BUSY,
-// LOGIN_THROTTLED).
+// it may have, and logs it in from an address, with a challenge when it has a second
+// factor. It reports whether the account has joined or left segments by it. Errors
+// are Unauthenticated (INVITATION_INVALID), those of credential.Check on password,
+// and Exhausted (HASHING_BUSY, LOGIN_THROTTLED).
 //
-// It is also the way past a wait: who brings a code has proven more than a
-// password would.
+// It is also the way past a wait for wrong passwords: who brings a code has proven
+// more than a password would.
 func (g *Gate) AcceptInvitation(ctx context.Context, req *identityv1.AcceptInvitationRequest, address string) (tokens *identityv1.TokenSet, moved bool, err error) {
 	ticket, err := g.cfg.Throttle.Admit(ctx, throttle.Attempt{Address: address})
 	if err != nil {
@@ -97,15 +97,22 @@ func (g *Gate) AcceptInvitation(ctx context.Context, req *identityv1.AcceptInvit
 	if err := errors.Join(err, ticket.Return(ctx)); err != nil {
 		return nil, false, err
 	}
-	if err := credential.Check("password", req.GetPassword(), words...); err != nil {
-		return nil, false, err
-	}
-	hash, err := g.cfg.Passwords.Hash(ctx, req.GetPassword())
+	fresh, err := g.choose(ctx, name, chosen{field: "password", password: req.GetPassword(), words: words})
 	if err != nil {
 		return nil, false, err
 	}
-	id := resource.NewID()
-	login := session.Login{Device: req.GetDeviceLabel(), Address: address, Factors: passwordOnly()}
+	e, moved, err := g.accept(ctx, req, name, fresh, address)
+	if err == nil {
+		g.tell(ctx, name)
+	}
+	tokens, err = g.entered(e, err)
+	return tokens, moved && err == nil, err
+}
+
+// accept takes an invitation, and reports whether the account has moved between
+// segments by it.
+func (g *Gate) accept(ctx context.Context, req *identityv1.AcceptInvitationRequest, name string, fresh choice, address string) (e Entry, moved bool, err error) {
+	id, challenge, newDevice := resource.NewID(), session.NewChallenge(), device.NewID()
 	s, err := change.Do(as(ctx, name, id), g.cfg.Journal, req, func(tx *change.Tx) (*storev1.Session, error) {
 		// Another call may have used the code, or an administrator voided it.
 		_, a, err := g.findInvited(tx, req.GetCode())
@@ -116,23 +123,24 @@ func (g *Gate) AcceptInvitation(ctx context.Context, req *identityv1.AcceptInvit
 		if err := g.cfg.Accounts.Activate(tx, name, segment.Note(&moved)); err != nil {
 			return nil, err
 		}
-		if _, err := g.clear(tx, a); err != nil {
+		if _, err := g.cfg.Waits.ClearPasswords(tx, organizationOf(name), identifiers(a)); err != nil {
 			return nil, err
 		}
-		if err := g.setPassword(tx, name, hash, ""); err != nil {
+		if err := g.setPassword(tx, name, fresh, ""); err != nil {
 			return nil, err
 		}
-		return g.cfg.Sessions.Open(tx, name, id, login)
+		e.Challenge, err = g.challenge(tx, challenge, &storev1.LoginChallenge{
+			Account: name, PasswordTime: timestamppb.New(tx.Time), Session: id, DeviceLabel: req.GetDeviceLabel(), Device: []byte(newDevice),
+		})
+		if err != nil || e.Challenge != nil {
+			return &storev1.Session{}, err
+		}
+		return g.cfg.Sessions.Open(tx, name, id, session.Login{Device: req.GetDeviceLabel(), Address: address, Factors: passwordOnly()})
 	})
-	if err != nil {
-		return nil, false, err
+	if err != nil || e.Challenge != nil {
+		return e, moved, err
 	}
-	g.tell(ctx, name)
-	tokens, err = g.tokens(s)
-	if err == nil {
-		tokens.DeviceToken = g.deviceToken(s, candidate{}, true, device.NewID())
-	}
-	return tokens, moved, err
+	return Entry{Session: s, Device: g.deviceToken(s, s.GetCreateTime().AsTime(), false, newDevice)}, moved, nil
 }
 
 // invited returns whom the code invites and what not to use as a password.

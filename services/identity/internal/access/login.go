@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
@@ -13,7 +15,6 @@ import (
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/account"
-	"guildhall.dev/services/identity/internal/credential"
 	"guildhall.dev/services/identity/internal/organization"
 	"guildhall.dev/services/identity/internal/session"
 )
@@ -29,7 +30,8 @@ type candidate struct {
 	passwordTime time.Time
 }
 
-// Login logs an account in from an address.
+// Login logs an account in from an address. Of one with a second factor it answers
+// the right password with a challenge.
 //
 // The error is Unauthenticated (LOGIN_FAILED) for an account that is unknown
 // or may not log in, and for a wrong password: the same text after the same
@@ -37,30 +39,35 @@ type candidate struct {
 // (PASSWORD_CHANGE_REQUIRED), and those of credential.Check on new_password.
 // Exhausted (HASHING_BUSY, LOGIN_THROTTLED) comes to anybody.
 func (g *Gate) Login(ctx context.Context, req *identityv1.LoginRequest, address string) (*identityv1.TokenSet, error) {
-	s, device, err := g.Enter(ctx, req, address, g.cfg.Sessions.Open)
-	if err != nil {
-		return nil, err
-	}
-	tokens, err := g.tokens(s)
-	if err == nil {
-		tokens.DeviceToken = device
-	}
-	return tokens, err
+	return g.entered(g.Enter(ctx, req, address, Purpose{Open: g.cfg.Sessions.Open}))
 }
 
-// Opener begins what an account logs in for, under a new id: a session, or what
-// becomes one. It returns the session, or the name that it will have.
-type Opener func(tx *change.Tx, account, id string, l session.Login) (*storev1.Session, error)
+// Purpose is what an account logs in for.
+type Purpose struct {
+	// Client is the app that is let in; "" is the suite's own.
+	Client string
+	// Open begins it under a new id: a session, or what becomes one. It returns the
+	// session, or the name that it will have.
+	Open func(tx *change.Tx, account, id string, l session.Login) (*storev1.Session, error)
+}
 
-// Enter is Login up to the session, for whatever a login is for. It also returns
-// the token of the device from then on.
-func (g *Gate) Enter(ctx context.Context, req *identityv1.LoginRequest, address string, open Opener) (s *storev1.Session, device string, err error) {
+// Entry is what a login came to: a session, or a challenge.
+type Entry struct {
+	// Session is the session, and Device the token of the device from then on.
+	Session *storev1.Session
+	Device  string
+	// Challenge is what has to be answered first; nil when there is a session.
+	Challenge *identityv1.LoginChallenge
+}
+
+// Enter is Login up to the session, for whatever a login is for.
+func (g *Gate) Enter(ctx context.Context, req *identityv1.LoginRequest, address string, p Purpose) (Entry, error) {
 	if _, err := organization.Pattern.Parse("organization", req.GetOrganization()); err != nil {
-		return nil, "", err
+		return Entry{}, err
 	}
 	found, err := g.candidates(ctx, req.GetOrganization(), req.GetIdentifier())
 	if err != nil {
-		return nil, "", err
+		return Entry{}, err
 	}
 	hashes := make([]string, len(found))
 	for i, c := range found {
@@ -69,26 +76,28 @@ func (g *Gate) Enter(ctx context.Context, req *identityv1.LoginRequest, address 
 	try, err := g.try(ctx, req, found, address)
 	if err != nil {
 		g.countLogin(ctx, outcomeOf(err))
-		return nil, "", err
+		return Entry{}, err
 	}
 	i, err := g.match(ctx, try.ticket, req.GetPassword(), hashes...)
 	if err != nil {
 		g.countLogin(ctx, "error")
-		return nil, "", err
+		return Entry{}, err
 	}
 	if i < 0 {
 		g.countLogin(ctx, "failed")
 		g.failed(ctx, try.ticket, req.GetOrganization(), found...)
-		return nil, "", loginFailed()
+		return Entry{}, loginFailed()
 	}
-	s, err = g.enter(ctx, req, found[i], address, open)
-	if err != nil {
+	e, err := g.enter(ctx, req, found[i], try, address, p)
+	switch {
+	case err != nil:
 		g.countLogin(ctx, "error")
-		return nil, "", err
+	case e.Challenge != nil:
+		g.countLogin(ctx, "challenged")
+	default:
+		g.countLogin(ctx, "ok")
 	}
-	g.countLogin(ctx, "ok")
-	g.tell(ctx, session.AccountOf(s.GetName()))
-	return s, g.deviceToken(s, found[i], req.GetNewPassword() != "", try.device), nil
+	return e, err
 }
 
 // loginFailed is the one answer to every login that names no account and its
@@ -171,25 +180,26 @@ func (g *Gate) candidate(r kv.Reader, org string, a *storev1.Account) (candidate
 	}, nil
 }
 
-// enter opens the session of a login whose password was right, and changes the
-// password if the request says so or its hash is outdated.
-func (g *Gate) enter(ctx context.Context, req *identityv1.LoginRequest, c candidate, address string, open Opener) (*storev1.Session, error) {
-	fresh, rehash := "", ""
+// enter opens the session of a login whose password was right, or asks for a second
+// factor; and changes the password if the request says so, or its hash is outdated.
+func (g *Gate) enter(ctx context.Context, req *identityv1.LoginRequest, c candidate, t try, address string, p Purpose) (Entry, error) {
+	name, id, challenge := c.account.GetName(), resource.NewID(), session.NewChallenge()
+	var fresh choice
+	var rehash string
 	var err error
 	switch {
 	case req.GetNewPassword() != "":
-		fresh, err = g.newHash(ctx, req.GetNewPassword(), req.GetPassword(), c.words)
+		fresh, err = g.choose(ctx, name, chosen{field: "new_password", password: req.GetNewPassword(), old: req.GetPassword(), words: c.words})
 	case c.mustChange:
-		return nil, errs.New(errs.Precondition, "PASSWORD_CHANGE_REQUIRED", "the password is for one use; send new_password too")
+		return Entry{}, errs.New(errs.Precondition, "PASSWORD_CHANGE_REQUIRED", "the password is for one use; send new_password too")
 	case g.cfg.Passwords.Outdated(c.hash):
 		rehash, err = g.cfg.Passwords.Hash(ctx, req.GetPassword())
 	}
 	if err != nil {
-		return nil, err
+		return Entry{}, err
 	}
-	name, id := c.account.GetName(), resource.NewID()
-	login := session.Login{Device: req.GetDeviceLabel(), Address: address, Factors: passwordOnly()}
-	return change.Do(as(ctx, name, id), g.cfg.Journal, req, func(tx *change.Tx) (*storev1.Session, error) {
+	var asked *identityv1.LoginChallenge
+	s, err := change.Do(as(ctx, name, id), g.cfg.Journal, req, func(tx *change.Tx) (s *storev1.Session, err error) {
 		// What was true when the password was compared must be true now.
 		if err := g.stillRight(tx, name, c.hash); err != nil {
 			return nil, err
@@ -199,24 +209,23 @@ func (g *Gate) enter(ctx context.Context, req *identityv1.LoginRequest, c candid
 				return nil, err
 			}
 		}
-		if fresh != "" {
-			if err := g.setPassword(tx, name, fresh, ""); err != nil {
-				return nil, err
-			}
+		asked, err = g.challenge(tx, challenge, &storev1.LoginChallenge{
+			Account: name, PasswordTime: timestamppb.New(c.passwordTime), Client: p.Client, Session: id, DeviceLabel: req.GetDeviceLabel(),
+			Device: []byte(t.device), DeviceKnown: t.known, NewPasswordHash: fresh.Hash, NewPasswordShort: fresh.Short,
+		})
+		if err != nil || asked != nil {
+			return &storev1.Session{}, err
 		}
-		return open(tx, name, id, login)
+		if err := g.setPassword(tx, name, fresh, ""); err != nil {
+			return nil, err
+		}
+		return p.Open(tx, name, id, session.Login{Device: req.GetDeviceLabel(), Address: address, Factors: passwordOnly()})
 	})
-}
-
-// newHash checks and hashes a password that takes the place of another.
-func (g *Gate) newHash(ctx context.Context, password, old string, words []string) (string, error) {
-	if err := credential.Check("new_password", password, words...); err != nil {
-		return "", err
+	if err != nil || asked != nil {
+		return Entry{Challenge: asked}, err
 	}
-	if credential.Normalize(password) == credential.Normalize(old) {
-		return "", errs.InvalidField("new_password", "PASSWORD_BLOCKED", "choose another password than the present one")
-	}
-	return g.cfg.Passwords.Hash(ctx, password)
+	g.tell(ctx, name)
+	return Entry{Session: s, Device: g.deviceToken(s, c.passwordTime, fresh.Hash != "", t.device)}, nil
 }
 
 // stillRight returns LOGIN_FAILED unless the account may log in and still has
@@ -234,18 +243,4 @@ func (g *Gate) stillRight(r kv.Reader, name, hash string) error {
 		return loginFailed()
 	}
 	return nil
-}
-
-// setPassword stores a password and ends the sessions that were opened with
-// the one before, all but the named one.
-func (g *Gate) setPassword(tx *change.Tx, name, hash, except string) error {
-	if err := g.tellOfPassword(tx, name); err != nil {
-		return err
-	}
-	if err := g.cfg.Credentials.SetPassword(tx, name, hash, false, tx.Time); err != nil {
-		return err
-	}
-	tx.Record(change.Change{Resource: name, ChangedFields: []string{"password"}})
-	_, err := g.cfg.Sessions.EndAll(tx, name, except)
-	return err
 }

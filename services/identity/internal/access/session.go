@@ -109,7 +109,7 @@ func (g *Gate) ChangePassword(ctx context.Context, caller authn.Caller, req *ide
 		g.failed(ctx, ticket, caller.Organization(), present)
 		return nil, loginFailed()
 	}
-	hash, err := g.newHash(ctx, req.GetNewPassword(), req.GetOldPassword(), present.words)
+	fresh, err := g.choose(ctx, caller.Name, chosen{field: "new_password", password: req.GetNewPassword(), old: req.GetOldPassword(), words: present.words})
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +120,7 @@ func (g *Gate) ChangePassword(ctx context.Context, caller authn.Caller, req *ide
 		}
 		// The token of before went with the password of before.
 		token := g.cfg.Devices.Token(device.Owner{Account: caller.Name, PasswordTime: tx.Time}, id, tx.Time)
-		return &identityv1.ChangePasswordResponse{DeviceToken: token}, g.setPassword(tx, caller.Name, hash, session.Name(caller.Name, caller.Session))
+		return &identityv1.ChangePasswordResponse{DeviceToken: token}, g.setPassword(tx, caller.Name, fresh, session.Name(caller.Name, caller.Session))
 	})
 	if err != nil {
 		return nil, err

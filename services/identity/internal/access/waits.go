@@ -35,7 +35,7 @@ func (g *Gate) ClearWaits(tx *change.Tx, name string) (*identityv1.LoginThrottle
 	if err != nil {
 		return nil, err
 	}
-	switch n, err := g.clear(tx, rec.Value); {
+	switch n, err := g.cfg.Waits.Clear(tx, organizationOf(name), identifiers(rec.Value)); {
 	case err != nil:
 		return nil, err
 	case n == 0:
@@ -44,11 +44,6 @@ func (g *Gate) ClearWaits(tx *change.Tx, name string) (*identityv1.LoginThrottle
 		tx.Record(change.Change{Resource: name, ChangedFields: []string{"login_throttle"}})
 	}
 	return g.Waits(tx, name)
-}
-
-// clear ends what an account has to wait, under all that may be typed for it.
-func (g *Gate) clear(tx kv.Tx, a *storev1.Account) (int, error) {
-	return g.cfg.Waits.Clear(tx, organizationOf(a.GetName()), identifiers(a))
 }
 
 // identifiers are what may be typed for an account.

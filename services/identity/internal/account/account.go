@@ -48,6 +48,7 @@ import (
 	"guildhall.dev/services/identity/internal/clientkey"
 	"guildhall.dev/services/identity/internal/credential"
 	"guildhall.dev/services/identity/internal/delivery"
+	"guildhall.dev/services/identity/internal/factor"
 	"guildhall.dev/services/identity/internal/organization"
 	"guildhall.dev/services/identity/internal/ownership"
 	"guildhall.dev/services/identity/internal/segment"
@@ -80,6 +81,7 @@ type Config struct {
 	Hasher        kv.Hasher
 	Organizations *organization.Book
 	Credentials   *credential.Book
+	Factors       *factor.Book
 	// Keys are those of service accounts.
 	Keys     *clientkey.Book
 	Sessions *session.Book
@@ -107,7 +109,7 @@ type Book struct {
 
 // New returns a book.
 func New(cfg Config) (*Book, error) {
-	if cfg.Hasher == nil || cfg.Organizations == nil || cfg.Credentials == nil || cfg.Keys == nil || cfg.Sessions == nil || cfg.Teams == nil || cfg.Standing == nil ||
+	if cfg.Hasher == nil || cfg.Organizations == nil || cfg.Credentials == nil || cfg.Factors == nil || cfg.Keys == nil || cfg.Sessions == nil || cfg.Teams == nil || cfg.Standing == nil ||
 		cfg.Tags == nil || cfg.Attributes == nil || cfg.Segments == nil || cfg.Ownerships == nil || cfg.Outbox == nil {
 		return nil, errors.New("account: a book needs a hasher and the centres it changes along")
 	}
@@ -252,7 +254,7 @@ func (b *Book) create(tx *change.Tx, a *storev1.Account, how manner) (kv.Record[
 	if how.password == "" {
 		return rec, nil
 	}
-	return rec, b.cfg.Credentials.SetPassword(tx, made.GetName(), how.password, false, tx.Time)
+	return rec, b.cfg.Credentials.SetPassword(tx, made.GetName(), credential.Secret{Hash: how.password}, tx.Time)
 }
 
 // Update sets the named fields of an account to those of a, and records it if

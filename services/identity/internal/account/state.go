@@ -225,10 +225,10 @@ func (b *Book) Purgeable(r kv.Reader, now time.Time, limit int) ([]string, error
 }
 
 // Purge removes a deleted account that is past its purge time, with its
-// password, its place in every index, its history in segments, the messages it was
-// sent and what permission was yet to hear of it, and records it. A member of
-// staff loses the customers first, some at a time: until there are none left the
-// account stays, for the next call. An account that is
+// password and factors, its place in every index, its history in segments, the
+// messages it was sent and what permission was yet to hear of it, and records it.
+// A member of staff loses the customers first, some at a time: until there are
+// none left the account stays, for the next call. An account that is
 // gone or was brought back meanwhile is left alone.
 func (b *Book) Purge(tx *change.Tx, name string) error {
 	rec, found, err := b.Find(tx, name)
@@ -246,6 +246,9 @@ func (b *Book) Purge(tx *change.Tx, name string) error {
 		return err
 	}
 	if err := b.cfg.Credentials.Purge(tx, name); err != nil {
+		return err
+	}
+	if err := b.cfg.Factors.Purge(tx, name); err != nil {
 		return err
 	}
 	if err := b.cfg.Segments.Forget(tx, name); err != nil {

@@ -31,6 +31,7 @@ import (
 	"guildhall.dev/services/identity/internal/clientkey"
 	"guildhall.dev/services/identity/internal/delivery"
 	"guildhall.dev/services/identity/internal/evaluation"
+	"guildhall.dev/services/identity/internal/factor"
 	"guildhall.dev/services/identity/internal/handover"
 	"guildhall.dev/services/identity/internal/importer"
 	"guildhall.dev/services/identity/internal/keyring"
@@ -61,6 +62,7 @@ type Centres struct {
 	Segments      *segment.Book
 	Ownerships    *ownership.Book
 	Handovers     *handover.Book
+	Factors       *factor.Book
 	Sessions      *session.Book
 	ClientKeys    *clientkey.Book
 	Apps          *app.Book

@@ -47,6 +47,11 @@ func (s auth) Login(ctx context.Context, req *identityv1.LoginRequest) (*identit
 	return s.Gate.Login(ctx, req, remoteAddress(ctx))
 }
 
+// AnswerChallenge opens the session of a login whose second factor is proven.
+func (s auth) AnswerChallenge(ctx context.Context, req *identityv1.AnswerChallengeRequest) (*identityv1.TokenSet, error) {
+	return s.Gate.AnswerChallenge(ctx, req, remoteAddress(ctx))
+}
+
 // RefreshToken trades a refresh token for new tokens.
 func (s auth) RefreshToken(ctx context.Context, req *identityv1.RefreshTokenRequest) (*identityv1.TokenSet, error) {
 	return s.Gate.Refresh(ctx, req)
@@ -76,10 +81,14 @@ func (s auth) WhoAmI(ctx context.Context, _ *identityv1.WhoAmIRequest) (*identit
 	if err != nil {
 		return nil, err
 	}
-	return &identityv1.WhoAmIResponse{
+	resp := &identityv1.WhoAmIResponse{
 		Account: caller.Name, Organization: caller.Organization(), Session: sessionOf(caller),
-		ExpireTime: timestamppb.New(caller.Expires),
-	}, nil
+		ExpireTime: timestamppb.New(caller.Expires), Factors: caller.Factors,
+	}
+	if !caller.AuthTime.IsZero() {
+		resp.AuthTime = timestamppb.New(caller.AuthTime)
+	}
+	return resp, nil
 }
 
 // ListSessions returns a page of an account's live sessions.

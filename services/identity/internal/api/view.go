@@ -4,12 +4,15 @@ import (
 	"encoding/base64"
 	"slices"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/kv"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/account"
 	"guildhall.dev/services/identity/internal/attribute"
+	"guildhall.dev/services/identity/internal/session"
 )
 
 // staffMember returns the API's view of an account of staff.
@@ -63,7 +66,7 @@ func sessionView(s *storev1.Session, current string) *identityv1.Session {
 	return &identityv1.Session{
 		Name: s.GetName(), DeviceLabel: s.GetDeviceLabel(), RemoteAddress: s.GetRemoteAddress(),
 		CreateTime: s.GetCreateTime(), LastSeenTime: s.GetLastSeenTime(), ExpireTime: s.GetExpireTime(),
-		Current: s.GetName() == current, Client: s.GetClient(),
+		Current: s.GetName() == current, Client: s.GetClient(), Factors: s.GetFactors(), AuthTime: timestamppb.New(session.AuthTime(s)),
 	}
 }
 

@@ -25,6 +25,7 @@ import (
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/account"
 	"guildhall.dev/services/identity/internal/credential"
+	"guildhall.dev/services/identity/internal/factor"
 	"guildhall.dev/services/identity/internal/organization"
 	"guildhall.dev/services/identity/internal/session"
 	"guildhall.dev/services/identity/internal/throttle"
@@ -40,6 +41,7 @@ type Config struct {
 	Organizations *organization.Book
 	Accounts      *account.Book
 	Credentials   *credential.Book
+	Factors       *factor.Book
 	Sessions      *session.Book
 	Passwords     *credential.Pool
 	Waits         *throttle.Book
@@ -153,6 +155,10 @@ func (cfg *Config) reissue(tx *change.Tx, administrator, hash string) error {
 	if _, err := cfg.Sessions.EndAll(tx, administrator, ""); err != nil {
 		return err
 	}
+	// The second factor may be what was lost.
+	if _, err := cfg.Factors.Reset(tx, administrator); err != nil {
+		return err
+	}
 	// Nor is the way in to be kept shut by who guesses at it.
 	if _, err := cfg.Waits.Clear(tx, resource.Parent(administrator), []string{administrator}); err != nil {
 		return err
@@ -186,7 +192,7 @@ func (cfg *Config) letIn(tx *change.Tx, name, hash string) error {
 	if err := cfg.Accounts.Activate(tx, name, nil); err != nil {
 		return err
 	}
-	return cfg.Credentials.SetPassword(tx, name, hash, true, tx.Time)
+	return cfg.Credentials.SetPassword(tx, name, credential.Secret{Hash: hash, MustChange: true}, tx.Time)
 }
 
 // newPassword returns a random password of more than 120 bits that a person

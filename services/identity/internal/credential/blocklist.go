@@ -20,6 +20,10 @@ var blocklist string
 // asks of a password that is not the only factor.
 const minStrength = 8
 
+// minStrengthBeside is the same of a password that needs a second factor: less, since
+// of its eight characters nearly all would have to count else.
+const minStrengthBeside = 6
+
 // minWord is the least bytes of a word; shorter ones are in every password.
 const minWord = 4
 

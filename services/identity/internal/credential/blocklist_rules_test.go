@@ -100,11 +100,11 @@ func numbers() (out []string) {
 func TestASVS_6_2_4_probablePasswordsAreRefused(t *testing.T) {
 	n := 0
 	refused := func(password string) {
-		if len(password) < MinLength {
+		if len(password) < minAlone {
 			return
 		}
 		n++
-		if err := Check("password", password); err == nil {
+		if err := Check("password", password, Alone); err == nil {
 			t.Errorf("%q is taken", password)
 		}
 	}
@@ -135,7 +135,7 @@ func TestASVS_6_2_12_chineseHabitsAreRefused(t *testing.T) {
 		"1qaz2wsx3edc4rfv", "qq123456qq123456", "abcd1234abcd1234", "a123456789a123456789", "woaiwojia1314520", "我爱你我爱你我爱你我爱你我爱你",
 		"床前明月光疑是地上霜举头望明月低头思故乡", "恭喜发财万事如意身体健康恭喜发财", "ｗｏａｉｎｉ１３１４５２０１３１４",
 	} {
-		if err := Check("password", password); err == nil {
+		if err := Check("password", password, Alone); err == nil {
 			t.Errorf("%q is taken", password)
 		}
 	}

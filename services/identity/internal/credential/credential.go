@@ -46,11 +46,19 @@ func (b *Book) Password(r kv.Reader, account string) (*storev1.Credential, bool,
 	return rec.Value, true, nil
 }
 
-// SetPassword stores the hash of an account's new password and voids its
-// invitation. A password that must change is for one login.
-func (b *Book) SetPassword(tx kv.Tx, account, hash string, mustChange bool, now time.Time) error {
+// Secret is a password to store.
+type Secret struct {
+	Hash string
+	// MustChange says that it is for one login.
+	MustChange bool
+	// Short is what Short says of it.
+	Short bool
+}
+
+// SetPassword stores an account's new password and voids its invitation.
+func (b *Book) SetPassword(tx kv.Tx, account string, s Secret, now time.Time) error {
 	_, err := b.passwords.Put(tx, &storev1.Credential{
-		Account: account, PasswordHash: hash, MustChange: mustChange, UpdateTime: timestamppb.New(now),
+		Account: account, PasswordHash: s.Hash, MustChange: s.MustChange, Short: s.Short, UpdateTime: timestamppb.New(now),
 	}, "")
 	if err != nil {
 		return err
@@ -64,6 +72,18 @@ func (b *Book) Rehash(tx kv.Tx, account, hash string) error {
 		c.PasswordHash = hash
 		return nil
 	})
+	return err
+}
+
+// StandAlone is for an account that has lost its second factor: a short password is
+// good for one more login from then, in which a longer one is set.
+func (b *Book) StandAlone(tx kv.Tx, account string) error {
+	c, found, err := b.Password(tx, account)
+	if err != nil || !found || !c.GetShort() {
+		return err
+	}
+	c.MustChange = true
+	_, err = b.passwords.Update(tx, c, "")
 	return err
 }
 

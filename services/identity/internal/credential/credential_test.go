@@ -167,7 +167,7 @@ func TestCheck_countsCharacters(t *testing.T) {
 		strings.Repeat("vielfältig ", 23): "",
 		strings.Repeat("vielfältig ", 24): "PASSWORD_TOO_LONG",
 	} {
-		if got := errs.ReasonOf(Check("password", password)); got != reason {
+		if got := errs.ReasonOf(Check("password", password, Alone)); got != reason {
 			t.Errorf("Check(%q) is %q, want %q", password, got, reason)
 		}
 	}
@@ -180,14 +180,14 @@ func TestCheck_blocksWhatIsTriedFirst(t *testing.T) {
 		"qwertyuiopasdfgh", "1qaz2wsx3edc4rfv", "letmein letmein letmein", "welcome-to-guildhall-2026", "lovelace@example",
 		"AdaLovelace12345", "müllerei müllerei", "iloveyouiloveyou", "correcthorsebatterystaple", "abc123abc123abc123", "张三丰张三丰张三丰张三丰张三丰",
 	} {
-		if got := errs.ReasonOf(Check("password", blocked, context...)); got != "PASSWORD_BLOCKED" {
+		if got := errs.ReasonOf(Check("password", blocked, Alone, context...)); got != "PASSWORD_BLOCKED" {
 			t.Errorf("Check(%q) is %q, want PASSWORD_BLOCKED", blocked, got)
 		}
 	}
 	for _, fine := range []string{
 		"vorher und nachher, immer", "kuckuck ruft im birnbaum", "X7#kQ-2vLp!9zRt", "一行白鹭上青天窗含西岭千秋雪门泊", "tr0ub4dor and seven others",
 	} {
-		if err := Check("password", fine, context...); err != nil {
+		if err := Check("password", fine, Alone, context...); err != nil {
 			t.Errorf("Check(%q): %v", fine, err)
 		}
 	}

@@ -9,13 +9,38 @@ import (
 	"guildhall.dev/pkg/errs"
 )
 
-// The length of a password in Unicode code points, after Normalize. A password
-// is the only factor, so it has NIST SP 800-63B-4's fifteen; it is never
+// Use is what a password is worth, and so how much it has to be.
+type Use int
+
+const (
+	// Alone is of a password that opens the account by itself: fifteen characters
+	// (NIST SP 800-63B-4 section 3.1.1.2).
+	Alone Use = iota
+	// Beside is of one that needs a second factor: eight.
+	Beside
+)
+
+// The length of a password in Unicode code points, after Normalize. It is never
 // truncated, and bounded only so that hashing it stays cheap.
 const (
-	MinLength = 15
+	minAlone  = 15
+	minBeside = 8
 	MaxLength = 256
 )
+
+// least returns the least length of a password, and the least that an attacker has
+// to guess of it.
+func (u Use) least() (length, strength int) {
+	if u == Beside {
+		return minBeside, minStrengthBeside
+	}
+	return minAlone, minStrength
+}
+
+// Short reports whether a password is one that is good only beside a second factor.
+func Short(password string) bool {
+	return utf8.RuneCountInString(Normalize(password)) < minAlone
+}
 
 // Normalize returns a password in Unicode's form NFKC, in which it is counted and
 // hashed: the same characters typed on two keyboards are the same bytes (NIST SP
@@ -31,17 +56,24 @@ func Normalize(password string) string { return norm.NFKC.String(password) }
 //
 // The context is what an attacker knows of the account: its names, its mail
 // address, its organisation.
-func Check(field, password string, context ...string) error {
+func Check(field, password string, use Use, context ...string) error {
 	password = Normalize(password)
+	length, least := use.least()
 	switch n := utf8.RuneCountInString(password); {
-	case n < MinLength:
-		return errs.InvalidField(field, "PASSWORD_TOO_SHORT", fmt.Sprintf("send at least %d characters; a few words are a good password", MinLength))
+	case n < length:
+		return TooShort(field, use)
 	case n > MaxLength:
 		return errs.InvalidField(field, "PASSWORD_TOO_LONG", fmt.Sprintf("send at most %d characters", MaxLength))
-	case strength(password, context) < minStrength:
+	case strength(password, context) < least:
 		return Blocked(field)
 	}
 	return nil
+}
+
+// TooShort is the error for a password that is shorter than its use allows.
+func TooShort(field string, use Use) *errs.Error {
+	length, _ := use.least()
+	return errs.InvalidField(field, "PASSWORD_TOO_SHORT", fmt.Sprintf("send at least %d characters; a few words are a good password", length))
 }
 
 // Blocked is the error for a password that is easily guessed.

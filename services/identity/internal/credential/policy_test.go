@@ -13,7 +13,7 @@ func TestASVS_6_2_5_anyCharactersMakeAPassword(t *testing.T) {
 		"nur kleine buchstaben ohne zeichen", "XVII MITTERNACHTSKATZEN", "8302 9174 6650 2938 1746", "🐘🦒🌋🎷🧵🪁🥁🛶🧊🪵🔭🧭🎻🪘🛖", "дождь стучит по крыше сарая",
 		"\t tabs\tand lines \x01", "' OR 1=1; DROP TABLE moon --", "<script>kuckuck</script>",
 	} {
-		if err := Check("password", password); err != nil {
+		if err := Check("password", password, Alone); err != nil {
 			t.Errorf("%q: %v", password, err)
 		}
 	}
@@ -42,7 +42,7 @@ func TestASVS_6_2_8_nothingIsCutOffOrFolded(t *testing.T) {
 func TestASVS_6_2_9_longPasswordsAreTaken(t *testing.T) {
 	for _, n := range []int{64, 128, MaxLength} {
 		password := strings.Repeat("vielfältig kuckuck ", 20)
-		if err := Check("password", string([]rune(password)[:n])); err != nil {
+		if err := Check("password", string([]rune(password)[:n]), Alone); err != nil {
 			t.Errorf("%d characters: %v", n, err)
 		}
 	}
@@ -56,11 +56,11 @@ func TestASVS_6_2_11_wordsOfTheContextAreEasilyGuessed(t *testing.T) {
 		"guildhall-guildhall", "Guildhall2026Guildhall", "mondlicht-mondlicht", "Mondlicht1234567890", "wilhelmine.habicht", "WilhelmineHabicht!!",
 		"habicht@wolkenheim", "kraehe77-kraehe77", "W1lhelm1ne Hab1cht", "wolkenheim20252026",
 	} {
-		if err := Check("password", password, about...); errs.ReasonOf(err) != "PASSWORD_BLOCKED" {
+		if err := Check("password", password, Alone, about...); errs.ReasonOf(err) != "PASSWORD_BLOCKED" {
 			t.Errorf("%q: %v", password, err)
 		}
 	}
-	if err := Check("password", "habichte kreisen über wolken", about...); err != nil {
+	if err := Check("password", "habichte kreisen über wolken", Alone, about...); err != nil {
 		t.Errorf("a sentence with a word of the context: %v", err)
 	}
 }

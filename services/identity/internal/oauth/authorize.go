@@ -12,6 +12,7 @@ import (
 	"guildhall.dev/pkg/resource"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+	"guildhall.dev/services/identity/internal/access"
 	"guildhall.dev/services/identity/internal/app"
 	"guildhall.dev/services/identity/internal/session"
 )
@@ -50,14 +51,10 @@ func (s *Server) PrepareAuthorization(ctx context.Context, req *identityv1.Prepa
 }
 
 // Authorize logs a person in, as AuthService.Login does, and returns a code for
-// the app. Errors are those of PrepareAuthorization and of access.Gate's Login,
-// and Invalid (AUTHORIZATION_INVALID) for a request that has a fault.
+// the app, or a challenge, whose answer gets the code. Errors are those of
+// PrepareAuthorization and of access.Gate's Enter and Answer, and Invalid
+// (AUTHORIZATION_INVALID) for a request that has a fault.
 func (s *Server) Authorize(ctx context.Context, req *identityv1.AuthorizeRequest, address string) (*identityv1.AuthorizeResponse, error) {
-	organization := resource.Parent(req.GetRequest().GetClientId())
-	code := session.NewCode()
-	login := &identityv1.LoginRequest{
-		Organization: organization, Identifier: req.GetIdentifier(), Password: req.GetPassword(), NewPassword: req.GetNewPassword(),
-	}
 	// Before the login, so that no password is tried for nothing; and within it
 	// again, for the app may have changed.
 	if err := s.cfg.Store.View(ctx, func(r kv.Reader) error {
@@ -66,21 +63,40 @@ func (s *Server) Authorize(ctx context.Context, req *identityv1.AuthorizeRequest
 	}); err != nil {
 		return nil, err
 	}
-	_, _, err := s.cfg.Gate.Enter(ctx, login, address, func(tx *change.Tx, account, id string, l session.Login) (*storev1.Session, error) {
-		a, asked, err := s.inOrder(tx, req.GetRequest())
+	code := session.NewCode()
+	purpose := access.Purpose{Client: req.GetRequest().GetClientId(), Open: s.promise(req.GetRequest(), code)}
+	e, err := s.enter(ctx, req, address, purpose)
+	switch {
+	case err != nil:
+		return nil, err
+	case e.Challenge != nil:
+		return &identityv1.AuthorizeResponse{Challenge: e.Challenge}, nil
+	}
+	return &identityv1.AuthorizeResponse{Code: code}, nil
+}
+
+// enter logs a person in by password, or by the answer to the challenge that it got.
+func (s *Server) enter(ctx context.Context, req *identityv1.AuthorizeRequest, address string, p access.Purpose) (access.Entry, error) {
+	if answer := req.GetAnswer(); answer != nil {
+		return s.cfg.Gate.Answer(ctx, req, answer, address, p)
+	}
+	return s.cfg.Gate.Enter(ctx, &identityv1.LoginRequest{
+		Organization: resource.Parent(p.Client), Identifier: req.GetIdentifier(), Password: req.GetPassword(), NewPassword: req.GetNewPassword(),
+	}, address, p)
+}
+
+// promise returns what a login for an app opens: the code.
+func (s *Server) promise(q *identityv1.AuthorizationRequest, code string) func(*change.Tx, string, string, session.Login) (*storev1.Session, error) {
+	return func(tx *change.Tx, account, id string, l session.Login) (*storev1.Session, error) {
+		a, asked, err := s.inOrder(tx, q)
 		if err != nil {
 			return nil, err
 		}
-		q := req.GetRequest()
 		l.Device = a.GetDisplayName()
 		return &storev1.Session{Name: session.Name(account, id)}, s.cfg.Sessions.Promise(tx, account, code, &storev1.AuthorizationCode{
 			Client: a.GetName(), RedirectUri: q.GetRedirectUri(), CodeChallenge: q.GetCodeChallenge(), Nonce: q.GetNonce(), Scopes: asked,
 		}, l)
-	})
-	if err != nil {
-		return nil, err
 	}
-	return &identityv1.AuthorizeResponse{Code: code}, nil
 }
 
 // inOrder is requested with faults as errors.

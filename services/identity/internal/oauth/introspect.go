@@ -117,14 +117,12 @@ func (s *Server) refresh(r kv.Reader, text string, now time.Time) (*token, error
 	return &token{
 		session: found, refresh: true, good: good,
 		claims: authn.Claims{
-			Subject: session.AccountOf(found.GetName()), Session: session.ID(found.GetName()), Client: cmp.Or(found.GetClient(), firstParty), Scope: strings.Join(found.GetScopes(), " "),
+			Subject: session.AccountOf(found.GetName()), Session: session.ID(found.GetName()), Client: cmp.Or(found.GetClient(), authn.FirstParty), Scope: strings.Join(found.GetScopes(), " "),
 			IssuedAt: found.GetLastSeenTime().AsTime(), Expires: s.cfg.Sessions.Ends(found),
+			Factors: found.GetFactors(), AuthTime: session.AuthTime(found),
 		},
 	}, nil
 }
-
-// firstParty is the client of the suite's own apps, as authn spells it.
-const firstParty = "guildhall"
 
 func (t *token) answer(issuer string) *identityv1.IntrospectTokenResponse {
 	c := t.claims
@@ -132,8 +130,12 @@ func (t *token) answer(issuer string) *identityv1.IntrospectTokenResponse {
 	if t.refresh {
 		kind = "refresh_token"
 	}
-	return &identityv1.IntrospectTokenResponse{
+	resp := &identityv1.IntrospectTokenResponse{
 		Active: true, Scope: c.Scope, ClientId: c.Client, TokenType: kind, ExpireTime: timestamppb.New(c.Expires),
-		IssueTime: timestamppb.New(c.IssuedAt), Sub: c.Subject, Aud: c.Audience, Iss: issuer, Jti: c.ID,
+		IssueTime: timestamppb.New(c.IssuedAt), Sub: c.Subject, Aud: c.Audience, Iss: issuer, Jti: c.ID, Amr: c.Factors,
 	}
+	if !c.AuthTime.IsZero() {
+		resp.AuthTime = timestamppb.New(c.AuthTime)
+	}
+	return resp
 }

@@ -74,6 +74,23 @@ func (b *Book) Open(tx *change.Tx, account, id string, l Login) (*storev1.Sessio
 	return s, nil
 }
 
+// Proved notes in a session that its person has proven one more factor: now there is
+// more than one. When the password was proven stays what it was. A session that is
+// gone is left alone.
+func (b *Book) Proved(tx *change.Tx, name string, factors ...string) error {
+	rec, found, err := b.table.Find(tx, key(AccountOf(name), ID(name)))
+	if err != nil || !found {
+		return err
+	}
+	for _, f := range factors {
+		if !slices.Contains(rec.Value.GetFactors(), f) {
+			rec.Value.Factors = append(rec.Value.Factors, f)
+		}
+	}
+	_, err = b.table.Update(tx, rec.Value, "")
+	return err
+}
+
 // makeRoom ends the oldest sessions of an account until one more fits.
 func (b *Book) makeRoom(tx *change.Tx, account string) error {
 	var all []*storev1.Session
@@ -157,9 +174,13 @@ func (b *Book) End(tx *change.Tx, name string) (int, error) {
 }
 
 // EndAll ends all sessions of an account but the one named except, which may
-// be empty, and its codes, and records each session. It returns how many ended.
+// be empty, its codes and its challenges, and records each session. It returns how
+// many ended.
 func (b *Book) EndAll(tx *change.Tx, account, except string) (int, error) {
-	if err := b.voidCodes(tx, account); err != nil {
+	if err := void(b.codes, tx, account); err != nil {
+		return 0, err
+	}
+	if err := void(b.challenges, tx, account); err != nil {
 		return 0, err
 	}
 	n := 0

@@ -109,30 +109,8 @@ func GrantInvalid() *errs.Error {
 	return errs.New(errs.Invalid, "INVALID_GRANT", "the code or the refresh token is not good, or is another client's")
 }
 
-// voidCodes removes all codes of an account.
-func (b *Book) voidCodes(tx kv.Tx, account string) error {
-	for rec, err := range b.codes.Scan(tx, kv.Query{Index: byOwner, Prefix: kv.Key{kv.String(account)}}) {
-		if err != nil {
-			return err
-		}
-		if _, err := b.codes.Delete(tx, b.codes.KeyOf(rec.Value), ""); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // SweepCodes forgets codes that nobody comes with any more, at most limit of them,
 // and returns how many there were.
 func (b *Book) SweepCodes(tx kv.Tx, now time.Time, limit int) (int, error) {
-	page, err := b.codes.List(tx, kv.Query{Index: byExpiry, Until: kv.Key{kv.Time(now.Add(1))}, Limit: limit})
-	if err != nil {
-		return 0, err
-	}
-	for _, rec := range page.Records {
-		if _, err := b.codes.Delete(tx, b.codes.KeyOf(rec.Value), ""); err != nil {
-			return 0, err
-		}
-	}
-	return len(page.Records), nil
+	return sweep(b.codes, tx, now, limit)
 }

@@ -13,6 +13,7 @@ package session
 import (
 	"crypto/sha256"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,9 +49,10 @@ type Config struct {
 
 // Book keeps the sessions of all accounts. It is safe for concurrent use.
 type Book struct {
-	cfg   Config
-	table *kv.Table[*storev1.Session]
-	codes *kv.Table[*storev1.AuthorizationCode]
+	cfg        Config
+	table      *kv.Table[*storev1.Session]
+	codes      *kv.Table[*storev1.AuthorizationCode]
+	challenges *kv.Table[*storev1.LoginChallenge]
 }
 
 // New returns a book.
@@ -73,11 +75,13 @@ func New(cfg Config) (*Book, error) {
 	if cfg.TokenTTL <= 0 {
 		cfg.TokenTTL = DefaultTokenTTL
 	}
-	return &Book{cfg: cfg, table: table(), codes: codes()}, nil
+	return &Book{cfg: cfg, table: table(), codes: codes(), challenges: challenges()}, nil
 }
 
 // Tables returns the raw tables of a book.
-func (b *Book) Tables() []string { return append(b.table.Tables(), b.codes.Tables()...) }
+func (b *Book) Tables() []string {
+	return slices.Concat(b.table.Tables(), b.codes.Tables(), b.challenges.Tables())
+}
 
 const (
 	byID     = "id"

@@ -1,8 +1,8 @@
 // Package sweep removes what is past its time: deleted accounts behind their
 // purge time, sessions behind their last, keys of clients that expired long ago,
-// proofs that nobody takes any more, messages that were sent long ago, and counts
-// of guesses that are over. Transfers of customers that wait past their time it
-// ends.
+// proofs that nobody takes any more, logins that nobody ended, messages that were
+// sent long ago, and counts of guesses that are over. Transfers of customers that
+// wait past their time it ends.
 //
 // Replicas sweep at once and do not mind: each removal looks again, in its own
 // transaction, whether there is still something to remove.
@@ -18,6 +18,7 @@ import (
 	"guildhall.dev/services/identity/internal/account"
 	"guildhall.dev/services/identity/internal/clientkey"
 	"guildhall.dev/services/identity/internal/delivery"
+	"guildhall.dev/services/identity/internal/factor"
 	"guildhall.dev/services/identity/internal/ownership"
 	"guildhall.dev/services/identity/internal/session"
 	"guildhall.dev/services/identity/internal/throttle"
@@ -34,6 +35,7 @@ type Sweeper struct {
 	Journal    *change.Journal
 	Accounts   *account.Book
 	Sessions   *session.Book
+	Factors    *factor.Book
 	Keys       *clientkey.Book
 	Ownerships *ownership.Book
 	Outbox     *delivery.Book
@@ -86,6 +88,12 @@ func (s *Sweeper) Once(ctx context.Context) (purged, ended int, err error) {
 		return purged, ended, err
 	}
 	if err := s.forget(ctx, s.Outbox.Sweep); err != nil {
+		return purged, ended, err
+	}
+	if err := s.forget(ctx, s.Sessions.SweepChallenges); err != nil {
+		return purged, ended, err
+	}
+	if err := s.forget(ctx, s.Factors.SweepEnrollments); err != nil {
 		return purged, ended, err
 	}
 	_, err = s.Throttle.Sweep(ctx) // nobody needs to know of what means nothing any more

@@ -19,11 +19,18 @@ type Attempt struct {
 	// session in which its owner tries. What strangers do then keeps nobody
 	// waiting, and who stole it may try as often as one network may.
 	Device string
+	// Factor says that what is guessed is a second factor, of the account that
+	// Identifier names. That is counted by itself: the right password, which whoever
+	// guesses here has, must not buy another guess.
+	Factor bool
 }
 
 // buckets returns the buckets that count an attempt, empty.
 func (b *Book) buckets(a Attempt) []*storev1.Throttle {
-	subject := b.subject(a.Organization, a.Identifier)
+	subject, account := b.subject(a.Organization, a.Identifier), scopeAccount
+	if a.Factor {
+		subject, account = b.factorSubject(a.Organization, a.Identifier), scopeFactor
+	}
 	if a.Device != "" {
 		return []*storev1.Throttle{{Subject: subject, Scope: scopeDevice, Part: b.hash("device", a.Device)}}
 	}
@@ -35,7 +42,7 @@ func (b *Book) buckets(a Attempt) []*storev1.Throttle {
 	var out []*storev1.Throttle
 	if a.Identifier != "" {
 		out = append(out,
-			&storev1.Throttle{Subject: subject, Scope: scopeAccount},
+			&storev1.Throttle{Subject: subject, Scope: account},
 			&storev1.Throttle{Subject: subject, Scope: scopePair, Part: part})
 	}
 	if network != "" {
@@ -47,6 +54,11 @@ func (b *Book) buckets(a Attempt) []*storev1.Throttle {
 // subject is whom the buckets of an identifier are of.
 func (b *Book) subject(organization, identifier string) []byte {
 	return b.hash("account", organization+"\x00"+identifier)
+}
+
+// factorSubject is whom the buckets of an account's second factors are of.
+func (b *Book) factorSubject(organization, name string) []byte {
+	return b.hash("factor", organization+"\x00"+name)
 }
 
 func (b *Book) hash(what, value string) []byte {

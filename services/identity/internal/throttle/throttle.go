@@ -42,6 +42,10 @@ const (
 	DefaultNetwork = 200
 )
 
+// factorFree is how many wrong codes of second factors make nobody wait. It is no
+// limit to configure: who mistypes more has another problem.
+const factorFree = 10
+
 // Limits say how many attempts that fail make nobody wait. Zero is the default.
 type Limits struct {
 	// Account counts those at one account from anywhere, Pair those from one
@@ -71,6 +75,10 @@ func New(hasher kv.Hasher, l Limits) (*Book, error) {
 		scopeAccount: {free: l.Account, longest: 5 * time.Minute, leak: 5 * time.Minute},
 		scopePair:    pair,
 		scopeDevice:  pair,
+		// In the long run 24 guesses a day. Three of a million codes are right at a
+		// time, six with two authenticator apps, so one of twenty who guess for a year
+		// comes in, having had the password all the while.
+		scopeFactor: {free: factorFree, longest: time.Hour, leak: time.Hour},
 		// Behind one address may be a whole company that mistypes.
 		scopeNetwork: {free: l.Network, longest: 30 * time.Second, leak: 30 * time.Second},
 	}}, nil
@@ -90,6 +98,7 @@ const (
 	scopePair    = storev1.ThrottleScope_THROTTLE_SCOPE_PAIR
 	scopeDevice  = storev1.ThrottleScope_THROTTLE_SCOPE_DEVICE
 	scopeNetwork = storev1.ThrottleScope_THROTTLE_SCOPE_NETWORK
+	scopeFactor  = storev1.ThrottleScope_THROTTLE_SCOPE_FACTOR
 )
 
 const byExpiry = "expiry"

@@ -108,6 +108,7 @@ func builtIns() []builtIn {
 			"permission.checks.explain", "permission.checks.listResources", "permission.checks.listPermissions",
 			"identity.customers.get", "identity.staff.get", "identity.sessions.list", "identity.sessions.revoke",
 			"identity.ownerships.get", "identity.ownerships.decline", "identity.ownershipTransfers.list",
+			"identity.factors.list", "identity.factors.update",
 			"feedback.complaints.create", "feedback.complaints.get", "feedback.complaints.list",
 			"feedback.complaints.accept", "feedback.complaints.dispute", "feedback.complaints.withdraw",
 			"permission.trainingRecords.get", "permission.trainingRecords.list",

@@ -45,7 +45,7 @@ func decidesPower(collection string) bool {
 		"permission.grants", "permission.roles", "permission.resourceTypes", "permission.properties",
 		"permission.permissionChangeRequests", "permission.approvalPolicies", "permission.accessReviews", "permission.separationRules", "permission.fieldPolicies",
 		"identity.organizations", "identity.invitations", "identity.teamMembers", "groupchat.members",
-		"identity.segments", "identity.segmentMembers", "identity.clientKeys",
+		"identity.segments", "identity.segmentMembers", "identity.clientKeys", "identity.factors",
 	}, collection)
 }
 

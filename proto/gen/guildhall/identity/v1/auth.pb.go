@@ -46,7 +46,10 @@ type TokenSet struct {
 	// for what strangers guess at the account. It opens nothing. Keep it over a
 	// logout. Given by Login and AcceptInvitation; void after 180 days, and with
 	// the password.
-	DeviceToken   string `protobuf:"bytes,7,opt,name=device_token,json=deviceToken,proto3" json:"device_token,omitempty"`
+	DeviceToken string `protobuf:"bytes,7,opt,name=device_token,json=deviceToken,proto3" json:"device_token,omitempty"`
+	// Set in place of all else when the account has a second factor, which has to be
+	// proven first: see AnswerChallenge.
+	Challenge     *LoginChallenge `protobuf:"bytes,8,opt,name=challenge,proto3" json:"challenge,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -130,6 +133,173 @@ func (x *TokenSet) GetDeviceToken() string {
 	return ""
 }
 
+func (x *TokenSet) GetChallenge() *LoginChallenge {
+	if x != nil {
+		return x.Challenge
+	}
+	return nil
+}
+
+// What is missing to a login whose password was right.
+type LoginChallenge struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Opaque; for AnswerChallenge only.
+	Challenge string `protobuf:"bytes,1,opt,name=challenge,proto3" json:"challenge,omitempty"`
+	// What can answer it.
+	FactorTypes []FactorType `protobuf:"varint,2,rep,packed,name=factor_types,json=factorTypes,proto3,enum=guildhall.identity.v1.FactorType" json:"factor_types,omitempty"`
+	// When it is void.
+	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LoginChallenge) Reset() {
+	*x = LoginChallenge{}
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LoginChallenge) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LoginChallenge) ProtoMessage() {}
+
+func (x *LoginChallenge) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LoginChallenge.ProtoReflect.Descriptor instead.
+func (*LoginChallenge) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *LoginChallenge) GetChallenge() string {
+	if x != nil {
+		return x.Challenge
+	}
+	return ""
+}
+
+func (x *LoginChallenge) GetFactorTypes() []FactorType {
+	if x != nil {
+		return x.FactorTypes
+	}
+	return nil
+}
+
+func (x *LoginChallenge) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+// A second factor, proven.
+type ChallengeAnswer struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// LoginChallenge.challenge.
+	Challenge string `protobuf:"bytes,1,opt,name=challenge,proto3" json:"challenge,omitempty"`
+	// The proof.
+	//
+	// Types that are valid to be assigned to Proof:
+	//
+	//	*ChallengeAnswer_TotpCode
+	//	*ChallengeAnswer_RecoveryCode
+	Proof         isChallengeAnswer_Proof `protobuf_oneof:"proof"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChallengeAnswer) Reset() {
+	*x = ChallengeAnswer{}
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChallengeAnswer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChallengeAnswer) ProtoMessage() {}
+
+func (x *ChallengeAnswer) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChallengeAnswer.ProtoReflect.Descriptor instead.
+func (*ChallengeAnswer) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ChallengeAnswer) GetChallenge() string {
+	if x != nil {
+		return x.Challenge
+	}
+	return ""
+}
+
+func (x *ChallengeAnswer) GetProof() isChallengeAnswer_Proof {
+	if x != nil {
+		return x.Proof
+	}
+	return nil
+}
+
+func (x *ChallengeAnswer) GetTotpCode() string {
+	if x != nil {
+		if x, ok := x.Proof.(*ChallengeAnswer_TotpCode); ok {
+			return x.TotpCode
+		}
+	}
+	return ""
+}
+
+func (x *ChallengeAnswer) GetRecoveryCode() string {
+	if x != nil {
+		if x, ok := x.Proof.(*ChallengeAnswer_RecoveryCode); ok {
+			return x.RecoveryCode
+		}
+	}
+	return ""
+}
+
+type isChallengeAnswer_Proof interface {
+	isChallengeAnswer_Proof()
+}
+
+type ChallengeAnswer_TotpCode struct {
+	// A code of an authenticator app.
+	TotpCode string `protobuf:"bytes,2,opt,name=totp_code,json=totpCode,proto3,oneof"`
+}
+
+type ChallengeAnswer_RecoveryCode struct {
+	// A recovery code; spaces, hyphens and case do not count.
+	RecoveryCode string `protobuf:"bytes,3,opt,name=recovery_code,json=recoveryCode,proto3,oneof"`
+}
+
+func (*ChallengeAnswer_TotpCode) isChallengeAnswer_Proof() {}
+
+func (*ChallengeAnswer_RecoveryCode) isChallengeAnswer_Proof() {}
+
 // A way in, once.
 type Invitation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -149,7 +319,7 @@ type Invitation struct {
 
 func (x *Invitation) Reset() {
 	*x = Invitation{}
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[1]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -161,7 +331,7 @@ func (x *Invitation) String() string {
 func (*Invitation) ProtoMessage() {}
 
 func (x *Invitation) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[1]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -174,7 +344,7 @@ func (x *Invitation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Invitation.ProtoReflect.Descriptor instead.
 func (*Invitation) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{1}
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Invitation) GetAccount() string {
@@ -224,14 +394,20 @@ type Session struct {
 	Current bool `protobuf:"varint,7,opt,name=current,proto3" json:"current,omitempty"`
 	// The app that was let in with it: "organizations/acme/oauthClients/shop".
 	// Empty of a login to the suite itself.
-	Client        string `protobuf:"bytes,8,opt,name=client,proto3" json:"client,omitempty"`
+	Client string `protobuf:"bytes,8,opt,name=client,proto3" json:"client,omitempty"`
+	// How the person proved who they are, after RFC 8176: "pwd", "otp" (a code of an
+	// authenticator app), "rc" (a recovery code; the RFC has no word for it), and
+	// "mfa" when that is more than one factor.
+	Factors []string `protobuf:"bytes,9,rep,name=factors,proto3" json:"factors,omitempty"`
+	// When they did.
+	AuthTime      *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=auth_time,json=authTime,proto3" json:"auth_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Session) Reset() {
 	*x = Session{}
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[2]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -243,7 +419,7 @@ func (x *Session) String() string {
 func (*Session) ProtoMessage() {}
 
 func (x *Session) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[2]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -256,7 +432,7 @@ func (x *Session) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Session.ProtoReflect.Descriptor instead.
 func (*Session) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{2}
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Session) GetName() string {
@@ -315,6 +491,20 @@ func (x *Session) GetClient() string {
 	return ""
 }
 
+func (x *Session) GetFactors() []string {
+	if x != nil {
+		return x.Factors
+	}
+	return nil
+}
+
+func (x *Session) GetAuthTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AuthTime
+	}
+	return nil
+}
+
 // See CreateInvitation.
 type CreateInvitationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -334,7 +524,7 @@ type CreateInvitationRequest struct {
 
 func (x *CreateInvitationRequest) Reset() {
 	*x = CreateInvitationRequest{}
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[3]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -346,7 +536,7 @@ func (x *CreateInvitationRequest) String() string {
 func (*CreateInvitationRequest) ProtoMessage() {}
 
 func (x *CreateInvitationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[3]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -359,7 +549,7 @@ func (x *CreateInvitationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateInvitationRequest.ProtoReflect.Descriptor instead.
 func (*CreateInvitationRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{3}
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *CreateInvitationRequest) GetAccount() string {
@@ -395,7 +585,8 @@ type AcceptInvitationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// From the invitation.
 	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
-	// At least 15 characters, at most 256; any characters.
+	// At least 15 characters, or 8 beside a second factor; at most 256; any
+	// characters.
 	Password string `protobuf:"bytes,2,opt,name=password,proto3" json:"password,omitempty"`
 	// What to call this device in the list of sessions.
 	DeviceLabel   string `protobuf:"bytes,3,opt,name=device_label,json=deviceLabel,proto3" json:"device_label,omitempty"`
@@ -405,7 +596,7 @@ type AcceptInvitationRequest struct {
 
 func (x *AcceptInvitationRequest) Reset() {
 	*x = AcceptInvitationRequest{}
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[4]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -417,7 +608,7 @@ func (x *AcceptInvitationRequest) String() string {
 func (*AcceptInvitationRequest) ProtoMessage() {}
 
 func (x *AcceptInvitationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[4]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -430,7 +621,7 @@ func (x *AcceptInvitationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptInvitationRequest.ProtoReflect.Descriptor instead.
 func (*AcceptInvitationRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{4}
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *AcceptInvitationRequest) GetCode() string {
@@ -478,7 +669,7 @@ type LoginRequest struct {
 
 func (x *LoginRequest) Reset() {
 	*x = LoginRequest{}
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[5]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -490,7 +681,7 @@ func (x *LoginRequest) String() string {
 func (*LoginRequest) ProtoMessage() {}
 
 func (x *LoginRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[5]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -503,7 +694,7 @@ func (x *LoginRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoginRequest.ProtoReflect.Descriptor instead.
 func (*LoginRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{5}
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *LoginRequest) GetOrganization() string {
@@ -548,6 +739,52 @@ func (x *LoginRequest) GetDeviceToken() string {
 	return ""
 }
 
+// See AnswerChallenge.
+type AnswerChallengeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The challenge and what answers it.
+	Answer        *ChallengeAnswer `protobuf:"bytes,1,opt,name=answer,proto3" json:"answer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AnswerChallengeRequest) Reset() {
+	*x = AnswerChallengeRequest{}
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AnswerChallengeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AnswerChallengeRequest) ProtoMessage() {}
+
+func (x *AnswerChallengeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AnswerChallengeRequest.ProtoReflect.Descriptor instead.
+func (*AnswerChallengeRequest) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *AnswerChallengeRequest) GetAnswer() *ChallengeAnswer {
+	if x != nil {
+		return x.Answer
+	}
+	return nil
+}
+
 // See RefreshToken.
 type RefreshTokenRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -559,7 +796,7 @@ type RefreshTokenRequest struct {
 
 func (x *RefreshTokenRequest) Reset() {
 	*x = RefreshTokenRequest{}
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[6]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -571,7 +808,7 @@ func (x *RefreshTokenRequest) String() string {
 func (*RefreshTokenRequest) ProtoMessage() {}
 
 func (x *RefreshTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[6]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -584,7 +821,7 @@ func (x *RefreshTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshTokenRequest.ProtoReflect.Descriptor instead.
 func (*RefreshTokenRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{6}
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RefreshTokenRequest) GetRefreshToken() string {
@@ -603,7 +840,7 @@ type LogoutRequest struct {
 
 func (x *LogoutRequest) Reset() {
 	*x = LogoutRequest{}
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[7]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -615,7 +852,7 @@ func (x *LogoutRequest) String() string {
 func (*LogoutRequest) ProtoMessage() {}
 
 func (x *LogoutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[7]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -628,7 +865,7 @@ func (x *LogoutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogoutRequest.ProtoReflect.Descriptor instead.
 func (*LogoutRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{7}
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{10}
 }
 
 // See Logout.
@@ -640,7 +877,7 @@ type LogoutResponse struct {
 
 func (x *LogoutResponse) Reset() {
 	*x = LogoutResponse{}
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[8]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -652,7 +889,7 @@ func (x *LogoutResponse) String() string {
 func (*LogoutResponse) ProtoMessage() {}
 
 func (x *LogoutResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[8]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -665,7 +902,7 @@ func (x *LogoutResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogoutResponse.ProtoReflect.Descriptor instead.
 func (*LogoutResponse) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{8}
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{11}
 }
 
 // See ChangePassword.
@@ -681,7 +918,7 @@ type ChangePasswordRequest struct {
 
 func (x *ChangePasswordRequest) Reset() {
 	*x = ChangePasswordRequest{}
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[9]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -693,7 +930,7 @@ func (x *ChangePasswordRequest) String() string {
 func (*ChangePasswordRequest) ProtoMessage() {}
 
 func (x *ChangePasswordRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[9]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -706,7 +943,7 @@ func (x *ChangePasswordRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangePasswordRequest.ProtoReflect.Descriptor instead.
 func (*ChangePasswordRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{9}
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ChangePasswordRequest) GetOldPassword() string {
@@ -734,7 +971,7 @@ type ChangePasswordResponse struct {
 
 func (x *ChangePasswordResponse) Reset() {
 	*x = ChangePasswordResponse{}
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[10]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -746,7 +983,7 @@ func (x *ChangePasswordResponse) String() string {
 func (*ChangePasswordResponse) ProtoMessage() {}
 
 func (x *ChangePasswordResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[10]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -759,7 +996,7 @@ func (x *ChangePasswordResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangePasswordResponse.ProtoReflect.Descriptor instead.
 func (*ChangePasswordResponse) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{10}
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ChangePasswordResponse) GetDeviceToken() string {
@@ -778,7 +1015,7 @@ type WhoAmIRequest struct {
 
 func (x *WhoAmIRequest) Reset() {
 	*x = WhoAmIRequest{}
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[11]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -790,7 +1027,7 @@ func (x *WhoAmIRequest) String() string {
 func (*WhoAmIRequest) ProtoMessage() {}
 
 func (x *WhoAmIRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[11]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -803,7 +1040,7 @@ func (x *WhoAmIRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoAmIRequest.ProtoReflect.Descriptor instead.
 func (*WhoAmIRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{11}
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{14}
 }
 
 // See WhoAmI.
@@ -816,14 +1053,18 @@ type WhoAmIResponse struct {
 	// The session, empty for a service.
 	Session string `protobuf:"bytes,3,opt,name=session,proto3" json:"session,omitempty"`
 	// When the token expires.
-	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// See Session.factors; empty for a service.
+	Factors []string `protobuf:"bytes,5,rep,name=factors,proto3" json:"factors,omitempty"`
+	// When the caller last proved who they are: what STEP_UP_REQUIRED goes by.
+	AuthTime      *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=auth_time,json=authTime,proto3" json:"auth_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WhoAmIResponse) Reset() {
 	*x = WhoAmIResponse{}
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[12]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -835,7 +1076,7 @@ func (x *WhoAmIResponse) String() string {
 func (*WhoAmIResponse) ProtoMessage() {}
 
 func (x *WhoAmIResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[12]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -848,7 +1089,7 @@ func (x *WhoAmIResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoAmIResponse.ProtoReflect.Descriptor instead.
 func (*WhoAmIResponse) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{12}
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *WhoAmIResponse) GetAccount() string {
@@ -879,6 +1120,20 @@ func (x *WhoAmIResponse) GetExpireTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *WhoAmIResponse) GetFactors() []string {
+	if x != nil {
+		return x.Factors
+	}
+	return nil
+}
+
+func (x *WhoAmIResponse) GetAuthTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AuthTime
+	}
+	return nil
+}
+
 // See ListSessions.
 type ListSessionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -894,7 +1149,7 @@ type ListSessionsRequest struct {
 
 func (x *ListSessionsRequest) Reset() {
 	*x = ListSessionsRequest{}
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[13]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -906,7 +1161,7 @@ func (x *ListSessionsRequest) String() string {
 func (*ListSessionsRequest) ProtoMessage() {}
 
 func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[13]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -919,7 +1174,7 @@ func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSessionsRequest.ProtoReflect.Descriptor instead.
 func (*ListSessionsRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{13}
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListSessionsRequest) GetParent() string {
@@ -956,7 +1211,7 @@ type ListSessionsResponse struct {
 
 func (x *ListSessionsResponse) Reset() {
 	*x = ListSessionsResponse{}
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[14]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -968,7 +1223,7 @@ func (x *ListSessionsResponse) String() string {
 func (*ListSessionsResponse) ProtoMessage() {}
 
 func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[14]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -981,7 +1236,7 @@ func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSessionsResponse.ProtoReflect.Descriptor instead.
 func (*ListSessionsResponse) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{14}
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListSessionsResponse) GetSessions() []*Session {
@@ -1011,7 +1266,7 @@ type RevokeSessionRequest struct {
 
 func (x *RevokeSessionRequest) Reset() {
 	*x = RevokeSessionRequest{}
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[15]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1023,7 +1278,7 @@ func (x *RevokeSessionRequest) String() string {
 func (*RevokeSessionRequest) ProtoMessage() {}
 
 func (x *RevokeSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[15]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1036,7 +1291,7 @@ func (x *RevokeSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeSessionRequest.ProtoReflect.Descriptor instead.
 func (*RevokeSessionRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{15}
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RevokeSessionRequest) GetName() string {
@@ -1064,7 +1319,7 @@ type RevokeSessionResponse struct {
 
 func (x *RevokeSessionResponse) Reset() {
 	*x = RevokeSessionResponse{}
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[16]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1076,7 +1331,7 @@ func (x *RevokeSessionResponse) String() string {
 func (*RevokeSessionResponse) ProtoMessage() {}
 
 func (x *RevokeSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[16]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1089,7 +1344,7 @@ func (x *RevokeSessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeSessionResponse.ProtoReflect.Descriptor instead.
 func (*RevokeSessionResponse) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{16}
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RevokeSessionResponse) GetRevokedCount() int32 {
@@ -1108,7 +1363,7 @@ type GetJwksRequest struct {
 
 func (x *GetJwksRequest) Reset() {
 	*x = GetJwksRequest{}
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[17]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1120,7 +1375,7 @@ func (x *GetJwksRequest) String() string {
 func (*GetJwksRequest) ProtoMessage() {}
 
 func (x *GetJwksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[17]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1133,7 +1388,7 @@ func (x *GetJwksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetJwksRequest.ProtoReflect.Descriptor instead.
 func (*GetJwksRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{17}
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{20}
 }
 
 // A JSON Web Key Set (RFC 7517).
@@ -1147,7 +1402,7 @@ type GetJwksResponse struct {
 
 func (x *GetJwksResponse) Reset() {
 	*x = GetJwksResponse{}
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[18]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1159,7 +1414,7 @@ func (x *GetJwksResponse) String() string {
 func (*GetJwksResponse) ProtoMessage() {}
 
 func (x *GetJwksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[18]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1172,7 +1427,7 @@ func (x *GetJwksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetJwksResponse.ProtoReflect.Descriptor instead.
 func (*GetJwksResponse) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{18}
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *GetJwksResponse) GetKeys() []*Jwk {
@@ -1203,7 +1458,7 @@ type Jwk struct {
 
 func (x *Jwk) Reset() {
 	*x = Jwk{}
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[19]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1215,7 +1470,7 @@ func (x *Jwk) String() string {
 func (*Jwk) ProtoMessage() {}
 
 func (x *Jwk) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[19]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1228,7 +1483,7 @@ func (x *Jwk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Jwk.ProtoReflect.Descriptor instead.
 func (*Jwk) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{19}
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Jwk) GetKty() string {
@@ -1277,7 +1532,7 @@ var File_guildhall_identity_v1_auth_proto protoreflect.FileDescriptor
 
 const file_guildhall_identity_v1_auth_proto_rawDesc = "" +
 	"\n" +
-	" guildhall/identity/v1/auth.proto\x12\x15guildhall.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\"\xf9\x01\n" +
+	" guildhall/identity/v1/auth.proto\x12\x15guildhall.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/identity/v1/factor.proto\x1a\"guildhall/options/v1/options.proto\"\xbe\x02\n" +
 	"\bTokenSet\x12'\n" +
 	"\faccess_token\x18\x01 \x01(\tB\x04\xf8\xe0\x18\x01R\vaccessToken\x12)\n" +
 	"\rrefresh_token\x18\x02 \x01(\tB\x04\xf8\xe0\x18\x01R\frefreshToken\x12\x1d\n" +
@@ -1287,14 +1542,25 @@ const file_guildhall_identity_v1_auth_proto_rawDesc = "" +
 	"expires_in\x18\x04 \x01(\x03R\texpiresIn\x12\x18\n" +
 	"\aaccount\x18\x05 \x01(\tR\aaccount\x12\x18\n" +
 	"\asession\x18\x06 \x01(\tR\asession\x12'\n" +
-	"\fdevice_token\x18\a \x01(\tB\x04\xf8\xe0\x18\x01R\vdeviceToken\"\x99\x01\n" +
+	"\fdevice_token\x18\a \x01(\tB\x04\xf8\xe0\x18\x01R\vdeviceToken\x12C\n" +
+	"\tchallenge\x18\b \x01(\v2%.guildhall.identity.v1.LoginChallengeR\tchallenge\"\xb7\x01\n" +
+	"\x0eLoginChallenge\x12\"\n" +
+	"\tchallenge\x18\x01 \x01(\tB\x04\xf8\xe0\x18\x01R\tchallenge\x12D\n" +
+	"\ffactor_types\x18\x02 \x03(\x0e2!.guildhall.identity.v1.FactorTypeR\vfactorTypes\x12;\n" +
+	"\vexpire_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\"\xaf\x01\n" +
+	"\x0fChallengeAnswer\x12,\n" +
+	"\tchallenge\x18\x01 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xc8\x01\xf8\xe0\x18\x01R\tchallenge\x12*\n" +
+	"\ttotp_code\x18\x02 \x01(\tB\v\xbaH\x04r\x02\x18(\xf8\xe0\x18\x01H\x00R\btotpCode\x122\n" +
+	"\rrecovery_code\x18\x03 \x01(\tB\v\xbaH\x04r\x02\x18d\xf8\xe0\x18\x01H\x00R\frecoveryCodeB\x0e\n" +
+	"\x05proof\x12\x05\xbaH\x02\b\x01\"\x99\x01\n" +
 	"\n" +
 	"Invitation\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x18\n" +
 	"\x04code\x18\x02 \x01(\tB\x04\xf8\xe0\x18\x01R\x04code\x12;\n" +
 	"\vexpire_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12\x1a\n" +
-	"\bdelivery\x18\x04 \x01(\tR\bdelivery\"\xf9\x02\n" +
+	"\bdelivery\x18\x04 \x01(\tR\bdelivery\"\xcc\x03\n" +
 	"\aSession\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x123\n" +
 	"\fdevice_label\x18\x02 \x01(\tB\x10\xf0\xe0\x18\x01\x8a\xe1\x18\b\n" +
@@ -1307,7 +1573,10 @@ const file_guildhall_identity_v1_auth_proto_rawDesc = "" +
 	"\vexpire_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12\x18\n" +
 	"\acurrent\x18\a \x01(\bR\acurrent\x12\x16\n" +
-	"\x06client\x18\b \x01(\tR\x06client\"\xa8\x01\n" +
+	"\x06client\x18\b \x01(\tR\x06client\x12\x18\n" +
+	"\afactors\x18\t \x03(\tR\afactors\x127\n" +
+	"\tauth_time\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\bauthTime\"\xa8\x01\n" +
 	"\x17CreateInvitationRequest\x12!\n" +
 	"\aaccount\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\aaccount\x12%\n" +
 	"\x0ereset_password\x18\x02 \x01(\bR\rresetPassword\x12&\n" +
@@ -1326,7 +1595,9 @@ const file_guildhall_identity_v1_auth_proto_rawDesc = "" +
 	"\bpassword\x18\x03 \x01(\tB\f\xbaH\x05r\x03(\x80 \xf8\xe0\x18\x01R\bpassword\x12/\n" +
 	"\fnew_password\x18\x04 \x01(\tB\f\xbaH\x05r\x03(\x80 \xf8\xe0\x18\x01R\vnewPassword\x12.\n" +
 	"\fdevice_label\x18\x05 \x01(\tB\v\xbaH\x04r\x02\x18d\xf0\xe0\x18\x01R\vdeviceLabel\x12/\n" +
-	"\fdevice_token\x18\x06 \x01(\tB\f\xbaH\x05r\x03\x18\xf4\x03\xf8\xe0\x18\x01R\vdeviceToken\"J\n" +
+	"\fdevice_token\x18\x06 \x01(\tB\f\xbaH\x05r\x03\x18\xf4\x03\xf8\xe0\x18\x01R\vdeviceToken\"`\n" +
+	"\x16AnswerChallengeRequest\x12F\n" +
+	"\x06answer\x18\x01 \x01(\v2&.guildhall.identity.v1.ChallengeAnswerB\x06\xbaH\x03\xc8\x01\x01R\x06answer\"J\n" +
 	"\x13RefreshTokenRequest\x123\n" +
 	"\rrefresh_token\x18\x01 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xf4\x03\xf8\xe0\x18\x01R\frefreshToken\"\x0f\n" +
 	"\rLogoutRequest\"\x10\n" +
@@ -1336,13 +1607,15 @@ const file_guildhall_identity_v1_auth_proto_rawDesc = "" +
 	"\fnew_password\x18\x02 \x01(\tB\f\xbaH\x05r\x03(\x80 \xf8\xe0\x18\x01R\vnewPassword\"A\n" +
 	"\x16ChangePasswordResponse\x12'\n" +
 	"\fdevice_token\x18\x01 \x01(\tB\x04\xf8\xe0\x18\x01R\vdeviceToken\"\x0f\n" +
-	"\rWhoAmIRequest\"\xa5\x01\n" +
+	"\rWhoAmIRequest\"\xf8\x01\n" +
 	"\x0eWhoAmIResponse\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\"\n" +
 	"\forganization\x18\x02 \x01(\tR\forganization\x12\x18\n" +
 	"\asession\x18\x03 \x01(\tR\asession\x12;\n" +
 	"\vexpire_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"r\n" +
+	"expireTime\x12\x18\n" +
+	"\afactors\x18\x05 \x03(\tR\afactors\x127\n" +
+	"\tauth_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\bauthTime\"r\n" +
 	"\x13ListSessionsRequest\x12\x1f\n" +
 	"\x06parent\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06parent\x12\x1b\n" +
 	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
@@ -1366,12 +1639,13 @@ const file_guildhall_identity_v1_auth_proto_rawDesc = "" +
 	"\x01x\x18\x03 \x01(\tR\x01x\x12\x10\n" +
 	"\x03kid\x18\x04 \x01(\tR\x03kid\x12\x10\n" +
 	"\x03alg\x18\x05 \x01(\tR\x03alg\x12\x10\n" +
-	"\x03use\x18\x06 \x01(\tR\x03use2\xd5\f\n" +
+	"\x03use\x18\x06 \x01(\tR\x03use2\xf3\r\n" +
 	"\vAuthService\x12\xcf\x01\n" +
 	"\x10CreateInvitation\x12..guildhall.identity.v1.CreateInvitationRequest\x1a!.guildhall.identity.v1.Invitation\"h\xea\xe0\x18(*\aaccount8\x01\n" +
 	"\x1bidentity.invitations.create\x82\xd3\xe4\x93\x026:\x01*\"1/identity/v1/{account=organizations/*/*/*}:invite\x12\x9e\x01\n" +
 	"\x10AcceptInvitation\x12..guildhall.identity.v1.AcceptInvitationRequest\x1a\x1f.guildhall.identity.v1.TokenSet\"9\xea\xe0\x18\x048\x01\x10\x01\x82\xd3\xe4\x93\x02+:\x01*\"&/identity/v1/sessions:acceptInvitation\x12}\n" +
-	"\x05Login\x12#.guildhall.identity.v1.LoginRequest\x1a\x1f.guildhall.identity.v1.TokenSet\".\xea\xe0\x18\x048\x01\x10\x01\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/identity/v1/sessions:login\x12\x8d\x01\n" +
+	"\x05Login\x12#.guildhall.identity.v1.LoginRequest\x1a\x1f.guildhall.identity.v1.TokenSet\".\xea\xe0\x18\x048\x01\x10\x01\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/identity/v1/sessions:login\x12\x9b\x01\n" +
+	"\x0fAnswerChallenge\x12-.guildhall.identity.v1.AnswerChallengeRequest\x1a\x1f.guildhall.identity.v1.TokenSet\"8\xea\xe0\x18\x048\x01\x10\x01\x82\xd3\xe4\x93\x02*:\x01*\"%/identity/v1/sessions:answerChallenge\x12\x8d\x01\n" +
 	"\fRefreshToken\x12*.guildhall.identity.v1.RefreshTokenRequest\x1a\x1f.guildhall.identity.v1.TokenSet\"0\xea\xe0\x18\x048\x01\x10\x01\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/identity/v1/sessions:refresh\x12\x86\x01\n" +
 	"\x06Logout\x12$.guildhall.identity.v1.LogoutRequest\x1a%.guildhall.identity.v1.LogoutResponse\"/\xea\xe0\x18\x048\x01\x18\x01\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/identity/v1/sessions:logout\x12\xa6\x01\n" +
 	"\x0eChangePassword\x12,.guildhall.identity.v1.ChangePasswordRequest\x1a-.guildhall.identity.v1.ChangePasswordResponse\"7\xea\xe0\x18\x048\x01\x18\x01\x82\xd3\xe4\x93\x02):\x01*\"$/identity/v1/sessions:changePassword\x12t\n" +
@@ -1394,63 +1668,75 @@ func file_guildhall_identity_v1_auth_proto_rawDescGZIP() []byte {
 	return file_guildhall_identity_v1_auth_proto_rawDescData
 }
 
-var file_guildhall_identity_v1_auth_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_guildhall_identity_v1_auth_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_guildhall_identity_v1_auth_proto_goTypes = []any{
 	(*TokenSet)(nil),                // 0: guildhall.identity.v1.TokenSet
-	(*Invitation)(nil),              // 1: guildhall.identity.v1.Invitation
-	(*Session)(nil),                 // 2: guildhall.identity.v1.Session
-	(*CreateInvitationRequest)(nil), // 3: guildhall.identity.v1.CreateInvitationRequest
-	(*AcceptInvitationRequest)(nil), // 4: guildhall.identity.v1.AcceptInvitationRequest
-	(*LoginRequest)(nil),            // 5: guildhall.identity.v1.LoginRequest
-	(*RefreshTokenRequest)(nil),     // 6: guildhall.identity.v1.RefreshTokenRequest
-	(*LogoutRequest)(nil),           // 7: guildhall.identity.v1.LogoutRequest
-	(*LogoutResponse)(nil),          // 8: guildhall.identity.v1.LogoutResponse
-	(*ChangePasswordRequest)(nil),   // 9: guildhall.identity.v1.ChangePasswordRequest
-	(*ChangePasswordResponse)(nil),  // 10: guildhall.identity.v1.ChangePasswordResponse
-	(*WhoAmIRequest)(nil),           // 11: guildhall.identity.v1.WhoAmIRequest
-	(*WhoAmIResponse)(nil),          // 12: guildhall.identity.v1.WhoAmIResponse
-	(*ListSessionsRequest)(nil),     // 13: guildhall.identity.v1.ListSessionsRequest
-	(*ListSessionsResponse)(nil),    // 14: guildhall.identity.v1.ListSessionsResponse
-	(*RevokeSessionRequest)(nil),    // 15: guildhall.identity.v1.RevokeSessionRequest
-	(*RevokeSessionResponse)(nil),   // 16: guildhall.identity.v1.RevokeSessionResponse
-	(*GetJwksRequest)(nil),          // 17: guildhall.identity.v1.GetJwksRequest
-	(*GetJwksResponse)(nil),         // 18: guildhall.identity.v1.GetJwksResponse
-	(*Jwk)(nil),                     // 19: guildhall.identity.v1.Jwk
-	(*timestamppb.Timestamp)(nil),   // 20: google.protobuf.Timestamp
+	(*LoginChallenge)(nil),          // 1: guildhall.identity.v1.LoginChallenge
+	(*ChallengeAnswer)(nil),         // 2: guildhall.identity.v1.ChallengeAnswer
+	(*Invitation)(nil),              // 3: guildhall.identity.v1.Invitation
+	(*Session)(nil),                 // 4: guildhall.identity.v1.Session
+	(*CreateInvitationRequest)(nil), // 5: guildhall.identity.v1.CreateInvitationRequest
+	(*AcceptInvitationRequest)(nil), // 6: guildhall.identity.v1.AcceptInvitationRequest
+	(*LoginRequest)(nil),            // 7: guildhall.identity.v1.LoginRequest
+	(*AnswerChallengeRequest)(nil),  // 8: guildhall.identity.v1.AnswerChallengeRequest
+	(*RefreshTokenRequest)(nil),     // 9: guildhall.identity.v1.RefreshTokenRequest
+	(*LogoutRequest)(nil),           // 10: guildhall.identity.v1.LogoutRequest
+	(*LogoutResponse)(nil),          // 11: guildhall.identity.v1.LogoutResponse
+	(*ChangePasswordRequest)(nil),   // 12: guildhall.identity.v1.ChangePasswordRequest
+	(*ChangePasswordResponse)(nil),  // 13: guildhall.identity.v1.ChangePasswordResponse
+	(*WhoAmIRequest)(nil),           // 14: guildhall.identity.v1.WhoAmIRequest
+	(*WhoAmIResponse)(nil),          // 15: guildhall.identity.v1.WhoAmIResponse
+	(*ListSessionsRequest)(nil),     // 16: guildhall.identity.v1.ListSessionsRequest
+	(*ListSessionsResponse)(nil),    // 17: guildhall.identity.v1.ListSessionsResponse
+	(*RevokeSessionRequest)(nil),    // 18: guildhall.identity.v1.RevokeSessionRequest
+	(*RevokeSessionResponse)(nil),   // 19: guildhall.identity.v1.RevokeSessionResponse
+	(*GetJwksRequest)(nil),          // 20: guildhall.identity.v1.GetJwksRequest
+	(*GetJwksResponse)(nil),         // 21: guildhall.identity.v1.GetJwksResponse
+	(*Jwk)(nil),                     // 22: guildhall.identity.v1.Jwk
+	(FactorType)(0),                 // 23: guildhall.identity.v1.FactorType
+	(*timestamppb.Timestamp)(nil),   // 24: google.protobuf.Timestamp
 }
 var file_guildhall_identity_v1_auth_proto_depIdxs = []int32{
-	20, // 0: guildhall.identity.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
-	20, // 1: guildhall.identity.v1.Session.create_time:type_name -> google.protobuf.Timestamp
-	20, // 2: guildhall.identity.v1.Session.last_seen_time:type_name -> google.protobuf.Timestamp
-	20, // 3: guildhall.identity.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
-	20, // 4: guildhall.identity.v1.WhoAmIResponse.expire_time:type_name -> google.protobuf.Timestamp
-	2,  // 5: guildhall.identity.v1.ListSessionsResponse.sessions:type_name -> guildhall.identity.v1.Session
-	19, // 6: guildhall.identity.v1.GetJwksResponse.keys:type_name -> guildhall.identity.v1.Jwk
-	3,  // 7: guildhall.identity.v1.AuthService.CreateInvitation:input_type -> guildhall.identity.v1.CreateInvitationRequest
-	4,  // 8: guildhall.identity.v1.AuthService.AcceptInvitation:input_type -> guildhall.identity.v1.AcceptInvitationRequest
-	5,  // 9: guildhall.identity.v1.AuthService.Login:input_type -> guildhall.identity.v1.LoginRequest
-	6,  // 10: guildhall.identity.v1.AuthService.RefreshToken:input_type -> guildhall.identity.v1.RefreshTokenRequest
-	7,  // 11: guildhall.identity.v1.AuthService.Logout:input_type -> guildhall.identity.v1.LogoutRequest
-	9,  // 12: guildhall.identity.v1.AuthService.ChangePassword:input_type -> guildhall.identity.v1.ChangePasswordRequest
-	11, // 13: guildhall.identity.v1.AuthService.WhoAmI:input_type -> guildhall.identity.v1.WhoAmIRequest
-	13, // 14: guildhall.identity.v1.AuthService.ListSessions:input_type -> guildhall.identity.v1.ListSessionsRequest
-	15, // 15: guildhall.identity.v1.AuthService.RevokeSession:input_type -> guildhall.identity.v1.RevokeSessionRequest
-	17, // 16: guildhall.identity.v1.AuthService.GetJwks:input_type -> guildhall.identity.v1.GetJwksRequest
-	1,  // 17: guildhall.identity.v1.AuthService.CreateInvitation:output_type -> guildhall.identity.v1.Invitation
-	0,  // 18: guildhall.identity.v1.AuthService.AcceptInvitation:output_type -> guildhall.identity.v1.TokenSet
-	0,  // 19: guildhall.identity.v1.AuthService.Login:output_type -> guildhall.identity.v1.TokenSet
-	0,  // 20: guildhall.identity.v1.AuthService.RefreshToken:output_type -> guildhall.identity.v1.TokenSet
-	8,  // 21: guildhall.identity.v1.AuthService.Logout:output_type -> guildhall.identity.v1.LogoutResponse
-	10, // 22: guildhall.identity.v1.AuthService.ChangePassword:output_type -> guildhall.identity.v1.ChangePasswordResponse
-	12, // 23: guildhall.identity.v1.AuthService.WhoAmI:output_type -> guildhall.identity.v1.WhoAmIResponse
-	14, // 24: guildhall.identity.v1.AuthService.ListSessions:output_type -> guildhall.identity.v1.ListSessionsResponse
-	16, // 25: guildhall.identity.v1.AuthService.RevokeSession:output_type -> guildhall.identity.v1.RevokeSessionResponse
-	18, // 26: guildhall.identity.v1.AuthService.GetJwks:output_type -> guildhall.identity.v1.GetJwksResponse
-	17, // [17:27] is the sub-list for method output_type
-	7,  // [7:17] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	1,  // 0: guildhall.identity.v1.TokenSet.challenge:type_name -> guildhall.identity.v1.LoginChallenge
+	23, // 1: guildhall.identity.v1.LoginChallenge.factor_types:type_name -> guildhall.identity.v1.FactorType
+	24, // 2: guildhall.identity.v1.LoginChallenge.expire_time:type_name -> google.protobuf.Timestamp
+	24, // 3: guildhall.identity.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
+	24, // 4: guildhall.identity.v1.Session.create_time:type_name -> google.protobuf.Timestamp
+	24, // 5: guildhall.identity.v1.Session.last_seen_time:type_name -> google.protobuf.Timestamp
+	24, // 6: guildhall.identity.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	24, // 7: guildhall.identity.v1.Session.auth_time:type_name -> google.protobuf.Timestamp
+	2,  // 8: guildhall.identity.v1.AnswerChallengeRequest.answer:type_name -> guildhall.identity.v1.ChallengeAnswer
+	24, // 9: guildhall.identity.v1.WhoAmIResponse.expire_time:type_name -> google.protobuf.Timestamp
+	24, // 10: guildhall.identity.v1.WhoAmIResponse.auth_time:type_name -> google.protobuf.Timestamp
+	4,  // 11: guildhall.identity.v1.ListSessionsResponse.sessions:type_name -> guildhall.identity.v1.Session
+	22, // 12: guildhall.identity.v1.GetJwksResponse.keys:type_name -> guildhall.identity.v1.Jwk
+	5,  // 13: guildhall.identity.v1.AuthService.CreateInvitation:input_type -> guildhall.identity.v1.CreateInvitationRequest
+	6,  // 14: guildhall.identity.v1.AuthService.AcceptInvitation:input_type -> guildhall.identity.v1.AcceptInvitationRequest
+	7,  // 15: guildhall.identity.v1.AuthService.Login:input_type -> guildhall.identity.v1.LoginRequest
+	8,  // 16: guildhall.identity.v1.AuthService.AnswerChallenge:input_type -> guildhall.identity.v1.AnswerChallengeRequest
+	9,  // 17: guildhall.identity.v1.AuthService.RefreshToken:input_type -> guildhall.identity.v1.RefreshTokenRequest
+	10, // 18: guildhall.identity.v1.AuthService.Logout:input_type -> guildhall.identity.v1.LogoutRequest
+	12, // 19: guildhall.identity.v1.AuthService.ChangePassword:input_type -> guildhall.identity.v1.ChangePasswordRequest
+	14, // 20: guildhall.identity.v1.AuthService.WhoAmI:input_type -> guildhall.identity.v1.WhoAmIRequest
+	16, // 21: guildhall.identity.v1.AuthService.ListSessions:input_type -> guildhall.identity.v1.ListSessionsRequest
+	18, // 22: guildhall.identity.v1.AuthService.RevokeSession:input_type -> guildhall.identity.v1.RevokeSessionRequest
+	20, // 23: guildhall.identity.v1.AuthService.GetJwks:input_type -> guildhall.identity.v1.GetJwksRequest
+	3,  // 24: guildhall.identity.v1.AuthService.CreateInvitation:output_type -> guildhall.identity.v1.Invitation
+	0,  // 25: guildhall.identity.v1.AuthService.AcceptInvitation:output_type -> guildhall.identity.v1.TokenSet
+	0,  // 26: guildhall.identity.v1.AuthService.Login:output_type -> guildhall.identity.v1.TokenSet
+	0,  // 27: guildhall.identity.v1.AuthService.AnswerChallenge:output_type -> guildhall.identity.v1.TokenSet
+	0,  // 28: guildhall.identity.v1.AuthService.RefreshToken:output_type -> guildhall.identity.v1.TokenSet
+	11, // 29: guildhall.identity.v1.AuthService.Logout:output_type -> guildhall.identity.v1.LogoutResponse
+	13, // 30: guildhall.identity.v1.AuthService.ChangePassword:output_type -> guildhall.identity.v1.ChangePasswordResponse
+	15, // 31: guildhall.identity.v1.AuthService.WhoAmI:output_type -> guildhall.identity.v1.WhoAmIResponse
+	17, // 32: guildhall.identity.v1.AuthService.ListSessions:output_type -> guildhall.identity.v1.ListSessionsResponse
+	19, // 33: guildhall.identity.v1.AuthService.RevokeSession:output_type -> guildhall.identity.v1.RevokeSessionResponse
+	21, // 34: guildhall.identity.v1.AuthService.GetJwks:output_type -> guildhall.identity.v1.GetJwksResponse
+	24, // [24:35] is the sub-list for method output_type
+	13, // [13:24] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_guildhall_identity_v1_auth_proto_init() }
@@ -1458,13 +1744,18 @@ func file_guildhall_identity_v1_auth_proto_init() {
 	if File_guildhall_identity_v1_auth_proto != nil {
 		return
 	}
+	file_guildhall_identity_v1_factor_proto_init()
+	file_guildhall_identity_v1_auth_proto_msgTypes[2].OneofWrappers = []any{
+		(*ChallengeAnswer_TotpCode)(nil),
+		(*ChallengeAnswer_RecoveryCode)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_identity_v1_auth_proto_rawDesc), len(file_guildhall_identity_v1_auth_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   20,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

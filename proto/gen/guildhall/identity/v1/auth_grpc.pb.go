@@ -24,6 +24,7 @@ const (
 	AuthService_CreateInvitation_FullMethodName = "/guildhall.identity.v1.AuthService/CreateInvitation"
 	AuthService_AcceptInvitation_FullMethodName = "/guildhall.identity.v1.AuthService/AcceptInvitation"
 	AuthService_Login_FullMethodName            = "/guildhall.identity.v1.AuthService/Login"
+	AuthService_AnswerChallenge_FullMethodName  = "/guildhall.identity.v1.AuthService/AnswerChallenge"
 	AuthService_RefreshToken_FullMethodName     = "/guildhall.identity.v1.AuthService/RefreshToken"
 	AuthService_Logout_FullMethodName           = "/guildhall.identity.v1.AuthService/Logout"
 	AuthService_ChangePassword_FullMethodName   = "/guildhall.identity.v1.AuthService/ChangePassword"
@@ -54,7 +55,8 @@ type AuthServiceClient interface {
 	// PERMISSION_UNAVAILABLE; SUSPENSION_PENDING with reset_password, after which
 	// the code of another invitation is needed.
 	CreateInvitation(ctx context.Context, in *CreateInvitationRequest, opts ...grpc.CallOption) (*Invitation, error)
-	// Sets the password of the invited account and logs it in.
+	// Sets the password of the invited account and logs it in, as Login does: with a
+	// second factor there is a challenge first.
 	//
 	// Reasons: INVITATION_INVALID (also for a used, voided or expired one),
 	// PASSWORD_TOO_SHORT, PASSWORD_TOO_LONG, PASSWORD_BLOCKED, HASHING_BUSY,
@@ -63,12 +65,23 @@ type AuthServiceClient interface {
 	// permission has not heard of it: the password is set, so log in with it.
 	AcceptInvitation(ctx context.Context, in *AcceptInvitationRequest, opts ...grpc.CallOption) (*TokenSet, error)
 	// Logs an account in. The answer, and the time it takes, is the same for an
-	// unknown account, a wrong password and an account that may not log in.
+	// unknown account, a wrong password and an account that may not log in. Of an
+	// account with a second factor the right password is answered with a challenge
+	// and no tokens: see AnswerChallenge.
 	//
 	// Reasons: LOGIN_FAILED; PASSWORD_CHANGE_REQUIRED when the password was
 	// right but is for one use: send new_password too; HASHING_BUSY;
 	// LOGIN_THROTTLED after too many wrong passwords, with when to come back.
 	Login(ctx context.Context, in *LoginRequest, opts ...grpc.CallOption) (*TokenSet, error)
+	// Proves a second factor to a challenge, and opens the session that the login
+	// was for. A challenge is good for five minutes, one right answer and five wrong
+	// ones; codes that are wrong make the next ones wait, whatever challenge they
+	// answer. A code of an authenticator app is taken in its own half minute and the
+	// ones beside it, and never twice.
+	//
+	// Reasons: CHALLENGE_INVALID (log in again), CODE_INVALID, LOGIN_THROTTLED with
+	// when to come back.
+	AnswerChallenge(ctx context.Context, in *AnswerChallengeRequest, opts ...grpc.CallOption) (*TokenSet, error)
 	// Trades a refresh token for new tokens. A phone that lost the answer sends
 	// its last token again and gets newer ones; the lost ones are void from then.
 	// A void token, or one older than the last that came back, is taken for
@@ -134,6 +147,16 @@ func (c *authServiceClient) Login(ctx context.Context, in *LoginRequest, opts ..
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(TokenSet)
 	err := c.cc.Invoke(ctx, AuthService_Login_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *authServiceClient) AnswerChallenge(ctx context.Context, in *AnswerChallengeRequest, opts ...grpc.CallOption) (*TokenSet, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TokenSet)
+	err := c.cc.Invoke(ctx, AuthService_AnswerChallenge_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -231,7 +254,8 @@ type AuthServiceServer interface {
 	// PERMISSION_UNAVAILABLE; SUSPENSION_PENDING with reset_password, after which
 	// the code of another invitation is needed.
 	CreateInvitation(context.Context, *CreateInvitationRequest) (*Invitation, error)
-	// Sets the password of the invited account and logs it in.
+	// Sets the password of the invited account and logs it in, as Login does: with a
+	// second factor there is a challenge first.
 	//
 	// Reasons: INVITATION_INVALID (also for a used, voided or expired one),
 	// PASSWORD_TOO_SHORT, PASSWORD_TOO_LONG, PASSWORD_BLOCKED, HASHING_BUSY,
@@ -240,12 +264,23 @@ type AuthServiceServer interface {
 	// permission has not heard of it: the password is set, so log in with it.
 	AcceptInvitation(context.Context, *AcceptInvitationRequest) (*TokenSet, error)
 	// Logs an account in. The answer, and the time it takes, is the same for an
-	// unknown account, a wrong password and an account that may not log in.
+	// unknown account, a wrong password and an account that may not log in. Of an
+	// account with a second factor the right password is answered with a challenge
+	// and no tokens: see AnswerChallenge.
 	//
 	// Reasons: LOGIN_FAILED; PASSWORD_CHANGE_REQUIRED when the password was
 	// right but is for one use: send new_password too; HASHING_BUSY;
 	// LOGIN_THROTTLED after too many wrong passwords, with when to come back.
 	Login(context.Context, *LoginRequest) (*TokenSet, error)
+	// Proves a second factor to a challenge, and opens the session that the login
+	// was for. A challenge is good for five minutes, one right answer and five wrong
+	// ones; codes that are wrong make the next ones wait, whatever challenge they
+	// answer. A code of an authenticator app is taken in its own half minute and the
+	// ones beside it, and never twice.
+	//
+	// Reasons: CHALLENGE_INVALID (log in again), CODE_INVALID, LOGIN_THROTTLED with
+	// when to come back.
+	AnswerChallenge(context.Context, *AnswerChallengeRequest) (*TokenSet, error)
 	// Trades a refresh token for new tokens. A phone that lost the answer sends
 	// its last token again and gets newer ones; the lost ones are void from then.
 	// A void token, or one older than the last that came back, is taken for
@@ -294,6 +329,9 @@ func (UnimplementedAuthServiceServer) AcceptInvitation(context.Context, *AcceptI
 }
 func (UnimplementedAuthServiceServer) Login(context.Context, *LoginRequest) (*TokenSet, error) {
 	return nil, status.Error(codes.Unimplemented, "method Login not implemented")
+}
+func (UnimplementedAuthServiceServer) AnswerChallenge(context.Context, *AnswerChallengeRequest) (*TokenSet, error) {
+	return nil, status.Error(codes.Unimplemented, "method AnswerChallenge not implemented")
 }
 func (UnimplementedAuthServiceServer) RefreshToken(context.Context, *RefreshTokenRequest) (*TokenSet, error) {
 	return nil, status.Error(codes.Unimplemented, "method RefreshToken not implemented")
@@ -386,6 +424,24 @@ func _AuthService_Login_Handler(srv interface{}, ctx context.Context, dec func(i
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(AuthServiceServer).Login(ctx, req.(*LoginRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AuthService_AnswerChallenge_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AnswerChallengeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AuthServiceServer).AnswerChallenge(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AuthService_AnswerChallenge_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AuthServiceServer).AnswerChallenge(ctx, req.(*AnswerChallengeRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -534,6 +590,10 @@ var AuthService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Login",
 			Handler:    _AuthService_Login_Handler,
+		},
+		{
+			MethodName: "AnswerChallenge",
+			Handler:    _AuthService_AnswerChallenge_Handler,
 		},
 		{
 			MethodName: "RefreshToken",

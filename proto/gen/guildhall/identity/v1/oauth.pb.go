@@ -288,12 +288,15 @@ type AuthorizeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The request, as it was when the person was asked.
 	Request *AuthorizationRequest `protobuf:"bytes,1,opt,name=request,proto3" json:"request,omitempty"`
-	// See LoginRequest.
+	// See LoginRequest. Needed without an answer.
 	Identifier string `protobuf:"bytes,2,opt,name=identifier,proto3" json:"identifier,omitempty"`
 	// The password.
 	Password string `protobuf:"bytes,3,opt,name=password,proto3" json:"password,omitempty"`
 	// Sets this password in the same step; see LoginRequest.
-	NewPassword   string `protobuf:"bytes,4,opt,name=new_password,json=newPassword,proto3" json:"new_password,omitempty"`
+	NewPassword string `protobuf:"bytes,4,opt,name=new_password,json=newPassword,proto3" json:"new_password,omitempty"`
+	// In place of identifier and password: answers the challenge that those got, for
+	// the same app.
+	Answer        *ChallengeAnswer `protobuf:"bytes,5,opt,name=answer,proto3" json:"answer,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -356,11 +359,21 @@ func (x *AuthorizeRequest) GetNewPassword() string {
 	return ""
 }
 
+func (x *AuthorizeRequest) GetAnswer() *ChallengeAnswer {
+	if x != nil {
+		return x.Answer
+	}
+	return nil
+}
+
 // See Authorize.
 type AuthorizeResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The code, for one minute and one use.
-	Code          string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	// Set in place of the code when the account has a second factor: see
+	// AuthService.AnswerChallenge.
+	Challenge     *LoginChallenge `protobuf:"bytes,2,opt,name=challenge,proto3" json:"challenge,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -400,6 +413,13 @@ func (x *AuthorizeResponse) GetCode() string {
 		return x.Code
 	}
 	return ""
+}
+
+func (x *AuthorizeResponse) GetChallenge() *LoginChallenge {
+	if x != nil {
+		return x.Challenge
+	}
+	return nil
 }
 
 // See GetUserInfo.
@@ -878,7 +898,11 @@ type IntrospectTokenResponse struct {
 	// Who gave it.
 	Iss string `protobuf:"bytes,9,opt,name=iss,proto3" json:"iss,omitempty"`
 	// Its id; access tokens only.
-	Jti           string `protobuf:"bytes,10,opt,name=jti,proto3" json:"jti,omitempty"`
+	Jti string `protobuf:"bytes,10,opt,name=jti,proto3" json:"jti,omitempty"`
+	// How the person proved who they are; see Session.factors.
+	Amr []string `protobuf:"bytes,11,rep,name=amr,proto3" json:"amr,omitempty"`
+	// When they did (RFC 9470 section 6.2).
+	AuthTime      *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=auth_time,json=authTime,proto3" json:"auth_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -983,6 +1007,20 @@ func (x *IntrospectTokenResponse) GetJti() string {
 	return ""
 }
 
+func (x *IntrospectTokenResponse) GetAmr() []string {
+	if x != nil {
+		return x.Amr
+	}
+	return nil
+}
+
+func (x *IntrospectTokenResponse) GetAuthTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AuthTime
+	}
+	return nil
+}
+
 // See RevokeToken.
 type RevokeTokenRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1079,7 +1117,7 @@ var File_guildhall_identity_v1_oauth_proto protoreflect.FileDescriptor
 
 const file_guildhall_identity_v1_oauth_proto_rawDesc = "" +
 	"\n" +
-	"!guildhall/identity/v1/oauth.proto\x12\x15guildhall.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\"\x95\x03\n" +
+	"!guildhall/identity/v1/oauth.proto\x12\x15guildhall.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a guildhall/identity/v1/auth.proto\x1a\"guildhall/options/v1/options.proto\"\x95\x03\n" +
 	"\x14AuthorizationRequest\x12%\n" +
 	"\tclient_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xac\x02R\bclientId\x12+\n" +
 	"\fredirect_uri\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\vredirectUri\x12,\n" +
@@ -1098,16 +1136,18 @@ const file_guildhall_identity_v1_oauth_proto_rawDesc = "" +
 	"\x13client_display_name\x18\x03 \x01(\tR\x11clientDisplayName\x12:\n" +
 	"\x19organization_display_name\x18\x04 \x01(\tR\x17organizationDisplayName\x12\"\n" +
 	"\forganization\x18\x05 \x01(\tR\forganization\x12\x16\n" +
-	"\x06scopes\x18\x06 \x03(\tR\x06scopes\"\xec\x01\n" +
+	"\x06scopes\x18\x06 \x03(\tR\x06scopes\"\xaa\x02\n" +
 	"\x10AuthorizeRequest\x12M\n" +
-	"\arequest\x18\x01 \x01(\v2+.guildhall.identity.v1.AuthorizationRequestB\x06\xbaH\x03\xc8\x01\x01R\arequest\x12.\n" +
+	"\arequest\x18\x01 \x01(\v2+.guildhall.identity.v1.AuthorizationRequestB\x06\xbaH\x03\xc8\x01\x01R\arequest\x12,\n" +
 	"\n" +
-	"identifier\x18\x02 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xfe\x01\xf0\xe0\x18\x01R\n" +
+	"identifier\x18\x02 \x01(\tB\f\xbaH\x05r\x03\x18\xfe\x01\xf0\xe0\x18\x01R\n" +
 	"identifier\x12(\n" +
 	"\bpassword\x18\x03 \x01(\tB\f\xbaH\x05r\x03(\x80 \xf8\xe0\x18\x01R\bpassword\x12/\n" +
-	"\fnew_password\x18\x04 \x01(\tB\f\xbaH\x05r\x03(\x80 \xf8\xe0\x18\x01R\vnewPassword\"-\n" +
+	"\fnew_password\x18\x04 \x01(\tB\f\xbaH\x05r\x03(\x80 \xf8\xe0\x18\x01R\vnewPassword\x12>\n" +
+	"\x06answer\x18\x05 \x01(\v2&.guildhall.identity.v1.ChallengeAnswerR\x06answer\"r\n" +
 	"\x11AuthorizeResponse\x12\x18\n" +
-	"\x04code\x18\x01 \x01(\tB\x04\xf8\xe0\x18\x01R\x04code\"E\n" +
+	"\x04code\x18\x01 \x01(\tB\x04\xf8\xe0\x18\x01R\x04code\x12C\n" +
+	"\tchallenge\x18\x02 \x01(\v2%.guildhall.identity.v1.LoginChallengeR\tchallenge\"E\n" +
 	"\x12GetUserInfoRequest\x12/\n" +
 	"\faccess_token\x18\x01 \x01(\tB\f\xbaH\x05r\x03(\x80@\xf8\xe0\x18\x01R\vaccessToken\"\x93\x01\n" +
 	"\bUserInfo\x12\x10\n" +
@@ -1141,7 +1181,7 @@ const file_guildhall_identity_v1_oauth_proto_rawDesc = "" +
 	"\bid_token\x18\x06 \x01(\tB\x04\xf8\xe0\x18\x01R\aidToken\"\x81\x01\n" +
 	"\x16IntrospectTokenRequest\x12\"\n" +
 	"\x05token\x18\x01 \x01(\tB\f\xbaH\x05r\x03(\x80@\xf8\xe0\x18\x01R\x05token\x12C\n" +
-	"\x06client\x18\x02 \x01(\v2+.guildhall.identity.v1.ClientAuthenticationR\x06client\"\xc3\x02\n" +
+	"\x06client\x18\x02 \x01(\v2+.guildhall.identity.v1.ClientAuthenticationR\x06client\"\x8e\x03\n" +
 	"\x17IntrospectTokenResponse\x12\x16\n" +
 	"\x06active\x18\x01 \x01(\bR\x06active\x12\x14\n" +
 	"\x05scope\x18\x02 \x01(\tR\x05scope\x12\x1b\n" +
@@ -1156,7 +1196,9 @@ const file_guildhall_identity_v1_oauth_proto_rawDesc = "" +
 	"\x03aud\x18\b \x01(\tR\x03aud\x12\x10\n" +
 	"\x03iss\x18\t \x01(\tR\x03iss\x12\x10\n" +
 	"\x03jti\x18\n" +
-	" \x01(\tR\x03jti\"}\n" +
+	" \x01(\tR\x03jti\x12\x10\n" +
+	"\x03amr\x18\v \x03(\tR\x03amr\x127\n" +
+	"\tauth_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\bauthTime\"}\n" +
 	"\x12RevokeTokenRequest\x12\"\n" +
 	"\x05token\x18\x01 \x01(\tB\f\xbaH\x05r\x03(\x80@\xf8\xe0\x18\x01R\x05token\x12C\n" +
 	"\x06client\x18\x02 \x01(\v2+.guildhall.identity.v1.ClientAuthenticationR\x06client\"\x15\n" +
@@ -1198,33 +1240,38 @@ var file_guildhall_identity_v1_oauth_proto_goTypes = []any{
 	(*IntrospectTokenResponse)(nil),      // 11: guildhall.identity.v1.IntrospectTokenResponse
 	(*RevokeTokenRequest)(nil),           // 12: guildhall.identity.v1.RevokeTokenRequest
 	(*RevokeTokenResponse)(nil),          // 13: guildhall.identity.v1.RevokeTokenResponse
-	(*timestamppb.Timestamp)(nil),        // 14: google.protobuf.Timestamp
+	(*ChallengeAnswer)(nil),              // 14: guildhall.identity.v1.ChallengeAnswer
+	(*LoginChallenge)(nil),               // 15: guildhall.identity.v1.LoginChallenge
+	(*timestamppb.Timestamp)(nil),        // 16: google.protobuf.Timestamp
 }
 var file_guildhall_identity_v1_oauth_proto_depIdxs = []int32{
 	0,  // 0: guildhall.identity.v1.PrepareAuthorizationRequest.request:type_name -> guildhall.identity.v1.AuthorizationRequest
 	0,  // 1: guildhall.identity.v1.AuthorizeRequest.request:type_name -> guildhall.identity.v1.AuthorizationRequest
-	7,  // 2: guildhall.identity.v1.IssueTokenRequest.client:type_name -> guildhall.identity.v1.ClientAuthentication
-	7,  // 3: guildhall.identity.v1.IntrospectTokenRequest.client:type_name -> guildhall.identity.v1.ClientAuthentication
-	14, // 4: guildhall.identity.v1.IntrospectTokenResponse.expire_time:type_name -> google.protobuf.Timestamp
-	14, // 5: guildhall.identity.v1.IntrospectTokenResponse.issue_time:type_name -> google.protobuf.Timestamp
-	7,  // 6: guildhall.identity.v1.RevokeTokenRequest.client:type_name -> guildhall.identity.v1.ClientAuthentication
-	8,  // 7: guildhall.identity.v1.OAuthService.IssueToken:input_type -> guildhall.identity.v1.IssueTokenRequest
-	10, // 8: guildhall.identity.v1.OAuthService.IntrospectToken:input_type -> guildhall.identity.v1.IntrospectTokenRequest
-	12, // 9: guildhall.identity.v1.OAuthService.RevokeToken:input_type -> guildhall.identity.v1.RevokeTokenRequest
-	1,  // 10: guildhall.identity.v1.OAuthService.PrepareAuthorization:input_type -> guildhall.identity.v1.PrepareAuthorizationRequest
-	3,  // 11: guildhall.identity.v1.OAuthService.Authorize:input_type -> guildhall.identity.v1.AuthorizeRequest
-	5,  // 12: guildhall.identity.v1.OAuthService.GetUserInfo:input_type -> guildhall.identity.v1.GetUserInfoRequest
-	9,  // 13: guildhall.identity.v1.OAuthService.IssueToken:output_type -> guildhall.identity.v1.IssueTokenResponse
-	11, // 14: guildhall.identity.v1.OAuthService.IntrospectToken:output_type -> guildhall.identity.v1.IntrospectTokenResponse
-	13, // 15: guildhall.identity.v1.OAuthService.RevokeToken:output_type -> guildhall.identity.v1.RevokeTokenResponse
-	2,  // 16: guildhall.identity.v1.OAuthService.PrepareAuthorization:output_type -> guildhall.identity.v1.PrepareAuthorizationResponse
-	4,  // 17: guildhall.identity.v1.OAuthService.Authorize:output_type -> guildhall.identity.v1.AuthorizeResponse
-	6,  // 18: guildhall.identity.v1.OAuthService.GetUserInfo:output_type -> guildhall.identity.v1.UserInfo
-	13, // [13:19] is the sub-list for method output_type
-	7,  // [7:13] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	14, // 2: guildhall.identity.v1.AuthorizeRequest.answer:type_name -> guildhall.identity.v1.ChallengeAnswer
+	15, // 3: guildhall.identity.v1.AuthorizeResponse.challenge:type_name -> guildhall.identity.v1.LoginChallenge
+	7,  // 4: guildhall.identity.v1.IssueTokenRequest.client:type_name -> guildhall.identity.v1.ClientAuthentication
+	7,  // 5: guildhall.identity.v1.IntrospectTokenRequest.client:type_name -> guildhall.identity.v1.ClientAuthentication
+	16, // 6: guildhall.identity.v1.IntrospectTokenResponse.expire_time:type_name -> google.protobuf.Timestamp
+	16, // 7: guildhall.identity.v1.IntrospectTokenResponse.issue_time:type_name -> google.protobuf.Timestamp
+	16, // 8: guildhall.identity.v1.IntrospectTokenResponse.auth_time:type_name -> google.protobuf.Timestamp
+	7,  // 9: guildhall.identity.v1.RevokeTokenRequest.client:type_name -> guildhall.identity.v1.ClientAuthentication
+	8,  // 10: guildhall.identity.v1.OAuthService.IssueToken:input_type -> guildhall.identity.v1.IssueTokenRequest
+	10, // 11: guildhall.identity.v1.OAuthService.IntrospectToken:input_type -> guildhall.identity.v1.IntrospectTokenRequest
+	12, // 12: guildhall.identity.v1.OAuthService.RevokeToken:input_type -> guildhall.identity.v1.RevokeTokenRequest
+	1,  // 13: guildhall.identity.v1.OAuthService.PrepareAuthorization:input_type -> guildhall.identity.v1.PrepareAuthorizationRequest
+	3,  // 14: guildhall.identity.v1.OAuthService.Authorize:input_type -> guildhall.identity.v1.AuthorizeRequest
+	5,  // 15: guildhall.identity.v1.OAuthService.GetUserInfo:input_type -> guildhall.identity.v1.GetUserInfoRequest
+	9,  // 16: guildhall.identity.v1.OAuthService.IssueToken:output_type -> guildhall.identity.v1.IssueTokenResponse
+	11, // 17: guildhall.identity.v1.OAuthService.IntrospectToken:output_type -> guildhall.identity.v1.IntrospectTokenResponse
+	13, // 18: guildhall.identity.v1.OAuthService.RevokeToken:output_type -> guildhall.identity.v1.RevokeTokenResponse
+	2,  // 19: guildhall.identity.v1.OAuthService.PrepareAuthorization:output_type -> guildhall.identity.v1.PrepareAuthorizationResponse
+	4,  // 20: guildhall.identity.v1.OAuthService.Authorize:output_type -> guildhall.identity.v1.AuthorizeResponse
+	6,  // 21: guildhall.identity.v1.OAuthService.GetUserInfo:output_type -> guildhall.identity.v1.UserInfo
+	16, // [16:22] is the sub-list for method output_type
+	10, // [10:16] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_guildhall_identity_v1_oauth_proto_init() }
@@ -1232,6 +1279,7 @@ func file_guildhall_identity_v1_oauth_proto_init() {
 	if File_guildhall_identity_v1_oauth_proto != nil {
 		return
 	}
+	file_guildhall_identity_v1_auth_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

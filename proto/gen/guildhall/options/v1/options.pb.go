@@ -330,6 +330,52 @@ func (*Authorization_Authenticated) isAuthorization_Rule() {}
 
 func (*Authorization_Internal) isAuthorization_Rule() {}
 
+// What a person has to have proven, and when, to call an RPC (RFC 9470).
+type StepUp struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How old the proof may be.
+	MaxAgeSeconds int32 `protobuf:"varint,1,opt,name=max_age_seconds,json=maxAgeSeconds,proto3" json:"max_age_seconds,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StepUp) Reset() {
+	*x = StepUp{}
+	mi := &file_guildhall_options_v1_options_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StepUp) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StepUp) ProtoMessage() {}
+
+func (x *StepUp) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_options_v1_options_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StepUp.ProtoReflect.Descriptor instead.
+func (*StepUp) Descriptor() ([]byte, []int) {
+	return file_guildhall_options_v1_options_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *StepUp) GetMaxAgeSeconds() int32 {
+	if x != nil {
+		return x.MaxAgeSeconds
+	}
+	return 0
+}
+
 // A class of data, and what is left of a field of it under a mask.
 type DataClass struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -348,7 +394,7 @@ type DataClass struct {
 
 func (x *DataClass) Reset() {
 	*x = DataClass{}
-	mi := &file_guildhall_options_v1_options_proto_msgTypes[1]
+	mi := &file_guildhall_options_v1_options_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -360,7 +406,7 @@ func (x *DataClass) String() string {
 func (*DataClass) ProtoMessage() {}
 
 func (x *DataClass) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_options_v1_options_proto_msgTypes[1]
+	mi := &file_guildhall_options_v1_options_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -373,7 +419,7 @@ func (x *DataClass) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DataClass.ProtoReflect.Descriptor instead.
 func (*DataClass) Descriptor() ([]byte, []int) {
-	return file_guildhall_options_v1_options_proto_rawDescGZIP(), []int{1}
+	return file_guildhall_options_v1_options_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *DataClass) GetName() string {
@@ -410,7 +456,7 @@ type Selects struct {
 
 func (x *Selects) Reset() {
 	*x = Selects{}
-	mi := &file_guildhall_options_v1_options_proto_msgTypes[2]
+	mi := &file_guildhall_options_v1_options_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -422,7 +468,7 @@ func (x *Selects) String() string {
 func (*Selects) ProtoMessage() {}
 
 func (x *Selects) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_options_v1_options_proto_msgTypes[2]
+	mi := &file_guildhall_options_v1_options_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -435,7 +481,7 @@ func (x *Selects) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Selects.ProtoReflect.Descriptor instead.
 func (*Selects) Descriptor() ([]byte, []int) {
-	return file_guildhall_options_v1_options_proto_rawDescGZIP(), []int{2}
+	return file_guildhall_options_v1_options_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Selects) GetRecords() string {
@@ -467,6 +513,14 @@ var file_guildhall_options_v1_options_proto_extTypes = []protoimpl.ExtensionInfo
 		Field:         50704,
 		Name:          "guildhall.options.v1.reveals",
 		Tag:           "bytes,50704,rep,name=reveals",
+		Filename:      "guildhall/options/v1/options.proto",
+	},
+	{
+		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
+		ExtensionType: (*StepUp)(nil),
+		Field:         50707,
+		Name:          "guildhall.options.v1.step_up",
+		Tag:           "bytes,50707,opt,name=step_up",
 		Filename:      "guildhall/options/v1/options.proto",
 	},
 	{
@@ -516,6 +570,12 @@ var (
 	//
 	// repeated string reveals = 50704;
 	E_Reveals = &file_guildhall_options_v1_options_proto_extTypes[1]
+	// The RPC is so sensitive that a person has to have proven lately who they are:
+	// a stolen session is not enough, nor is an app that the person let in. Programs
+	// prove themselves for each of their tokens and are not asked.
+	//
+	// optional guildhall.options.v1.StepUp step_up = 50707;
+	E_StepUp = &file_guildhall_options_v1_options_proto_extTypes[2]
 )
 
 // Extension fields to descriptorpb.FieldOptions.
@@ -524,24 +584,24 @@ var (
 	// details and events.
 	//
 	// optional guildhall.options.v1.PersonalData personal_data = 50702;
-	E_PersonalData = &file_guildhall_options_v1_options_proto_extTypes[2]
+	E_PersonalData = &file_guildhall_options_v1_options_proto_extTypes[3]
 	// Marks a secret (a password, a token, a code). A secret is kept out of
 	// everything a personal field is kept out of, and of stored request records.
 	//
 	// optional bool secret = 50703;
-	E_Secret = &file_guildhall_options_v1_options_proto_extTypes[3]
+	E_Secret = &file_guildhall_options_v1_options_proto_extTypes[4]
 	// The class of data that the field holds, which organisations restrict by
 	// field policies. A personal field without one is of class "identity" or
 	// "content", by what personal_data says, so that none is forgotten.
 	//
 	// optional guildhall.options.v1.DataClass data_class = 50705;
-	E_DataClass = &file_guildhall_options_v1_options_proto_extTypes[4]
+	E_DataClass = &file_guildhall_options_v1_options_proto_extTypes[5]
 	// The field of a request is an expression that tells records apart by their
 	// fields, as the rule of a segment: who writes it learns from what it is true
 	// of what he may not see otherwise.
 	//
 	// optional guildhall.options.v1.Selects selects = 50706;
-	E_Selects = &file_guildhall_options_v1_options_proto_extTypes[5]
+	E_Selects = &file_guildhall_options_v1_options_proto_extTypes[6]
 )
 
 var File_guildhall_options_v1_options_proto protoreflect.FileDescriptor
@@ -561,7 +621,9 @@ const file_guildhall_options_v1_options_proto_rawDesc = "" +
 	"\amutates\x18\a \x01(\bR\amutates\x12#\n" +
 	"\rresource_name\x18\b \x01(\tR\fresourceName\x12\x1b\n" +
 	"\tvaries_by\x18\t \x01(\tR\bvariesByB\x06\n" +
-	"\x04rule\"o\n" +
+	"\x04rule\"0\n" +
+	"\x06StepUp\x12&\n" +
+	"\x0fmax_age_seconds\x18\x01 \x01(\x05R\rmaxAgeSeconds\"o\n" +
 	"\tDataClass\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12.\n" +
 	"\x04mask\x18\x02 \x01(\x0e2\x1a.guildhall.options.v1.MaskR\x04mask\x12\x1e\n" +
@@ -587,7 +649,8 @@ const file_guildhall_options_v1_options_proto_rawDesc = "" +
 	"\tMASK_YEAR\x10\x05\x12\r\n" +
 	"\tMASK_HASH\x10\x06:k\n" +
 	"\rauthorization\x12\x1e.google.protobuf.MethodOptions\x18\x8d\x8c\x03 \x01(\v2#.guildhall.options.v1.AuthorizationR\rauthorization::\n" +
-	"\areveals\x12\x1e.google.protobuf.MethodOptions\x18\x90\x8c\x03 \x03(\tR\areveals:h\n" +
+	"\areveals\x12\x1e.google.protobuf.MethodOptions\x18\x90\x8c\x03 \x03(\tR\areveals:W\n" +
+	"\astep_up\x12\x1e.google.protobuf.MethodOptions\x18\x93\x8c\x03 \x01(\v2\x1c.guildhall.options.v1.StepUpR\x06stepUp:h\n" +
 	"\rpersonal_data\x12\x1d.google.protobuf.FieldOptions\x18\x8e\x8c\x03 \x01(\x0e2\".guildhall.options.v1.PersonalDataR\fpersonalData:7\n" +
 	"\x06secret\x12\x1d.google.protobuf.FieldOptions\x18\x8f\x8c\x03 \x01(\bR\x06secret:_\n" +
 	"\n" +
@@ -607,32 +670,35 @@ func file_guildhall_options_v1_options_proto_rawDescGZIP() []byte {
 }
 
 var file_guildhall_options_v1_options_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_guildhall_options_v1_options_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_guildhall_options_v1_options_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_guildhall_options_v1_options_proto_goTypes = []any{
 	(PersonalData)(0),                  // 0: guildhall.options.v1.PersonalData
 	(Mask)(0),                          // 1: guildhall.options.v1.Mask
 	(*Authorization)(nil),              // 2: guildhall.options.v1.Authorization
-	(*DataClass)(nil),                  // 3: guildhall.options.v1.DataClass
-	(*Selects)(nil),                    // 4: guildhall.options.v1.Selects
-	(*descriptorpb.MethodOptions)(nil), // 5: google.protobuf.MethodOptions
-	(*descriptorpb.FieldOptions)(nil),  // 6: google.protobuf.FieldOptions
+	(*StepUp)(nil),                     // 3: guildhall.options.v1.StepUp
+	(*DataClass)(nil),                  // 4: guildhall.options.v1.DataClass
+	(*Selects)(nil),                    // 5: guildhall.options.v1.Selects
+	(*descriptorpb.MethodOptions)(nil), // 6: google.protobuf.MethodOptions
+	(*descriptorpb.FieldOptions)(nil),  // 7: google.protobuf.FieldOptions
 }
 var file_guildhall_options_v1_options_proto_depIdxs = []int32{
 	1,  // 0: guildhall.options.v1.DataClass.mask:type_name -> guildhall.options.v1.Mask
-	5,  // 1: guildhall.options.v1.authorization:extendee -> google.protobuf.MethodOptions
-	5,  // 2: guildhall.options.v1.reveals:extendee -> google.protobuf.MethodOptions
-	6,  // 3: guildhall.options.v1.personal_data:extendee -> google.protobuf.FieldOptions
-	6,  // 4: guildhall.options.v1.secret:extendee -> google.protobuf.FieldOptions
-	6,  // 5: guildhall.options.v1.data_class:extendee -> google.protobuf.FieldOptions
-	6,  // 6: guildhall.options.v1.selects:extendee -> google.protobuf.FieldOptions
-	2,  // 7: guildhall.options.v1.authorization:type_name -> guildhall.options.v1.Authorization
-	0,  // 8: guildhall.options.v1.personal_data:type_name -> guildhall.options.v1.PersonalData
-	3,  // 9: guildhall.options.v1.data_class:type_name -> guildhall.options.v1.DataClass
-	4,  // 10: guildhall.options.v1.selects:type_name -> guildhall.options.v1.Selects
-	11, // [11:11] is the sub-list for method output_type
-	11, // [11:11] is the sub-list for method input_type
-	7,  // [7:11] is the sub-list for extension type_name
-	1,  // [1:7] is the sub-list for extension extendee
+	6,  // 1: guildhall.options.v1.authorization:extendee -> google.protobuf.MethodOptions
+	6,  // 2: guildhall.options.v1.reveals:extendee -> google.protobuf.MethodOptions
+	6,  // 3: guildhall.options.v1.step_up:extendee -> google.protobuf.MethodOptions
+	7,  // 4: guildhall.options.v1.personal_data:extendee -> google.protobuf.FieldOptions
+	7,  // 5: guildhall.options.v1.secret:extendee -> google.protobuf.FieldOptions
+	7,  // 6: guildhall.options.v1.data_class:extendee -> google.protobuf.FieldOptions
+	7,  // 7: guildhall.options.v1.selects:extendee -> google.protobuf.FieldOptions
+	2,  // 8: guildhall.options.v1.authorization:type_name -> guildhall.options.v1.Authorization
+	3,  // 9: guildhall.options.v1.step_up:type_name -> guildhall.options.v1.StepUp
+	0,  // 10: guildhall.options.v1.personal_data:type_name -> guildhall.options.v1.PersonalData
+	4,  // 11: guildhall.options.v1.data_class:type_name -> guildhall.options.v1.DataClass
+	5,  // 12: guildhall.options.v1.selects:type_name -> guildhall.options.v1.Selects
+	13, // [13:13] is the sub-list for method output_type
+	13, // [13:13] is the sub-list for method input_type
+	8,  // [8:13] is the sub-list for extension type_name
+	1,  // [1:8] is the sub-list for extension extendee
 	0,  // [0:1] is the sub-list for field type_name
 }
 
@@ -653,8 +719,8 @@ func file_guildhall_options_v1_options_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_options_v1_options_proto_rawDesc), len(file_guildhall_options_v1_options_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   3,
-			NumExtensions: 6,
+			NumMessages:   4,
+			NumExtensions: 7,
 			NumServices:   0,
 		},
 		GoTypes:           file_guildhall_options_v1_options_proto_goTypes,

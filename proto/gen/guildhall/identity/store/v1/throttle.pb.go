@@ -38,6 +38,8 @@ const (
 	ThrottleScope_THROTTLE_SCOPE_DEVICE ThrottleScope = 3
 	// Attempts from one network at anything.
 	ThrottleScope_THROTTLE_SCOPE_NETWORK ThrottleScope = 4
+	// Guesses at the second factors of an account, from anywhere.
+	ThrottleScope_THROTTLE_SCOPE_FACTOR ThrottleScope = 5
 )
 
 // Enum value maps for ThrottleScope.
@@ -48,6 +50,7 @@ var (
 		2: "THROTTLE_SCOPE_PAIR",
 		3: "THROTTLE_SCOPE_DEVICE",
 		4: "THROTTLE_SCOPE_NETWORK",
+		5: "THROTTLE_SCOPE_FACTOR",
 	}
 	ThrottleScope_value = map[string]int32{
 		"THROTTLE_SCOPE_UNSPECIFIED": 0,
@@ -55,6 +58,7 @@ var (
 		"THROTTLE_SCOPE_PAIR":        2,
 		"THROTTLE_SCOPE_DEVICE":      3,
 		"THROTTLE_SCOPE_NETWORK":     4,
+		"THROTTLE_SCOPE_FACTOR":      5,
 	}
 )
 
@@ -189,13 +193,14 @@ const file_guildhall_identity_store_v1_throttle_proto_rawDesc = "" +
 	"empty_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\temptyTime\x129\n" +
 	"\n" +
 	"ready_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\treadyTime\x12\x12\n" +
-	"\x04told\x18\x06 \x01(\bR\x04told*\x9b\x01\n" +
+	"\x04told\x18\x06 \x01(\bR\x04told*\xb6\x01\n" +
 	"\rThrottleScope\x12\x1e\n" +
 	"\x1aTHROTTLE_SCOPE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16THROTTLE_SCOPE_ACCOUNT\x10\x01\x12\x17\n" +
 	"\x13THROTTLE_SCOPE_PAIR\x10\x02\x12\x19\n" +
 	"\x15THROTTLE_SCOPE_DEVICE\x10\x03\x12\x1a\n" +
-	"\x16THROTTLE_SCOPE_NETWORK\x10\x04B=Z;guildhall.dev/proto/gen/guildhall/identity/store/v1;storev1b\x06proto3"
+	"\x16THROTTLE_SCOPE_NETWORK\x10\x04\x12\x19\n" +
+	"\x15THROTTLE_SCOPE_FACTOR\x10\x05B=Z;guildhall.dev/proto/gen/guildhall/identity/store/v1;storev1b\x06proto3"
 
 var (
 	file_guildhall_identity_store_v1_throttle_proto_rawDescOnce sync.Once

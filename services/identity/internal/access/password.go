@@ -1,0 +1,77 @@
+package access
+
+import (
+	"context"
+
+	"guildhall.dev/pkg/change"
+	"guildhall.dev/pkg/errs"
+	"guildhall.dev/pkg/kv"
+	"guildhall.dev/services/identity/internal/credential"
+)
+
+// chosen is a password that somebody chose, and where.
+type chosen struct {
+	field, password string
+	// old is the one whose place it takes, "" for none.
+	old string
+	// words are what not to make it of.
+	words []string
+}
+
+// choice is a password that may be set; the zero choice sets none.
+type choice struct {
+	credential.Secret
+	field string
+}
+
+// choose checks and hashes the password that somebody chose for an account. Errors
+// are those of credential.Check and of the pool.
+func (g *Gate) choose(ctx context.Context, account string, c chosen) (choice, error) {
+	use := credential.Alone
+	err := g.cfg.Store.View(ctx, func(r kv.Reader) error {
+		has, err := g.cfg.Factors.Has(r, account)
+		if has {
+			use = credential.Beside
+		}
+		return err
+	})
+	if err != nil {
+		return choice{}, err
+	}
+	if err := credential.Check(c.field, c.password, use, c.words...); err != nil {
+		return choice{}, err
+	}
+	if c.old != "" && credential.Normalize(c.password) == credential.Normalize(c.old) {
+		return choice{}, errs.InvalidField(c.field, "PASSWORD_BLOCKED", "choose another password than the present one")
+	}
+	hash, err := g.cfg.Passwords.Hash(ctx, c.password)
+	return choice{field: c.field, Secret: credential.Secret{Hash: hash, Short: credential.Short(c.password)}}, err
+}
+
+// setPassword stores a password, if there is one, and ends the sessions that were
+// opened with the one before, all but the named one. The error is Invalid
+// (PASSWORD_TOO_SHORT) for a short one of an account that has lost its second
+// factor meanwhile.
+func (g *Gate) setPassword(tx *change.Tx, name string, c choice, except string) error {
+	if c.Hash == "" {
+		return nil
+	}
+	if c.Short {
+		has, err := g.cfg.Factors.Has(tx, name)
+		if err != nil {
+			return err
+		}
+		if !has {
+			return credential.TooShort(c.field, credential.Alone)
+		}
+	}
+	if err := g.tellOfPassword(tx, name); err != nil {
+		return err
+	}
+	if err := g.cfg.Credentials.SetPassword(tx, name, c.Secret, tx.Time); err != nil {
+		return err
+	}
+	tx.Record(change.Change{Resource: name, ChangedFields: []string{"password"}})
+	_, err := g.cfg.Sessions.EndAll(tx, name, except)
+	return err
+}
