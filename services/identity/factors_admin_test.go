@@ -223,7 +223,7 @@ func TestAcceptInvitation_isNoWayAroundTheSecondFactor(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		ctx := p.asAdmin()
 		c, _, a, _ := p.careful(ctx, "ada@example.com")
-		invitation, err := p.auth().CreateInvitation(ctx, &identityv1.CreateInvitationRequest{Account: c.GetName(), ResetPassword: true})
+		invitation, err := p.auth().CreateInvitation(ctx, &identityv1.CreateInvitationRequest{Account: c.GetName(), ResetPassword: true, ShowCode: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -313,7 +313,7 @@ func TestASVS_6_3_1_guessesAtCodesWait(t *testing.T) {
 		if err != nil || waits.GetReadyTime() == nil || waits.GetAttemptCount() < 10 {
 			t.Errorf("the account waits: %v, %v", waits, err)
 		}
-		invitation, err := p.auth().CreateInvitation(ctx, &identityv1.CreateInvitationRequest{Account: c.GetName()})
+		invitation, err := p.auth().CreateInvitation(ctx, &identityv1.CreateInvitationRequest{Account: c.GetName(), ShowCode: true})
 		if err != nil {
 			t.Fatal(err)
 		}

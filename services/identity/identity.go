@@ -9,7 +9,6 @@ package identity
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
@@ -24,33 +23,21 @@ import (
 	"guildhall.dev/pkg/serve"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/identity/internal/access"
-	"guildhall.dev/services/identity/internal/account"
 	"guildhall.dev/services/identity/internal/api"
 	"guildhall.dev/services/identity/internal/api/clients"
 	"guildhall.dev/services/identity/internal/api/factors"
 	"guildhall.dev/services/identity/internal/api/messages"
 	"guildhall.dev/services/identity/internal/api/records"
-	"guildhall.dev/services/identity/internal/app"
-	"guildhall.dev/services/identity/internal/attribute"
 	"guildhall.dev/services/identity/internal/bootstrap"
-	"guildhall.dev/services/identity/internal/clientkey"
 	"guildhall.dev/services/identity/internal/courier"
 	"guildhall.dev/services/identity/internal/credential"
 	"guildhall.dev/services/identity/internal/device"
 	"guildhall.dev/services/identity/internal/evaluation"
-	"guildhall.dev/services/identity/internal/factor"
-	"guildhall.dev/services/identity/internal/handover"
 	"guildhall.dev/services/identity/internal/importer"
 	"guildhall.dev/services/identity/internal/keyring"
 	"guildhall.dev/services/identity/internal/oauth"
-	"guildhall.dev/services/identity/internal/organization"
-	"guildhall.dev/services/identity/internal/ownership"
-	"guildhall.dev/services/identity/internal/segment"
-	"guildhall.dev/services/identity/internal/session"
 	"guildhall.dev/services/identity/internal/standing"
 	"guildhall.dev/services/identity/internal/sweep"
-	"guildhall.dev/services/identity/internal/tag"
-	"guildhall.dev/services/identity/internal/team"
 	"guildhall.dev/services/identity/internal/throttle"
 )
 
@@ -86,52 +73,24 @@ func New(ctx context.Context, cfg *Config, kit *serve.Kit) (serve.Service, error
 }
 
 func build(ctx context.Context, cfg *Config, kit *serve.Kit) (*service, error) {
-	c := &api.Centres{Organizations: organization.New(), Teams: team.New(team.MaxMembers, team.MaxSubteams), Checks: permissionv1.NewCheckServiceClient(kit.Dial("permission")), Clock: kit.Clock}
+	c, w, err := newBooks(cfg, kit)
+	if err != nil {
+		return nil, err
+	}
+	c.Checks = permissionv1.NewCheckServiceClient(kit.Dial("permission"))
 	c.Checker = authz.Remote(kit.Dial("permission"))
 	c.Permission = permissionv1.NewStandingServiceClient(kit.Dial("permission"))
-	c.Tags, c.Attributes = tag.New(), attribute.New()
-	c.Segments = segment.New(c.Attributes)
-	c.Ownerships = ownership.New()
-	credentials, standings := credential.New(), standing.New()
-	c.Factors = factor.New()
-	c.ClientKeys = clientkey.New(standings)
-	c.Apps = app.New(c.Organizations, c.ClientKeys)
-	var err error
-	if c.Waits, err = throttle.New(kit.Ring, throttle.Limits{
-		Account: cfg.Throttle.PerAccount, Pair: cfg.Throttle.PerPair, Network: cfg.Throttle.PerNetwork,
-	}); err != nil {
-		return nil, err
-	}
-	if c.Sessions, err = session.New(session.Config{
-		Key: kit.Ring.Derive("identity refresh tokens"), Absolute: cfg.Sessions.Absolute, Idle: cfg.Sessions.Idle, Most: cfg.Sessions.PerAccount,
-		TokenTTL: cfg.Tokens.TTL, Standing: standings,
-	}); err != nil {
-		return nil, err
-	}
-	if err = newOutbox(c, cfg.Delivery, kit); err != nil {
-		return nil, err
-	}
-	if c.Accounts, err = account.New(account.Config{
-		Hasher: kit.Ring, Organizations: c.Organizations, Credentials: credentials, Factors: c.Factors, Keys: c.ClientKeys, Sessions: c.Sessions, Teams: c.Teams,
-		Tags: c.Tags, Attributes: c.Attributes, Segments: c.Segments, Ownerships: c.Ownerships, Outbox: c.Outbox,
-		Standing: standings, PurgeAfter: cfg.Accounts.PurgeAfter,
-	}); err != nil {
-		return nil, err
-	}
-	c.Handovers = handover.New(c.Accounts, c.Ownerships)
-	tables := slices.Concat(kv.RawTables(c.Organizations, c.Accounts, c.Teams, c.Tags, c.Attributes, c.Segments, c.Ownerships, c.Sessions, credentials, c.Factors, c.ClientKeys, c.Apps, standings, c.Waits, c.Templates, c.Outbox),
-		keyring.Tables(), bootstrap.Tables(), change.Tables())
 	// No release has stored anything yet, so there is nothing to migrate.
-	if c.Store, err = kit.OpenStore(ctx, tables, nil); err != nil {
+	if c.Store, err = kit.OpenStore(ctx, tablesOf(c, w), nil); err != nil {
 		return nil, err
 	}
 	if err := openJournal(ctx, c, kit); err != nil {
 		return nil, err
 	}
-	if c.Standings, err = deliverer(c.Store, standings, kit); err != nil {
+	if c.Standings, err = deliverer(c.Store, w.standings, kit); err != nil {
 		return nil, err
 	}
-	if err := openAccess(ctx, c, cfg, kit, credentials); err != nil {
+	if err := openAccess(ctx, c, cfg, kit, w.credentials); err != nil {
 		return nil, err
 	}
 	if c.Importer, err = importer.New(c.Store, c.Journal, c.Organizations, c.Accounts); err != nil {

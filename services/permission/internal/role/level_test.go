@@ -70,7 +70,7 @@ func TestLevelOf_collectionsOfPowerExist(t *testing.T) {
 			power[collection] = true
 		}
 	}
-	if len(power) != 16 {
+	if len(power) != 17 {
 		t.Errorf("of the collections that decide power there are %v", power)
 	}
 }

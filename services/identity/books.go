@@ -1,0 +1,75 @@
+package identity
+
+import (
+	"slices"
+
+	"guildhall.dev/pkg/change"
+	"guildhall.dev/pkg/kv"
+	"guildhall.dev/pkg/serve"
+	"guildhall.dev/services/identity/internal/account"
+	"guildhall.dev/services/identity/internal/api"
+	"guildhall.dev/services/identity/internal/app"
+	"guildhall.dev/services/identity/internal/attribute"
+	"guildhall.dev/services/identity/internal/bootstrap"
+	"guildhall.dev/services/identity/internal/clientkey"
+	"guildhall.dev/services/identity/internal/credential"
+	"guildhall.dev/services/identity/internal/factor"
+	"guildhall.dev/services/identity/internal/handover"
+	"guildhall.dev/services/identity/internal/keyring"
+	"guildhall.dev/services/identity/internal/organization"
+	"guildhall.dev/services/identity/internal/ownership"
+	"guildhall.dev/services/identity/internal/segment"
+	"guildhall.dev/services/identity/internal/session"
+	"guildhall.dev/services/identity/internal/standing"
+	"guildhall.dev/services/identity/internal/tag"
+	"guildhall.dev/services/identity/internal/team"
+	"guildhall.dev/services/identity/internal/throttle"
+)
+
+// within are the books that no handler opens.
+type within struct {
+	credentials *credential.Book
+	standings   *standing.Book
+}
+
+// newBooks makes the centres that keep something, each behind those that it
+// changes along. They do no I/O until there is a store.
+func newBooks(cfg *Config, kit *serve.Kit) (c *api.Centres, w within, err error) {
+	w = within{credentials: credential.New(), standings: standing.New()}
+	c = &api.Centres{
+		Clock: kit.Clock, Organizations: organization.New(), Teams: team.New(team.MaxMembers, team.MaxSubteams),
+		Tags: tag.New(), Attributes: attribute.New(), Ownerships: ownership.New(), Factors: factor.New(), ClientKeys: clientkey.New(w.standings),
+	}
+	c.Segments, c.Apps = segment.New(c.Attributes), app.New(c.Organizations, c.ClientKeys)
+	if c.Waits, err = throttle.New(kit.Ring, throttle.Limits{
+		Account: cfg.Throttle.PerAccount, Pair: cfg.Throttle.PerPair, Network: cfg.Throttle.PerNetwork,
+	}); err != nil {
+		return nil, w, err
+	}
+	if c.Sessions, err = session.New(session.Config{
+		Key: kit.Ring.Derive("identity refresh tokens"), Absolute: cfg.Sessions.Absolute, Idle: cfg.Sessions.Idle, Most: cfg.Sessions.PerAccount,
+		TokenTTL: cfg.Tokens.TTL, Standing: w.standings,
+	}); err != nil {
+		return nil, w, err
+	}
+	if err = newOutbox(c, cfg.Delivery, kit); err != nil {
+		return nil, w, err
+	}
+	if c.Accounts, err = account.New(account.Config{
+		Hasher: kit.Ring, Organizations: c.Organizations, Credentials: w.credentials, Factors: c.Factors, Keys: c.ClientKeys, Sessions: c.Sessions, Teams: c.Teams,
+		Tags: c.Tags, Attributes: c.Attributes, Segments: c.Segments, Ownerships: c.Ownerships, Outbox: c.Outbox,
+		Standing: w.standings, PurgeAfter: cfg.Accounts.PurgeAfter,
+	}); err != nil {
+		return nil, w, err
+	}
+	c.Handovers = handover.New(c.Accounts, c.Ownerships)
+	return c, w, nil
+}
+
+// tablesOf returns the raw tables of all that is kept.
+func tablesOf(c *api.Centres, w within) []string {
+	return slices.Concat(
+		kv.RawTables(c.Organizations, c.Accounts, c.Teams, c.Tags, c.Attributes, c.Segments, c.Ownerships, c.Sessions,
+			w.credentials, c.Factors, c.ClientKeys, c.Apps, w.standings, c.Waits, c.Templates, c.Outbox),
+		keyring.Tables(), bootstrap.Tables(), change.Tables())
+}
