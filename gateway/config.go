@@ -13,7 +13,7 @@ import (
 // Config is the same, with fields that are not set at their defaults.
 type Config struct {
 	BodySize       conf.Size      `yaml:"body_size" min:"1KiB" max:"64MiB" doc:"Largest JSON body of a request."`
-	ImportSize     conf.Size      `yaml:"import_size" min:"1KiB" doc:"Largest body of customers:import."`
+	ImportSize     conf.Size      `yaml:"import_size" min:"1KiB" doc:"Largest body of customers:import and orders:import."`
 	BodyTimeout    time.Duration  `yaml:"body_timeout" min:"1s" doc:"Time a client has to send a JSON body, and the longest pause while it sends a file or reads a stream."`
 	Timeout        time.Duration  `yaml:"timeout" min:"1s" doc:"Time a request has when its client does not say (X-Request-Timeout)."`
 	MaxTimeout     time.Duration  `yaml:"max_timeout" min:"1s" doc:"Most time a client can ask for. The services' own process.limits.max_deadline applies too."`

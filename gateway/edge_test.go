@@ -87,6 +87,7 @@ func TestDocs_areServedOffline(t *testing.T) {
 	for id, want := range map[string]string{
 		"CustomerService_CreateCustomer": "identity.customers.create", "AuthService_Login": "public",
 		"AuthService_WhoAmI": "authenticated", "CustomerService_ImportCustomers": "identity.customers.import",
+		"OrderService_ImportOrders": "identity.orders.import",
 	} {
 		if permissions[id] != want {
 			t.Errorf("%s needs %q, want %q", id, permissions[id], want)

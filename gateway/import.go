@@ -6,11 +6,11 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
-	"strings"
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"guildhall.dev/gateway/internal/problem"
 	"guildhall.dev/pkg/errs"
@@ -19,33 +19,59 @@ import (
 )
 
 const (
-	importPattern = "/identity/v1/{parent=organizations/*}/customers:import"
-	csvType       = "text/csv"
+	csvType = "text/csv"
 	// piece is how much of a file goes into one message: well below the
 	// service's limit of 1 MiB.
 	piece = 256 << 10
 )
 
-// serveImport adds POST …/customers:import: a CSV file in, a line of JSON for
-// each of its records out, while it is still being sent. It is a route of its
-// own because the file is never in memory as a whole and no JSON.
-func (a *api) serveImport() error {
-	m := identityv1.File_guildhall_identity_v1_customer_proto.Services().ByName("CustomerService").Methods().ByName("ImportCustomers")
-	b := newBinding(m)
-	b.verb, b.pattern = http.MethodPost, importPattern
-	s, err := a.newStream(b)
-	if err != nil {
-		return err
+// serveImports adds POST …/customers:import and the like: a CSV file in, a line of
+// JSON for each of its records out, while it is still being sent. Each is a route of
+// its own because the file is never in memory as a whole and no JSON.
+func (a *api) serveImports() error {
+	for _, v := range []struct {
+		method  protoreflect.MethodDescriptor
+		pattern string
+		form    importForm
+	}{
+		{methodOf(identityv1.File_guildhall_identity_v1_customer_proto, "ImportCustomers"), "/identity/v1/{parent=organizations/*}/customers:import", ofCustomers{}},
+		{methodOf(identityv1.File_guildhall_identity_v1_order_proto, "ImportOrders"), "/identity/v1/{parent=organizations/*}/orders:import", ofOrders{}},
+	} {
+		b := newBinding(v.method)
+		b.verb, b.pattern = http.MethodPost, v.pattern
+		s, err := a.newStream(b)
+		if err != nil {
+			return err
+		}
+		i := &importer{s, v.form}
+		if err := a.mux.HandlePath(b.verb, b.pattern, i.serve); err != nil {
+			return err
+		}
+		a.bindings = append(a.bindings, b)
+		if err := a.known(b.verb, b.pattern); err != nil {
+			return err
+		}
 	}
-	i := &importer{s}
-	if err := a.mux.HandlePath(b.verb, b.pattern, i.serve); err != nil {
-		return err
-	}
-	a.bindings = append(a.bindings, b)
-	return a.known(b.verb, b.pattern)
+	return nil
 }
 
-type importer struct{ *stream }
+// methodOf returns a method of the one service of a file.
+func methodOf(file protoreflect.FileDescriptor, name protoreflect.Name) protoreflect.MethodDescriptor {
+	return file.Services().Get(0).Methods().ByName(name)
+}
+
+// importForm makes the messages of an import.
+type importForm interface {
+	// options makes the first message, of the path's parent and the query.
+	options(parent string, query url.Values) (proto.Message, error)
+	// data makes one of those behind it.
+	data(piece []byte) proto.Message
+}
+
+type importer struct {
+	*stream
+	form importForm
+}
 
 // serve is a runtime.HandlerFunc.
 func (i *importer) serve(w http.ResponseWriter, r *http.Request, path map[string]string) {
@@ -108,7 +134,7 @@ func linger(conn *http.ResponseController, body io.Reader) {
 }
 
 // begin checks the request and reads the options from its query.
-func (i *importer) begin(q *request, parent string) (*identityv1.ImportOptions, error) {
+func (i *importer) begin(q *request, parent string) (proto.Message, error) {
 	if err := checkType(q.http.Header, csvType); err != nil {
 		return nil, err
 	}
@@ -121,65 +147,16 @@ func (i *importer) begin(q *request, parent string) (*identityv1.ImportOptions, 
 			return nil, errs.New(errs.Invalid, problem.ConditionUnsupported, "an import takes no "+header+"; run it again to repeat it")
 		}
 	}
-	return importOptions(parent, q.query)
-}
-
-// importOptions reads ?columns=CustomerID:externalId,Country:country&dryRun=true.
-// A column's name may hold a colon, for the last one counts, but no comma.
-func importOptions(parent string, query url.Values) (*identityv1.ImportOptions, error) {
-	o := &identityv1.ImportOptions{Parent: parent}
-	for key, values := range query {
-		switch key {
-		case "columns":
-			for pair := range strings.SplitSeq(strings.Join(values, ","), ",") {
-				at := strings.LastIndexByte(pair, ':')
-				if at <= 0 || at == len(pair)-1 {
-					return nil, invalidQuery(key, "send Column:field pairs with commas between them")
-				}
-				if o.Columns == nil {
-					o.Columns = map[string]string{}
-				}
-				o.Columns[pair[:at]] = snake(pair[at+1:])
-			}
-		case "dryRun", "dry_run":
-			var err error
-			if o.DryRun, err = strconv.ParseBool(values[0]); err != nil || len(values) > 1 {
-				return nil, invalidQuery(key, "send true or false")
-			}
-		default:
-			const message = "there is no such query parameter; leave it out or correct its name"
-			return nil, errs.New(errs.Invalid, problem.QueryParameterUnknown, message,
-				errs.Field(key, problem.QueryParameterUnknown, message))
-		}
-	}
-	return o, nil
-}
-
-func invalidQuery(key, message string) error {
-	return errs.New(errs.Invalid, problem.QueryInvalid, message, errs.Field(key, problem.QueryInvalid, message))
-}
-
-// snake takes a field in the spelling of JSON as well as in the proto's.
-func snake(name string) string {
-	var b strings.Builder
-	for _, r := range name {
-		if 'A' <= r && r <= 'Z' {
-			b.WriteByte('_')
-			r += 'a' - 'A'
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
+	return i.form.options(parent, q.query)
 }
 
 // upload sends the options and the file, and closes read when it has read all
 // of it. The error is the request's fault; that of the service comes with its
 // answers.
-func (i *importer) upload(q *request, call grpc.ClientStream, options *identityv1.ImportOptions, conn *http.ResponseController, read chan<- struct{}) error {
+func (i *importer) upload(q *request, call grpc.ClientStream, message proto.Message, conn *http.ResponseController, read chan<- struct{}) error {
 	// Without the writer: it would close a connection that its client goes on to
 	// use, for the header has been sent.
 	file := http.MaxBytesReader(nil, q.http.Body, int64(i.api.edge.cfg.ImportSize))
-	message := &identityv1.ImportCustomersRequest{Content: &identityv1.ImportCustomersRequest_Options{Options: options}}
 	for last := false; ; {
 		if err := call.SendMsg(message); err != nil {
 			return sendFault(err)
@@ -200,7 +177,7 @@ func (i *importer) upload(q *request, call grpc.ClientStream, options *identityv
 		if len(data) == 0 {
 			return sendFault(call.CloseSend())
 		}
-		message = &identityv1.ImportCustomersRequest{Content: &identityv1.ImportCustomersRequest_Data{Data: data}}
+		message = i.form.data(data)
 	}
 }
 

@@ -22,7 +22,12 @@ type importStream = grpc.BidiStreamingServer[identityv1.ImportCustomersRequest, 
 
 func (s *suite) importCSV(query string, body io.Reader, headers ...string) *http.Response {
 	s.t.Helper()
-	r, err := http.NewRequestWithContext(s.t.Context(), "POST", s.server.URL+"/identity/v1/organizations/acme/customers:import"+query, body)
+	return s.importInto("customers", query, body, headers...)
+}
+
+func (s *suite) importInto(collection, query string, body io.Reader, headers ...string) *http.Response {
+	s.t.Helper()
+	r, err := http.NewRequestWithContext(s.t.Context(), "POST", s.server.URL+"/identity/v1/organizations/acme/"+collection+":import"+query, body)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -63,7 +63,7 @@ func newAPI(e *edge, s service) (*api, error) {
 		}
 	}
 	if s.name == "identity" {
-		return a, a.serveImport()
+		return a, a.serveImports()
 	}
 	return a, nil
 }

@@ -118,6 +118,7 @@ func TestRoute_wrongMethodSaysWhichAreAllowed(t *testing.T) {
 		"/identity/v1/organizations/acme/customers/c1":     "GET, HEAD, PATCH, DELETE, OPTIONS",
 		"/identity/v1/sessions:login":                      "POST, OPTIONS",
 		"/identity/v1/organizations/acme/customers:import": "POST, OPTIONS",
+		"/identity/v1/organizations/acme/orders:import":    "POST, OPTIONS",
 		"/openapi.json": "GET, HEAD, OPTIONS",
 	} {
 		w := send(t, h, "PUT", path, "")

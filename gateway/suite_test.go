@@ -36,6 +36,7 @@ type suite struct {
 
 	whoAmI   func(context.Context) (*identityv1.WhoAmIResponse, error)
 	messages func(*groupchatv1.StreamMessagesRequest, grpc.ServerStreamingServer[groupchatv1.StreamMessagesResponse]) error
+	orders   orderImport
 	imports  func(grpc.BidiStreamingServer[identityv1.ImportCustomersRequest, identityv1.ImportCustomersResponse]) error
 }
 
@@ -98,6 +99,7 @@ func (m members) Which(ctx context.Context, r authz.Request, variants []*permiss
 func (s *suite) serve(server *grpc.Server) *bufconn.Listener {
 	identityv1.RegisterAuthServiceServer(server, authHandlers{s: s})
 	identityv1.RegisterCustomerServiceServer(server, customerHandlers{s: s})
+	identityv1.RegisterOrderServiceServer(server, orderHandlers{s: s})
 	groupchatv1.RegisterMessageServiceServer(server, messageHandlers{s: s})
 	listener := bufconn.Listen(1 << 20)
 	var done sync.WaitGroup

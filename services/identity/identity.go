@@ -27,6 +27,7 @@ import (
 	"guildhall.dev/services/identity/internal/api/clients"
 	"guildhall.dev/services/identity/internal/api/factors"
 	"guildhall.dev/services/identity/internal/api/messages"
+	"guildhall.dev/services/identity/internal/api/orders"
 	"guildhall.dev/services/identity/internal/api/records"
 	"guildhall.dev/services/identity/internal/bootstrap"
 	"guildhall.dev/services/identity/internal/courier"
@@ -93,7 +94,9 @@ func build(ctx context.Context, cfg *Config, kit *serve.Kit) (*service, error) {
 	if err := openAccess(ctx, c, cfg, kit, w.credentials); err != nil {
 		return nil, err
 	}
-	if c.Importer, err = importer.New(c.Store, c.Journal, c.Organizations, c.Accounts); err != nil {
+	if c.Importer, err = importer.New(importer.Config{
+		Store: c.Store, Journal: c.Journal, Organizations: c.Organizations, Accounts: c.Accounts, Orders: c.Orders, Clock: kit.Clock,
+	}); err != nil {
 		return nil, err
 	}
 	c.Evaluations = evaluation.New(evaluation.Config{
@@ -200,6 +203,7 @@ func (s *service) Register(r grpc.ServiceRegistrar) {
 	clients.Register(r, s.centres)
 	factors.Register(r, s.centres)
 	messages.Register(r, s.centres)
+	orders.Register(r, s.centres)
 	records.Register(r, s.centres)
 }
 

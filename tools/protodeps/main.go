@@ -1,5 +1,5 @@
 // Command protodeps writes the third-party .proto files that Guildhall's own
-// protos import: google/api, google/rpc, buf/validate and the OpenAPI options.
+// protos import: google/api, google/rpc, google/type, buf/validate and the OpenAPI options.
 //
 // It prints them from the descriptors that the generated Go packages carry, so
 // the text that buf compiles against is, by construction, what the Go modules
@@ -31,6 +31,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/rpc/code"
 	_ "google.golang.org/genproto/googleapis/rpc/errdetails"
 	_ "google.golang.org/genproto/googleapis/rpc/status"
+	_ "google.golang.org/genproto/googleapis/type/money"
 )
 
 // roots are the files that protos of ours may import. What they import in turn
@@ -46,6 +47,7 @@ var roots = []string{
 	"google/rpc/code.proto",
 	"google/rpc/error_details.proto",
 	"google/rpc/status.proto",
+	"google/type/money.proto",
 	"protoc-gen-openapiv3/options/annotations.proto",
 }
 

@@ -21,6 +21,7 @@ var chineseReasons = merge(
 	chineseTeams,
 	chineseClients,
 	chineseThrottle,
+	chineseOrders,
 	chineseContacts,
 	chineseOwnership,
 	chineseFactors,

@@ -227,8 +227,8 @@ func (b *Book) Purgeable(r kv.Reader, now time.Time, limit int) ([]string, error
 // Purge removes a deleted account that is past its purge time, with its
 // password and factors, its place in every index, its history in segments, the
 // messages it was sent and what permission was yet to hear of it, and records it.
-// A member of staff loses the customers first, some at a time: until there are
-// none left the account stays, for the next call. An account that is
+// A member of staff loses the customers first, and a customer the orders, some at a
+// time: until there are none left the account stays, for the next call. An account that is
 // gone or was brought back meanwhile is left alone.
 func (b *Book) Purge(tx *change.Tx, name string) error {
 	rec, found, err := b.Find(tx, name)
@@ -240,6 +240,10 @@ func (b *Book) Purge(tx *change.Tx, name string) error {
 		return nil
 	}
 	if more, err := b.release(tx, name); more || err != nil {
+		return err
+	}
+	if more, err := b.cfg.Orders.Forget(tx, name); more || err != nil {
+		tx.Unchanged()
 		return err
 	}
 	if _, err := b.tableOf(name).Delete(tx, key(name), ""); err != nil {

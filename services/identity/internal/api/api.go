@@ -37,6 +37,7 @@ import (
 	"guildhall.dev/services/identity/internal/keyring"
 	"guildhall.dev/services/identity/internal/message"
 	"guildhall.dev/services/identity/internal/oauth"
+	"guildhall.dev/services/identity/internal/order"
 	"guildhall.dev/services/identity/internal/organization"
 	"guildhall.dev/services/identity/internal/ownership"
 	"guildhall.dev/services/identity/internal/segment"
@@ -60,6 +61,7 @@ type Centres struct {
 	Tags          *tag.Book
 	Attributes    *attribute.Book
 	Segments      *segment.Book
+	Orders        *order.Book
 	Ownerships    *ownership.Book
 	Handovers     *handover.Book
 	Factors       *factor.Book

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"google.golang.org/grpc"
@@ -19,15 +20,11 @@ type importStream = grpc.BidiStreamingServer[identityv1.ImportCustomersRequest, 
 
 // ImportCustomers reads a CSV file off the stream and answers each line.
 func (s customers) ImportCustomers(stream importStream) error {
-	first, err := stream.Recv()
+	options, file, err := Upload(stream.Recv, (*identityv1.ImportCustomersRequest).GetOptions)
 	if err != nil {
 		return err
 	}
-	options := first.GetOptions()
-	if options == nil {
-		return errs.InvalidField("options", "IMPORT_OPTIONS_MISSING", "the first message carries options, the following ones data")
-	}
-	if err := s.Importer.Import(stream.Context(), options, &chunks{stream: stream}, s.mayMove, stream.Send); err != nil || options.GetDryRun() {
+	if err := s.Importer.Import(stream.Context(), options, file, s.mayMove, stream.Send); err != nil || options.GetDryRun() {
 		return err
 	}
 	return s.imported(stream.Context(), options.GetParent())
@@ -49,22 +46,41 @@ func (s customers) imported(ctx context.Context, organization string) error {
 	return s.catchUp(ctx, importPatience)
 }
 
+// piece is a message of an import but for its options.
+type piece interface{ GetData() []byte }
+
+// Upload receives the options of an import, which are the first message of its
+// stream, and returns them with the file that the following messages carry. Errors
+// are those of the stream and Invalid (IMPORT_OPTIONS_MISSING).
+func Upload[Q piece, O comparable](recv func() (Q, error), options func(Q) O) (o O, file io.Reader, err error) {
+	var none O
+	first, err := recv()
+	if err != nil {
+		return none, nil, err
+	}
+	if o = options(first); o == none {
+		return none, nil, errs.InvalidField("options", "IMPORT_OPTIONS_MISSING", "the first message carries options, the following ones data")
+	}
+	return o, &chunks[Q]{recv: recv, repeats: func(m Q) bool { return options(m) != none }}, nil
+}
+
 // chunks is the file that a stream carries. It receives when it is read, in
 // the handler's own goroutine: a client that sends faster than lines are
 // written waits, by HTTP/2's flow control.
-type chunks struct {
-	stream importStream
-	rest   []byte
+type chunks[Q piece] struct {
+	recv    func() (Q, error)
+	repeats func(Q) bool // the message has options again
+	rest    []byte
 }
 
 // Read implements io.Reader. The stream's end is the file's.
-func (c *chunks) Read(p []byte) (int, error) {
+func (c *chunks[Q]) Read(p []byte) (int, error) {
 	for len(c.rest) == 0 {
-		m, err := c.stream.Recv()
+		m, err := c.recv()
 		if err != nil {
 			return 0, err
 		}
-		if m.GetOptions() != nil {
+		if c.repeats(m) {
 			return 0, errs.InvalidField("options", "IMPORT_OPTIONS_REPEATED", "only the first message carries options")
 		}
 		c.rest = m.GetData()

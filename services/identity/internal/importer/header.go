@@ -10,18 +10,21 @@ import (
 	"guildhall.dev/pkg/errs"
 )
 
-// externalID is the field that every line must have: customers are known by
-// it from one import to the next.
+// externalID is the field that every line must have: customers and orders are
+// known by it from one import to the next.
 const externalID = "external_id"
 
 // passwordHash is the one field that is none of the customer's record: a hash
 // that another system made of its password.
 const passwordHash = "password_hash"
 
-// fields are the fields that a column may fill.
+// fields are the fields that a column of a file of customers may fill.
 func fields() []string {
 	return []string{externalID, "display_name", "email", "phone", "country", "language", passwordHash}
 }
+
+// form is what fields the columns of a file may fill, and which of them they must.
+type form struct{ fields, required []string }
 
 // column is one column of the file that fills a field.
 type column struct {
@@ -39,14 +42,14 @@ type layout struct {
 // newLayout reads the header. The mapping is from column to field; an empty
 // one takes the columns that are named like fields. Errors are Invalid:
 // IMPORT_HEADER_INVALID and IMPORT_COLUMN_UNKNOWN.
-func newLayout(header []string, mapping map[string]string) (layout, error) {
+func newLayout(header []string, mapping map[string]string, f form) (layout, error) {
 	l := layout{width: len(header)}
 	if len(mapping) == 0 {
 		mapping = make(map[string]string)
-		for _, f := range fields() {
-			mapping[f] = f
+		for _, name := range f.fields {
+			mapping[name] = name
 		}
-	} else if err := checkMapping(header, mapping); err != nil {
+	} else if err := checkMapping(header, mapping, f); err != nil {
 		return layout{}, err
 	}
 	filled := make(map[string]bool)
@@ -65,20 +68,32 @@ func newLayout(header []string, mapping map[string]string) (layout, error) {
 		filled[field] = true
 		l.columns = append(l.columns, column{index: i, name: name, field: field})
 	}
-	if !filled[externalID] {
-		return layout{}, headerInvalid("no column fills the field external_id; name one in options.columns")
+	for _, field := range f.required {
+		if !filled[field] {
+			return layout{}, headerInvalid("no column fills the field " + field + "; name one in options.columns")
+		}
 	}
 	return l, nil
 }
 
+// columnOf returns the column that fills a field, or "".
+func (l layout) columnOf(field string) string {
+	for _, c := range l.columns {
+		if c.field == field {
+			return c.name
+		}
+	}
+	return ""
+}
+
 // checkMapping refuses a mapping of columns that the file does not have, or to
-// fields that a customer does not have: either is a slip of the hand that would
-// import half a file.
-func checkMapping(header []string, mapping map[string]string) error {
+// fields that there are not: either is a slip of the hand that would import half a
+// file.
+func checkMapping(header []string, mapping map[string]string, f form) error {
 	for _, name := range slices.Sorted(maps.Keys(mapping)) {
-		if !slices.Contains(fields(), mapping[name]) {
+		if !slices.Contains(f.fields, mapping[name]) {
 			return errs.InvalidField("options.columns", "IMPORT_COLUMN_UNKNOWN",
-				"map columns to the fields "+strings.Join(fields(), ", "))
+				"map columns to the fields "+strings.Join(f.fields, ", "))
 		}
 		if !slices.ContainsFunc(header, func(h string) bool { return strings.TrimSpace(h) == name }) {
 			return errs.InvalidField("options.columns", "IMPORT_COLUMN_UNKNOWN",

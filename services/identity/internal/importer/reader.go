@@ -26,7 +26,7 @@ type reader struct {
 }
 
 // newReader reads the header of a file.
-func newReader(file io.Reader, mapping map[string]string) (*reader, error) {
+func newReader(file io.Reader, mapping map[string]string, f form) (*reader, error) {
 	b := &bound{file: file}
 	buffered := bufio.NewReaderSize(b, bufferSize)
 	if start, _ := buffered.Peek(3); bytes.Equal(start, []byte("\xef\xbb\xbf")) {
@@ -49,7 +49,7 @@ func newReader(file io.Reader, mapping map[string]string) (*reader, error) {
 	case err != nil:
 		return nil, err
 	}
-	r.layout, err = newLayout(header, mapping)
+	r.layout, err = newLayout(header, mapping, f)
 	return r, err
 }
 

@@ -16,7 +16,7 @@ func FuzzReader(f *testing.F) {
 	f.Add("\xef\xbb\xbfexternal_id\r\n\"\"\"1\"\"\"\r\n\"x")
 	f.Add("external_id\n\xff\n,\n\"a\"b\n")
 	f.Fuzz(func(t *testing.T, file string) {
-		r, err := newReader(strings.NewReader(file), nil)
+		r, err := newReader(strings.NewReader(file), nil, ofCustomers())
 		if err != nil {
 			if !errs.Is(err, errs.Invalid) {
 				t.Fatalf("the header is refused with %v", err)
@@ -47,7 +47,7 @@ func FuzzReader(f *testing.F) {
 
 func TestReader_holdsNoMoreThanARecord(t *testing.T) {
 	endless := io.MultiReader(strings.NewReader("external_id\n1\n\""), zeros{})
-	r, err := newReader(endless, nil)
+	r, err := newReader(endless, nil, ofCustomers())
 	if err != nil {
 		t.Fatal(err)
 	}

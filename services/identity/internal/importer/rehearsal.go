@@ -1,15 +1,11 @@
 package importer
 
 import (
-	"context"
-	"errors"
 	"hash/maphash"
 	"strings"
 
-	"guildhall.dev/pkg/change"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
-	"guildhall.dev/services/identity/internal/segment"
 )
 
 // rehearsal is what a dry run remembers of earlier batches, whose customers
@@ -26,26 +22,6 @@ type rehearsal struct {
 
 func newRehearsal() *rehearsal {
 	return &rehearsal{seed: maphash.MakeSeed(), written: make(map[uint64]uint64)}
-}
-
-// errRehearsed rolls a dry run's transaction back.
-var errRehearsed = errors.New("importer: a dry run")
-
-// rehearse does what write does, and takes it back.
-func (r *run) rehearse(ctx context.Context, rows []*row, permit segment.Permit) error {
-	_, err := change.Do(ctx, r.journal, r.options, func(tx *change.Tx) (*identityv1.ImportOptions, error) {
-		if _, err := r.apply(tx, rows, permit); err != nil {
-			return nil, err
-		}
-		return nil, errRehearsed
-	})
-	if !errors.Is(err, errRehearsed) {
-		return err
-	}
-	for _, row := range rows {
-		r.rehearsal.judge(row)
-	}
-	return nil
 }
 
 // judge corrects the result of a row whose customer an earlier batch would
