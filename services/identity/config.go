@@ -63,7 +63,7 @@ type Passwords struct {
 type Throttle struct {
 	PerAccount int `yaml:"per_account" min:"1" max:"100" doc:"Wrong passwords at one account, from anywhere but its known devices. One is forgotten every 5 minutes."`
 	PerPair    int `yaml:"per_pair" min:"1" max:"100" doc:"Wrong passwords at one account from one network, or from one known device. One is forgotten every 15 minutes, all at a login."`
-	PerNetwork int `yaml:"per_network" min:"10" max:"100000" doc:"Wrong passwords and codes from one network, an IPv4 address or the /64 of an IPv6 address. One is forgotten every 30 seconds. Raise it where many people share an address."`
+	PerNetwork int `yaml:"per_network" min:"10" max:"100000" doc:"Wrong passwords and codes, and requests for resets of passwords, from one network, an IPv4 address or the /64 of an IPv6 address. One is forgotten every 30 seconds. Raise it where many people share an address."`
 }
 
 // Accounts is how long a deleted account is kept.

@@ -149,6 +149,53 @@ func TestASVS_6_3_8_timeTellsNothingOfACode(t *testing.T) {
 	}
 }
 
+// TestASVS_6_3_8_timeTellsNothingOfAReset compares requests for accounts in all
+// states with those for none, while what they ask for is done behind them; and of
+// codes, used ones with those that never were.
+func TestASVS_6_3_8_timeTellsNothingOfAReset(t *testing.T) {
+	p := enumerable(t)
+	ask := func(identifier string, wait time.Duration) func() {
+		return func() {
+			resp, err := p.auth().RequestPasswordReset(context.Background(), &identityv1.RequestPasswordResetRequest{Organization: org, Identifier: identifier})
+			if err != nil || resp.String() != "" {
+				t.Errorf("%s is answered %v, %v", identifier, resp, err)
+			}
+			p.clock.advance(wait)
+		}
+	}
+	for name, c := range map[string]struct {
+		known, unknown string
+		wait           time.Duration
+	}{
+		"known":           {"known@example.com", "unknown@example.com", time.Hour},
+		"again and again": {"long@example.com", "unknown-2@example.com", 0},
+		"pending":         {"pending@example.com", "unknown-3@example.com", time.Hour},
+		"suspended":       {"suspended@example.com", "unknown-4@example.com", time.Hour},
+		"by name":         {admin, org + "/staff/nobody", time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if differ, says := apart(ask(c.known, c.wait), ask(c.unknown, c.wait)); differ {
+				t.Error(says)
+			}
+		})
+	}
+	t.Run("code", func(t *testing.T) {
+		used := p.resetCode("empty@example.com")
+		if _, err := p.reset(used, "another that nobody guesses"); err != nil {
+			t.Fatal(err)
+		}
+		refuse := func(code string) func() {
+			return func() {
+				_, err := p.reset(code, goodPassword)
+				wantError(t, err, errs.Unauthenticated, "PASSWORD_RESET_INVALID")
+			}
+		}
+		if differ, says := apart(refuse(used), refuse("ABCDEFGHIJKLMNOPQRSTUVWXYZ")); differ {
+			t.Error(says)
+		}
+	})
+}
+
 // TestApart_findsAHashTooFew: the instrument of these tests sees what it is to
 // see, a login by name beside one by mail, which hashes once more.
 func TestApart_findsAHashTooFew(t *testing.T) {

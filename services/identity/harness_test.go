@@ -6,12 +6,14 @@ import (
 	"log/slog"
 	"net"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	tracenoop "go.opentelemetry.io/otel/trace/noop"
@@ -240,8 +242,8 @@ func (w *syncWriter) Write(b []byte) (int, error) {
 	return w.w.Write(b)
 }
 
-// count returns the sum of a counter.
-func (p *process) count(name string) (n int64) {
+// count returns the sum of a counter, of what has the attributes.
+func (p *process) count(name string, attributes ...attribute.KeyValue) (n int64) {
 	p.t.Helper()
 	var all metricdata.ResourceMetrics
 	if err := p.metrics.Collect(context.Background(), &all); err != nil {
@@ -251,7 +253,9 @@ func (p *process) count(name string) (n int64) {
 		for _, m := range scope.Metrics {
 			if sum, ok := m.Data.(metricdata.Sum[int64]); ok && m.Name == name {
 				for _, point := range sum.DataPoints {
-					n += point.Value
+					if !slices.ContainsFunc(attributes, func(a attribute.KeyValue) bool { v, _ := point.Attributes.Value(a.Key); return v != a.Value }) {
+						n += point.Value
+					}
 				}
 			}
 		}

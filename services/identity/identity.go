@@ -103,7 +103,7 @@ func build(ctx context.Context, cfg *Config, kit *serve.Kit) (*service, error) {
 		Store: c.Store, Journal: c.Journal, Segments: c.Segments, Accounts: c.Accounts, Logger: kit.Logger, Clock: kit.Clock,
 	})
 	s := &service{centres: c, sweeper: &sweep.Sweeper{
-		Store: c.Store, Journal: c.Journal, Accounts: c.Accounts, Sessions: c.Sessions, Factors: c.Factors, Keys: c.ClientKeys, Ownerships: c.Ownerships, Outbox: c.Outbox, Throttle: c.Throttle,
+		Store: c.Store, Journal: c.Journal, Accounts: c.Accounts, Credentials: w.credentials, Sessions: c.Sessions, Factors: c.Factors, Keys: c.ClientKeys, Ownerships: c.Ownerships, Outbox: c.Outbox, Throttle: c.Throttle,
 		Logger: kit.Logger, Clock: kit.Clock,
 	}}
 	s.courier, err = newCourier(c, cfg.Delivery, kit)
@@ -215,6 +215,7 @@ func (s *service) Run(ctx context.Context) error {
 	g.Go(func() error { return s.sweeper.Run(ctx) })
 	g.Go(func() error { return s.centres.Standings.Run(ctx) })
 	g.Go(func() error { return s.centres.Evaluations.Run(ctx) })
+	g.Go(func() error { return s.centres.Gate.Run(ctx) })
 	g.Go(func() error { return s.courier.Run(ctx) })
 	return g.Wait()
 }

@@ -62,6 +62,16 @@ func TestRaces_oneWins(t *testing.T) {
 				t.Errorf("%d calls accepted one invitation", won)
 			}
 		})
+		t.Run("reset", func(t *testing.T) {
+			p.customer(ctx, &identityv1.Customer{Email: "forgetful@example.com"})
+			code := p.resetCode("forgetful@example.com")
+			won := together(t, 8, errs.Unauthenticated, "PASSWORD_RESET_INVALID", func(i int) error {
+				return second(p.reset(code, fmt.Sprint("another that nobody guesses ", i)))
+			})
+			if won != 1 {
+				t.Errorf("%d calls used one code", won)
+			}
+		})
 		t.Run("one request id", func(t *testing.T) {
 			var names sync.Map
 			together(t, 8, errs.Internal, "", func(int) error {

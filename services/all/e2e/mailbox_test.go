@@ -90,8 +90,16 @@ func mails(t *testing.T, s *suite) {
 
 		need(person.auth.ChangePassword(t.Context(), &identityv1.ChangePasswordRequest{OldPassword: password, NewPassword: password + " anew"}))(t)
 		s.awaitMail(t, "PASSWORD_CHANGED", address)
+		need(c.admin.auth.RequestPasswordReset(t.Context(), &identityv1.RequestPasswordResetRequest{Organization: c.name, Identifier: address}))(t)
+		reset := need(c.admin.auth.ResetPassword(t.Context(), &identityv1.ResetPasswordRequest{
+			Code: s.awaitMail(t, "PASSWORD_RESET", address).line(), Password: password + " once more",
+		}))(t)
+		wants(t, "whose password is reset", reset.GetAccount(), eva.GetName())
+		if _, err := person.auth.WhoAmI(t.Context(), &identityv1.WhoAmIRequest{}); err == nil {
+			t.Error("a session outlives the reset")
+		}
 		list := need(deliveries.ListDeliveries(t.Context(), &identityv1.ListDeliveriesRequest{Parent: c.name, Filter: `account = "` + eva.GetName() + `"`}))(t)
-		wants(t, "how many deliveries there are", len(list.GetDeliveries()), 2)
+		wants(t, "how many deliveries there are", len(list.GetDeliveries()), 4)
 		for _, each := range list.GetDeliveries() {
 			if text := each.String(); strings.Contains(text, m.line()) || strings.Contains(text, address) {
 				t.Errorf("the delivery says %s", text)

@@ -1,5 +1,5 @@
 // Package access is the way into the suite: logging in, accepting an
-// invitation, staying logged in and leaving.
+// invitation, getting past a forgotten password, staying logged in and leaving.
 //
 // It brings together what the other centres keep apart: accounts, their
 // passwords and second factors, their sessions, the keys that tokens are signed
@@ -63,6 +63,7 @@ type Config struct {
 type Gate struct {
 	cfg    Config
 	logins metric.Int64Counter
+	resets metric.Int64Counter
 	// answers are those to challenges.
 	answers metric.Int64Counter
 	reuses  metric.Int64Counter
@@ -90,6 +91,10 @@ func New(cfg Config) (*Gate, error) {
 		metric.WithDescription("Logins by password, by outcome.")); err != nil {
 		return nil, err
 	}
+	if g.resets, err = cfg.Meter.Int64Counter("guildhall.identity.password.resets",
+		metric.WithDescription("Resets of forgotten passwords, by outcome: asked, throttled, sent, unsent, used.")); err != nil {
+		return nil, err
+	}
 	if g.answers, err = cfg.Meter.Int64Counter("guildhall.identity.challenges",
 		metric.WithDescription("Answers to challenges for a second factor, by outcome.")); err != nil {
 		return nil, err
@@ -101,6 +106,10 @@ func New(cfg Config) (*Gate, error) {
 
 func (g *Gate) countLogin(ctx context.Context, outcome string) {
 	g.logins.Add(ctx, 1, metric.WithAttributes(attribute.String("outcome", outcome)))
+}
+
+func (g *Gate) countReset(ctx context.Context, outcome string) {
+	g.resets.Add(ctx, 1, metric.WithAttributes(attribute.String("outcome", outcome)))
 }
 
 func (g *Gate) countAnswer(ctx context.Context, outcome string) {

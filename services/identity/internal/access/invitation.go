@@ -84,20 +84,7 @@ func (g *Gate) Invite(tx *change.Tx, name, code string) (*identityv1.Invitation,
 // It is also the way past a wait for wrong passwords: who brings a code has proven
 // more than a password would.
 func (g *Gate) AcceptInvitation(ctx context.Context, req *identityv1.AcceptInvitationRequest, address string) (tokens *identityv1.TokenSet, moved bool, err error) {
-	ticket, err := g.cfg.Throttle.Admit(ctx, throttle.Attempt{Address: address})
-	if err != nil {
-		return nil, false, err
-	}
-	name, words, err := g.invited(ctx, req.GetCode())
-	if errs.Is(err, errs.Unauthenticated) {
-		ticket.Failed(ctx)
-		return nil, false, err
-	}
-	// The code was no guess, or could not be looked up.
-	if err := errors.Join(err, ticket.Return(ctx)); err != nil {
-		return nil, false, err
-	}
-	fresh, err := g.choose(ctx, name, chosen{field: "password", password: req.GetPassword(), words: words})
+	name, fresh, err := g.byCode(ctx, address, req.GetPassword(), func(r kv.Reader) (*storev1.Account, error) { return g.findInvited(r, req.GetCode()) })
 	if err != nil {
 		return nil, false, err
 	}
@@ -115,7 +102,7 @@ func (g *Gate) accept(ctx context.Context, req *identityv1.AcceptInvitationReque
 	id, challenge, newDevice := resource.NewID(), session.NewChallenge(), device.NewID()
 	s, err := change.Do(as(ctx, name, id), g.cfg.Journal, req, func(tx *change.Tx) (*storev1.Session, error) {
 		// Another call may have used the code, or an administrator voided it.
-		_, a, err := g.findInvited(tx, req.GetCode())
+		a, err := g.findInvited(tx, req.GetCode())
 		if err != nil {
 			return nil, err
 		}
@@ -143,30 +130,46 @@ func (g *Gate) accept(ctx context.Context, req *identityv1.AcceptInvitationReque
 	return Entry{Session: s, Device: g.deviceToken(s, s.GetCreateTime().AsTime(), false, newDevice)}, moved, nil
 }
 
-// invited returns whom the code invites and what not to use as a password.
-func (g *Gate) invited(ctx context.Context, code string) (name string, words []string, err error) {
+// byCode returns the account that somebody at an address has a code of, as find
+// finds it, and the password that it is to have.
+func (g *Gate) byCode(ctx context.Context, address, password string, find func(kv.Reader) (*storev1.Account, error)) (name string, fresh choice, err error) {
+	ticket, err := g.cfg.Throttle.Admit(ctx, throttle.Attempt{Address: address})
+	if err != nil {
+		return "", choice{}, err
+	}
+	var words []string
 	err = g.cfg.Store.View(ctx, func(r kv.Reader) error {
-		var a *storev1.Account
-		if name, a, err = g.findInvited(r, code); err != nil {
+		a, err := find(r)
+		if err != nil {
 			return err
 		}
+		name = a.GetName()
 		words, err = g.words(r, a)
 		return err
 	})
-	return name, words, err
+	if errs.Is(err, errs.Unauthenticated) {
+		ticket.Failed(ctx)
+		return "", choice{}, err
+	}
+	// The code was no guess, or could not be looked up.
+	if err := errors.Join(err, ticket.Return(ctx)); err != nil {
+		return "", choice{}, err
+	}
+	fresh, err = g.choose(ctx, name, chosen{field: "password", password: password, words: words})
+	return name, fresh, err
 }
 
-func (g *Gate) findInvited(r kv.Reader, code string) (string, *storev1.Account, error) {
+func (g *Gate) findInvited(r kv.Reader, code string) (*storev1.Account, error) {
 	name, err := g.cfg.Credentials.Invited(r, code, g.cfg.Clock())
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	rec, found, err := g.cfg.Accounts.Find(r, name)
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	if !found || !account.CanBeInvited(rec.Value) {
-		return "", nil, credential.InvitationInvalid()
+		return nil, credential.InvitationInvalid()
 	}
-	return name, rec.Value, nil
+	return rec.Value, nil
 }

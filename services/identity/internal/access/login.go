@@ -112,36 +112,39 @@ func loginFailed() *errs.Error {
 // succeeds hashes once, unless both kinds have the address.
 func (g *Gate) candidates(ctx context.Context, org, identifier string) ([]candidate, error) {
 	var out []candidate
-	err := g.cfg.Store.View(ctx, func(r kv.Reader) error {
-		out = nil
-		if strings.Contains(identifier, "/") {
-			c, err := g.byName(r, org, identifier)
-			out = []candidate{c}
-			return err
-		}
-		for _, kind := range []authn.Kind{authn.Customer, authn.Staff} {
-			a, found, err := g.cfg.Accounts.FindByEmail(r, kind, org, identifier)
-			if err != nil {
-				return err
-			}
-			if !found {
-				// Reads what the other branch reads: the record behind the index.
-				if _, _, err := g.cfg.Accounts.Find(r, nobody(org)); err != nil {
-					return err
-				}
-			}
-			c, err := g.candidate(r, org, a)
-			if err != nil {
-				return err
-			}
-			out = append(out, c)
-		}
-		if out[0].hash == "" {
-			out[0], out[1] = out[1], out[0]
-		}
-		return nil
+	err := g.cfg.Store.View(ctx, func(r kv.Reader) (err error) {
+		out, err = g.meant(r, org, identifier)
+		return err
 	})
 	return out, err
+}
+
+func (g *Gate) meant(r kv.Reader, org, identifier string) (out []candidate, err error) {
+	if strings.Contains(identifier, "/") {
+		c, err := g.byName(r, org, identifier)
+		return []candidate{c}, err
+	}
+	for _, kind := range []authn.Kind{authn.Customer, authn.Staff} {
+		a, found, err := g.cfg.Accounts.FindByEmail(r, kind, org, identifier)
+		if err != nil {
+			return nil, err
+		}
+		if !found {
+			// Reads what the other branch reads: the record behind the index.
+			if _, _, err := g.cfg.Accounts.Find(r, nobody(org)); err != nil {
+				return nil, err
+			}
+		}
+		c, err := g.candidate(r, org, a)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, c)
+	}
+	if out[0].hash == "" {
+		out[0], out[1] = out[1], out[0]
+	}
+	return out, nil
 }
 
 func (g *Gate) byName(r kv.Reader, org, name string) (candidate, error) {

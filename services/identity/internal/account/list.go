@@ -294,6 +294,16 @@ func (b *Book) FindByEmail(r kv.Reader, kind authn.Kind, organization, email str
 	return rec.Value, found, err
 }
 
+// FindByPhone returns the customer that has the phone number, in E.164, and
+// whether there is one.
+func (b *Book) FindByPhone(r kv.Reader, organization, phone string) (*storev1.Account, bool, error) {
+	if phone == "" {
+		return nil, false, nil
+	}
+	rec, found, err := b.customers.FindBy(r, byPhone, kv.Key{kv.String(organization), kv.Personal(phone)})
+	return rec.Value, found, err
+}
+
 // Live returns a page of an organisation's customers that are not deleted, by
 // name, and where to go on behind it, nil at the end.
 func (b *Book) Live(r kv.Reader, organization string, after []byte, limit int) ([]*storev1.Account, []byte, error) {

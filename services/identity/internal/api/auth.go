@@ -75,6 +75,16 @@ func (s auth) ChangePassword(ctx context.Context, req *identityv1.ChangePassword
 	return s.Gate.ChangePassword(ctx, caller, req)
 }
 
+// RequestPasswordReset has a code sent for a new password.
+func (s auth) RequestPasswordReset(ctx context.Context, req *identityv1.RequestPasswordResetRequest) (*identityv1.RequestPasswordResetResponse, error) {
+	return s.Gate.RequestPasswordReset(ctx, req, remoteAddress(ctx))
+}
+
+// ResetPassword sets a new password with the code.
+func (s auth) ResetPassword(ctx context.Context, req *identityv1.ResetPasswordRequest) (*identityv1.ResetPasswordResponse, error) {
+	return s.Gate.ResetPassword(ctx, req, remoteAddress(ctx))
+}
+
 // WhoAmI says who the caller's token speaks for.
 func (s auth) WhoAmI(ctx context.Context, _ *identityv1.WhoAmIRequest) (*identityv1.WhoAmIResponse, error) {
 	caller, err := callerOf(ctx)

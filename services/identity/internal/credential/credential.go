@@ -1,5 +1,6 @@
-// Package credential is how accounts prove who they are: passwords and the
-// invitations by which they are first set.
+// Package credential is how accounts prove who they are: passwords, the
+// invitations by which they are first set, and the codes by which they are set anew
+// when they were forgotten.
 //
 // Passwords are hashed with argon2id in a bounded pool, checked against what
 // is easily guessed, and kept apart from the accounts they belong to, so that
@@ -8,6 +9,7 @@
 package credential
 
 import (
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -16,18 +18,24 @@ import (
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 )
 
-// Book keeps the passwords and invitations of accounts, by the account's name.
-// It is safe for concurrent use.
+// Book keeps the passwords of accounts, and the codes with which they are set, by
+// the account's name. It is safe for concurrent use.
 type Book struct {
 	passwords   *kv.Table[*storev1.Credential]
 	invitations *kv.Table[*storev1.Invitation]
+	resets      *kv.Table[*storev1.PasswordReset]
+	requests    *kv.Table[*storev1.PasswordResetRequest]
 }
 
 // New returns a book.
-func New() *Book { return &Book{passwords: passwords(), invitations: invitations()} }
+func New() *Book {
+	return &Book{passwords: passwords(), invitations: invitations(), resets: resets(), requests: requests()}
+}
 
 // Tables returns the raw tables of a book.
-func (b *Book) Tables() []string { return append(b.passwords.Tables(), b.invitations.Tables()...) }
+func (b *Book) Tables() []string {
+	return slices.Concat(b.passwords.Tables(), b.invitations.Tables(), b.resets.Tables(), b.requests.Tables())
+}
 
 // passwords is the table (account) -> Credential.
 func passwords() *kv.Table[*storev1.Credential] {
@@ -55,7 +63,8 @@ type Secret struct {
 	Short bool
 }
 
-// SetPassword stores an account's new password and voids its invitation.
+// SetPassword stores an account's new password and voids its invitation and its
+// reset.
 func (b *Book) SetPassword(tx kv.Tx, account string, s Secret, now time.Time) error {
 	_, err := b.passwords.Put(tx, &storev1.Credential{
 		Account: account, PasswordHash: s.Hash, MustChange: s.MustChange, Short: s.Short, UpdateTime: timestamppb.New(now),
@@ -63,7 +72,7 @@ func (b *Book) SetPassword(tx kv.Tx, account string, s Secret, now time.Time) er
 	if err != nil {
 		return err
 	}
-	return b.VoidInvitation(tx, account)
+	return b.voidCodes(tx, account)
 }
 
 // Rehash replaces the hash of a password that stays the same.
@@ -87,9 +96,21 @@ func (b *Book) StandAlone(tx kv.Tx, account string) error {
 	return err
 }
 
-// VoidPassword removes an account's password, if it has one.
+// VoidPassword removes an account's password, if it has one, and voids its reset:
+// only a password that is there can be forgotten.
 func (b *Book) VoidPassword(tx kv.Tx, account string) error {
-	return remove(b.passwords, tx, account)
+	if err := remove(b.passwords, tx, account); err != nil {
+		return err
+	}
+	return b.VoidReset(tx, account)
+}
+
+// voidCodes removes all with which an account's password could be set.
+func (b *Book) voidCodes(tx kv.Tx, account string) error {
+	if err := b.VoidInvitation(tx, account); err != nil {
+		return err
+	}
+	return b.VoidReset(tx, account)
 }
 
 // Purge removes all that the book holds of an account.

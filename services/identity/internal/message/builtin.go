@@ -40,6 +40,18 @@ Give it to nobody: whoever has it can use your account. If you did not expect th
 If that was you, you need not do anything. If not, tell {{organization}} at once: somebody else may be using your account.`,
 			sms: `{{organization}}: your password was changed at {{time}}. If that was not you, tell us at once.`,
 		}
+	case PasswordReset:
+		return wording{
+			subject: "A new password for your account at {{organization}}",
+			mail: `Somebody asked for a new password for your account at {{organization}}. To choose one, enter this code where you log in:
+
+{{code}}
+
+It is valid for {{valid}}, and can be used once. When you use it, you are logged out everywhere.
+
+Give it to nobody, whoever asks: who has it can take your account. If you did not ask for it, you need not do anything: your password stays as it is.`,
+			sms: `{{organization}}: your code for a new password is {{code}}, valid for {{valid}}. Give it to nobody. If you did not ask, ignore this.`,
+		}
 	}
 	return wording{}
 }
@@ -65,6 +77,18 @@ func chinese(kind identityv1.MessageKind) wording {
 
 如果是您本人操作，无需理会。如果不是，请立即联系{{organization}}：可能有人正在使用您的账户。`,
 			sms: `【{{organization}}】您的密码已于 {{time}} 更改。如非本人操作，请立即联系我们。`,
+		}
+	case PasswordReset:
+		return wording{
+			subject: "重设您在{{organization}}的密码",
+			mail: `有人请求重设您在{{organization}}的账户密码。如需重设，请在登录处输入以下验证码：
+
+{{code}}
+
+验证码{{valid}}内有效，只能使用一次。重设后，您在所有设备上的登录都会退出。
+
+请勿将验证码告诉任何人，无论对方以何种理由索取：得到它的人可以夺取您的账户。如果不是您本人请求，无需理会，您的密码不会改变。`,
+			sms: `【{{organization}}】您重设密码的验证码是 {{code}}，{{valid}}内有效，请勿告诉他人。如非本人操作，请忽略。`,
 		}
 	}
 	return wording{}

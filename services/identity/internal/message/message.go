@@ -25,6 +25,7 @@ import (
 const (
 	Invitation      = identityv1.MessageKind_MESSAGE_KIND_INVITATION
 	PasswordChanged = identityv1.MessageKind_MESSAGE_KIND_PASSWORD_CHANGED
+	PasswordReset   = identityv1.MessageKind_MESSAGE_KIND_PASSWORD_RESET
 
 	Email = identityv1.MessageChannel_MESSAGE_CHANNEL_EMAIL
 	SMS   = identityv1.MessageChannel_MESSAGE_CHANNEL_SMS

@@ -1,7 +1,7 @@
 // Package sweep removes what is past its time: deleted accounts behind their
 // purge time, sessions behind their last, keys of clients that expired long ago,
-// proofs that nobody takes any more, logins that nobody ended, messages that were
-// sent long ago, and counts of guesses that are over. Transfers of customers that
+// proofs and codes that nobody takes any more, logins that nobody ended, messages
+// that were sent long ago, and counts of guesses that are over. Transfers of customers that
 // wait past their time it ends.
 //
 // Replicas sweep at once and do not mind: each removal looks again, in its own
@@ -17,6 +17,7 @@ import (
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/services/identity/internal/account"
 	"guildhall.dev/services/identity/internal/clientkey"
+	"guildhall.dev/services/identity/internal/credential"
 	"guildhall.dev/services/identity/internal/delivery"
 	"guildhall.dev/services/identity/internal/factor"
 	"guildhall.dev/services/identity/internal/ownership"
@@ -31,17 +32,18 @@ const (
 
 // Sweeper sweeps. All fields are required.
 type Sweeper struct {
-	Store      kv.Store
-	Journal    *change.Journal
-	Accounts   *account.Book
-	Sessions   *session.Book
-	Factors    *factor.Book
-	Keys       *clientkey.Book
-	Ownerships *ownership.Book
-	Outbox     *delivery.Book
-	Throttle   *throttle.Turnstile
-	Logger     *slog.Logger
-	Clock      func() time.Time
+	Store       kv.Store
+	Journal     *change.Journal
+	Accounts    *account.Book
+	Credentials *credential.Book
+	Sessions    *session.Book
+	Factors     *factor.Book
+	Keys        *clientkey.Book
+	Ownerships  *ownership.Book
+	Outbox      *delivery.Book
+	Throttle    *throttle.Turnstile
+	Logger      *slog.Logger
+	Clock       func() time.Time
 }
 
 // Run sweeps every minute until ctx ends.
@@ -85,6 +87,9 @@ func (s *Sweeper) Once(ctx context.Context) (purged, ended int, err error) {
 		return purged, ended, err
 	}
 	if err := s.forget(ctx, s.Sessions.SweepCodes); err != nil {
+		return purged, ended, err
+	}
+	if err := s.forget(ctx, s.Credentials.SweepResets); err != nil {
 		return purged, ended, err
 	}
 	if err := s.forget(ctx, s.Outbox.Sweep); err != nil {

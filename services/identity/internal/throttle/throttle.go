@@ -50,7 +50,7 @@ const factorFree = 10
 type Limits struct {
 	// Account counts those at one account from anywhere, Pair those from one
 	// network or with one known device, Network those from one network at
-	// anything.
+	// anything, requests for resets of passwords among them.
 	Account, Pair, Network int
 }
 

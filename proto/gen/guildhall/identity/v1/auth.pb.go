@@ -1006,6 +1006,201 @@ func (x *ChangePasswordResponse) GetDeviceToken() string {
 	return ""
 }
 
+// See RequestPasswordReset.
+type RequestPasswordResetRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "organizations/acme".
+	Organization string `protobuf:"bytes,1,opt,name=organization,proto3" json:"organization,omitempty"`
+	// What is typed to log in: a mail address, or an account's full name; or a
+	// customer's phone number in E.164, as in "+8613800138000". If a customer and a
+	// member of staff have the mail address, each is sent a code.
+	Identifier    string `protobuf:"bytes,2,opt,name=identifier,proto3" json:"identifier,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RequestPasswordResetRequest) Reset() {
+	*x = RequestPasswordResetRequest{}
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RequestPasswordResetRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RequestPasswordResetRequest) ProtoMessage() {}
+
+func (x *RequestPasswordResetRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RequestPasswordResetRequest.ProtoReflect.Descriptor instead.
+func (*RequestPasswordResetRequest) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *RequestPasswordResetRequest) GetOrganization() string {
+	if x != nil {
+		return x.Organization
+	}
+	return ""
+}
+
+func (x *RequestPasswordResetRequest) GetIdentifier() string {
+	if x != nil {
+		return x.Identifier
+	}
+	return ""
+}
+
+// See RequestPasswordReset. It says nothing.
+type RequestPasswordResetResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RequestPasswordResetResponse) Reset() {
+	*x = RequestPasswordResetResponse{}
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RequestPasswordResetResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RequestPasswordResetResponse) ProtoMessage() {}
+
+func (x *RequestPasswordResetResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RequestPasswordResetResponse.ProtoReflect.Descriptor instead.
+func (*RequestPasswordResetResponse) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{15}
+}
+
+// See ResetPassword.
+type ResetPasswordRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// From the message. It is good for an hour, once, and until another is sent.
+	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	// See AcceptInvitationRequest.password.
+	Password      string `protobuf:"bytes,2,opt,name=password,proto3" json:"password,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResetPasswordRequest) Reset() {
+	*x = ResetPasswordRequest{}
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResetPasswordRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResetPasswordRequest) ProtoMessage() {}
+
+func (x *ResetPasswordRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResetPasswordRequest.ProtoReflect.Descriptor instead.
+func (*ResetPasswordRequest) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ResetPasswordRequest) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *ResetPasswordRequest) GetPassword() string {
+	if x != nil {
+		return x.Password
+	}
+	return ""
+}
+
+// See ResetPassword.
+type ResetPasswordResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whose password it is: what to log in with, for who has forgotten that too.
+	Account       string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResetPasswordResponse) Reset() {
+	*x = ResetPasswordResponse{}
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResetPasswordResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResetPasswordResponse) ProtoMessage() {}
+
+func (x *ResetPasswordResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResetPasswordResponse.ProtoReflect.Descriptor instead.
+func (*ResetPasswordResponse) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ResetPasswordResponse) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
 // See WhoAmI.
 type WhoAmIRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1015,7 +1210,7 @@ type WhoAmIRequest struct {
 
 func (x *WhoAmIRequest) Reset() {
 	*x = WhoAmIRequest{}
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[14]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1027,7 +1222,7 @@ func (x *WhoAmIRequest) String() string {
 func (*WhoAmIRequest) ProtoMessage() {}
 
 func (x *WhoAmIRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[14]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1040,7 +1235,7 @@ func (x *WhoAmIRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoAmIRequest.ProtoReflect.Descriptor instead.
 func (*WhoAmIRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{14}
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{18}
 }
 
 // See WhoAmI.
@@ -1064,7 +1259,7 @@ type WhoAmIResponse struct {
 
 func (x *WhoAmIResponse) Reset() {
 	*x = WhoAmIResponse{}
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[15]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1076,7 +1271,7 @@ func (x *WhoAmIResponse) String() string {
 func (*WhoAmIResponse) ProtoMessage() {}
 
 func (x *WhoAmIResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[15]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1089,7 +1284,7 @@ func (x *WhoAmIResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoAmIResponse.ProtoReflect.Descriptor instead.
 func (*WhoAmIResponse) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{15}
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *WhoAmIResponse) GetAccount() string {
@@ -1149,7 +1344,7 @@ type ListSessionsRequest struct {
 
 func (x *ListSessionsRequest) Reset() {
 	*x = ListSessionsRequest{}
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[16]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1161,7 +1356,7 @@ func (x *ListSessionsRequest) String() string {
 func (*ListSessionsRequest) ProtoMessage() {}
 
 func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[16]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1174,7 +1369,7 @@ func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSessionsRequest.ProtoReflect.Descriptor instead.
 func (*ListSessionsRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{16}
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListSessionsRequest) GetParent() string {
@@ -1211,7 +1406,7 @@ type ListSessionsResponse struct {
 
 func (x *ListSessionsResponse) Reset() {
 	*x = ListSessionsResponse{}
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[17]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1223,7 +1418,7 @@ func (x *ListSessionsResponse) String() string {
 func (*ListSessionsResponse) ProtoMessage() {}
 
 func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[17]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1236,7 +1431,7 @@ func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSessionsResponse.ProtoReflect.Descriptor instead.
 func (*ListSessionsResponse) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{17}
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListSessionsResponse) GetSessions() []*Session {
@@ -1266,7 +1461,7 @@ type RevokeSessionRequest struct {
 
 func (x *RevokeSessionRequest) Reset() {
 	*x = RevokeSessionRequest{}
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[18]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1278,7 +1473,7 @@ func (x *RevokeSessionRequest) String() string {
 func (*RevokeSessionRequest) ProtoMessage() {}
 
 func (x *RevokeSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[18]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1291,7 +1486,7 @@ func (x *RevokeSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeSessionRequest.ProtoReflect.Descriptor instead.
 func (*RevokeSessionRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{18}
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *RevokeSessionRequest) GetName() string {
@@ -1319,7 +1514,7 @@ type RevokeSessionResponse struct {
 
 func (x *RevokeSessionResponse) Reset() {
 	*x = RevokeSessionResponse{}
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[19]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1331,7 +1526,7 @@ func (x *RevokeSessionResponse) String() string {
 func (*RevokeSessionResponse) ProtoMessage() {}
 
 func (x *RevokeSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[19]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1344,7 +1539,7 @@ func (x *RevokeSessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeSessionResponse.ProtoReflect.Descriptor instead.
 func (*RevokeSessionResponse) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{19}
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *RevokeSessionResponse) GetRevokedCount() int32 {
@@ -1363,7 +1558,7 @@ type GetJwksRequest struct {
 
 func (x *GetJwksRequest) Reset() {
 	*x = GetJwksRequest{}
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[20]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1375,7 +1570,7 @@ func (x *GetJwksRequest) String() string {
 func (*GetJwksRequest) ProtoMessage() {}
 
 func (x *GetJwksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[20]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1388,7 +1583,7 @@ func (x *GetJwksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetJwksRequest.ProtoReflect.Descriptor instead.
 func (*GetJwksRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{20}
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{24}
 }
 
 // A JSON Web Key Set (RFC 7517).
@@ -1402,7 +1597,7 @@ type GetJwksResponse struct {
 
 func (x *GetJwksResponse) Reset() {
 	*x = GetJwksResponse{}
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[21]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1414,7 +1609,7 @@ func (x *GetJwksResponse) String() string {
 func (*GetJwksResponse) ProtoMessage() {}
 
 func (x *GetJwksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[21]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1427,7 +1622,7 @@ func (x *GetJwksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetJwksResponse.ProtoReflect.Descriptor instead.
 func (*GetJwksResponse) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{21}
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *GetJwksResponse) GetKeys() []*Jwk {
@@ -1458,7 +1653,7 @@ type Jwk struct {
 
 func (x *Jwk) Reset() {
 	*x = Jwk{}
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[22]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1470,7 +1665,7 @@ func (x *Jwk) String() string {
 func (*Jwk) ProtoMessage() {}
 
 func (x *Jwk) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[22]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1483,7 +1678,7 @@ func (x *Jwk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Jwk.ProtoReflect.Descriptor instead.
 func (*Jwk) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{22}
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Jwk) GetKty() string {
@@ -1606,7 +1801,18 @@ const file_guildhall_identity_v1_auth_proto_rawDesc = "" +
 	"\fold_password\x18\x01 \x01(\tB\f\xbaH\x05r\x03(\x80 \xf8\xe0\x18\x01R\voldPassword\x12/\n" +
 	"\fnew_password\x18\x02 \x01(\tB\f\xbaH\x05r\x03(\x80 \xf8\xe0\x18\x01R\vnewPassword\"A\n" +
 	"\x16ChangePasswordResponse\x12'\n" +
-	"\fdevice_token\x18\x01 \x01(\tB\x04\xf8\xe0\x18\x01R\vdeviceToken\"\x0f\n" +
+	"\fdevice_token\x18\x01 \x01(\tB\x04\xf8\xe0\x18\x01R\vdeviceToken\"|\n" +
+	"\x1bRequestPasswordResetRequest\x12-\n" +
+	"\forganization\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\forganization\x12.\n" +
+	"\n" +
+	"identifier\x18\x02 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xfe\x01\xf0\xe0\x18\x01R\n" +
+	"identifier\"\x1e\n" +
+	"\x1cRequestPasswordResetResponse\"d\n" +
+	"\x14ResetPasswordRequest\x12\"\n" +
+	"\x04code\x18\x01 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xc8\x01\xf8\xe0\x18\x01R\x04code\x12(\n" +
+	"\bpassword\x18\x02 \x01(\tB\f\xbaH\x05r\x03(\x80 \xf8\xe0\x18\x01R\bpassword\"1\n" +
+	"\x15ResetPasswordResponse\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\tR\aaccount\"\x0f\n" +
 	"\rWhoAmIRequest\"\xf8\x01\n" +
 	"\x0eWhoAmIResponse\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\"\n" +
@@ -1639,7 +1845,7 @@ const file_guildhall_identity_v1_auth_proto_rawDesc = "" +
 	"\x01x\x18\x03 \x01(\tR\x01x\x12\x10\n" +
 	"\x03kid\x18\x04 \x01(\tR\x03kid\x12\x10\n" +
 	"\x03alg\x18\x05 \x01(\tR\x03alg\x12\x10\n" +
-	"\x03use\x18\x06 \x01(\tR\x03use2\xf3\r\n" +
+	"\x03use\x18\x06 \x01(\tR\x03use2\xd9\x10\n" +
 	"\vAuthService\x12\xcf\x01\n" +
 	"\x10CreateInvitation\x12..guildhall.identity.v1.CreateInvitationRequest\x1a!.guildhall.identity.v1.Invitation\"h\xea\xe0\x18(*\aaccount8\x01\n" +
 	"\x1bidentity.invitations.create\x82\xd3\xe4\x93\x026:\x01*\"1/identity/v1/{account=organizations/*/*/*}:invite\x12\x9e\x01\n" +
@@ -1648,7 +1854,9 @@ const file_guildhall_identity_v1_auth_proto_rawDesc = "" +
 	"\x0fAnswerChallenge\x12-.guildhall.identity.v1.AnswerChallengeRequest\x1a\x1f.guildhall.identity.v1.TokenSet\"8\xea\xe0\x18\x048\x01\x10\x01\x82\xd3\xe4\x93\x02*:\x01*\"%/identity/v1/sessions:answerChallenge\x12\x8d\x01\n" +
 	"\fRefreshToken\x12*.guildhall.identity.v1.RefreshTokenRequest\x1a\x1f.guildhall.identity.v1.TokenSet\"0\xea\xe0\x18\x048\x01\x10\x01\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/identity/v1/sessions:refresh\x12\x86\x01\n" +
 	"\x06Logout\x12$.guildhall.identity.v1.LogoutRequest\x1a%.guildhall.identity.v1.LogoutResponse\"/\xea\xe0\x18\x048\x01\x18\x01\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/identity/v1/sessions:logout\x12\xa6\x01\n" +
-	"\x0eChangePassword\x12,.guildhall.identity.v1.ChangePasswordRequest\x1a-.guildhall.identity.v1.ChangePasswordResponse\"7\xea\xe0\x18\x048\x01\x18\x01\x82\xd3\xe4\x93\x02):\x01*\"$/identity/v1/sessions:changePassword\x12t\n" +
+	"\x0eChangePassword\x12,.guildhall.identity.v1.ChangePasswordRequest\x1a-.guildhall.identity.v1.ChangePasswordResponse\"7\xea\xe0\x18\x048\x01\x18\x01\x82\xd3\xe4\x93\x02):\x01*\"$/identity/v1/sessions:changePassword\x12\xbe\x01\n" +
+	"\x14RequestPasswordReset\x122.guildhall.identity.v1.RequestPasswordResetRequest\x1a3.guildhall.identity.v1.RequestPasswordResetResponse\"=\xea\xe0\x18\x048\x01\x10\x01\x82\xd3\xe4\x93\x02/:\x01*\"*/identity/v1/sessions:requestPasswordReset\x12\xa2\x01\n" +
+	"\rResetPassword\x12+.guildhall.identity.v1.ResetPasswordRequest\x1a,.guildhall.identity.v1.ResetPasswordResponse\"6\xea\xe0\x18\x048\x01\x10\x01\x82\xd3\xe4\x93\x02(:\x01*\"#/identity/v1/sessions:resetPassword\x12t\n" +
 	"\x06WhoAmI\x12$.guildhall.identity.v1.WhoAmIRequest\x1a%.guildhall.identity.v1.WhoAmIResponse\"\x1d\xea\xe0\x18\x02\x18\x01\x82\xd3\xe4\x93\x02\x11\x12\x0f/identity/v1/me\x12\xc7\x01\n" +
 	"\fListSessions\x12*.guildhall.identity.v1.ListSessionsRequest\x1a+.guildhall.identity.v1.ListSessionsResponse\"^\xea\xe0\x18 *\x06parent\n" +
 	"\x16identity.sessions.list\x82\xd3\xe4\x93\x024\x122/identity/v1/{parent=organizations/*/*/*}/sessions\x12\xd6\x01\n" +
@@ -1668,48 +1876,52 @@ func file_guildhall_identity_v1_auth_proto_rawDescGZIP() []byte {
 	return file_guildhall_identity_v1_auth_proto_rawDescData
 }
 
-var file_guildhall_identity_v1_auth_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_guildhall_identity_v1_auth_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_guildhall_identity_v1_auth_proto_goTypes = []any{
-	(*TokenSet)(nil),                // 0: guildhall.identity.v1.TokenSet
-	(*LoginChallenge)(nil),          // 1: guildhall.identity.v1.LoginChallenge
-	(*ChallengeAnswer)(nil),         // 2: guildhall.identity.v1.ChallengeAnswer
-	(*Invitation)(nil),              // 3: guildhall.identity.v1.Invitation
-	(*Session)(nil),                 // 4: guildhall.identity.v1.Session
-	(*CreateInvitationRequest)(nil), // 5: guildhall.identity.v1.CreateInvitationRequest
-	(*AcceptInvitationRequest)(nil), // 6: guildhall.identity.v1.AcceptInvitationRequest
-	(*LoginRequest)(nil),            // 7: guildhall.identity.v1.LoginRequest
-	(*AnswerChallengeRequest)(nil),  // 8: guildhall.identity.v1.AnswerChallengeRequest
-	(*RefreshTokenRequest)(nil),     // 9: guildhall.identity.v1.RefreshTokenRequest
-	(*LogoutRequest)(nil),           // 10: guildhall.identity.v1.LogoutRequest
-	(*LogoutResponse)(nil),          // 11: guildhall.identity.v1.LogoutResponse
-	(*ChangePasswordRequest)(nil),   // 12: guildhall.identity.v1.ChangePasswordRequest
-	(*ChangePasswordResponse)(nil),  // 13: guildhall.identity.v1.ChangePasswordResponse
-	(*WhoAmIRequest)(nil),           // 14: guildhall.identity.v1.WhoAmIRequest
-	(*WhoAmIResponse)(nil),          // 15: guildhall.identity.v1.WhoAmIResponse
-	(*ListSessionsRequest)(nil),     // 16: guildhall.identity.v1.ListSessionsRequest
-	(*ListSessionsResponse)(nil),    // 17: guildhall.identity.v1.ListSessionsResponse
-	(*RevokeSessionRequest)(nil),    // 18: guildhall.identity.v1.RevokeSessionRequest
-	(*RevokeSessionResponse)(nil),   // 19: guildhall.identity.v1.RevokeSessionResponse
-	(*GetJwksRequest)(nil),          // 20: guildhall.identity.v1.GetJwksRequest
-	(*GetJwksResponse)(nil),         // 21: guildhall.identity.v1.GetJwksResponse
-	(*Jwk)(nil),                     // 22: guildhall.identity.v1.Jwk
-	(FactorType)(0),                 // 23: guildhall.identity.v1.FactorType
-	(*timestamppb.Timestamp)(nil),   // 24: google.protobuf.Timestamp
+	(*TokenSet)(nil),                     // 0: guildhall.identity.v1.TokenSet
+	(*LoginChallenge)(nil),               // 1: guildhall.identity.v1.LoginChallenge
+	(*ChallengeAnswer)(nil),              // 2: guildhall.identity.v1.ChallengeAnswer
+	(*Invitation)(nil),                   // 3: guildhall.identity.v1.Invitation
+	(*Session)(nil),                      // 4: guildhall.identity.v1.Session
+	(*CreateInvitationRequest)(nil),      // 5: guildhall.identity.v1.CreateInvitationRequest
+	(*AcceptInvitationRequest)(nil),      // 6: guildhall.identity.v1.AcceptInvitationRequest
+	(*LoginRequest)(nil),                 // 7: guildhall.identity.v1.LoginRequest
+	(*AnswerChallengeRequest)(nil),       // 8: guildhall.identity.v1.AnswerChallengeRequest
+	(*RefreshTokenRequest)(nil),          // 9: guildhall.identity.v1.RefreshTokenRequest
+	(*LogoutRequest)(nil),                // 10: guildhall.identity.v1.LogoutRequest
+	(*LogoutResponse)(nil),               // 11: guildhall.identity.v1.LogoutResponse
+	(*ChangePasswordRequest)(nil),        // 12: guildhall.identity.v1.ChangePasswordRequest
+	(*ChangePasswordResponse)(nil),       // 13: guildhall.identity.v1.ChangePasswordResponse
+	(*RequestPasswordResetRequest)(nil),  // 14: guildhall.identity.v1.RequestPasswordResetRequest
+	(*RequestPasswordResetResponse)(nil), // 15: guildhall.identity.v1.RequestPasswordResetResponse
+	(*ResetPasswordRequest)(nil),         // 16: guildhall.identity.v1.ResetPasswordRequest
+	(*ResetPasswordResponse)(nil),        // 17: guildhall.identity.v1.ResetPasswordResponse
+	(*WhoAmIRequest)(nil),                // 18: guildhall.identity.v1.WhoAmIRequest
+	(*WhoAmIResponse)(nil),               // 19: guildhall.identity.v1.WhoAmIResponse
+	(*ListSessionsRequest)(nil),          // 20: guildhall.identity.v1.ListSessionsRequest
+	(*ListSessionsResponse)(nil),         // 21: guildhall.identity.v1.ListSessionsResponse
+	(*RevokeSessionRequest)(nil),         // 22: guildhall.identity.v1.RevokeSessionRequest
+	(*RevokeSessionResponse)(nil),        // 23: guildhall.identity.v1.RevokeSessionResponse
+	(*GetJwksRequest)(nil),               // 24: guildhall.identity.v1.GetJwksRequest
+	(*GetJwksResponse)(nil),              // 25: guildhall.identity.v1.GetJwksResponse
+	(*Jwk)(nil),                          // 26: guildhall.identity.v1.Jwk
+	(FactorType)(0),                      // 27: guildhall.identity.v1.FactorType
+	(*timestamppb.Timestamp)(nil),        // 28: google.protobuf.Timestamp
 }
 var file_guildhall_identity_v1_auth_proto_depIdxs = []int32{
 	1,  // 0: guildhall.identity.v1.TokenSet.challenge:type_name -> guildhall.identity.v1.LoginChallenge
-	23, // 1: guildhall.identity.v1.LoginChallenge.factor_types:type_name -> guildhall.identity.v1.FactorType
-	24, // 2: guildhall.identity.v1.LoginChallenge.expire_time:type_name -> google.protobuf.Timestamp
-	24, // 3: guildhall.identity.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
-	24, // 4: guildhall.identity.v1.Session.create_time:type_name -> google.protobuf.Timestamp
-	24, // 5: guildhall.identity.v1.Session.last_seen_time:type_name -> google.protobuf.Timestamp
-	24, // 6: guildhall.identity.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
-	24, // 7: guildhall.identity.v1.Session.auth_time:type_name -> google.protobuf.Timestamp
+	27, // 1: guildhall.identity.v1.LoginChallenge.factor_types:type_name -> guildhall.identity.v1.FactorType
+	28, // 2: guildhall.identity.v1.LoginChallenge.expire_time:type_name -> google.protobuf.Timestamp
+	28, // 3: guildhall.identity.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
+	28, // 4: guildhall.identity.v1.Session.create_time:type_name -> google.protobuf.Timestamp
+	28, // 5: guildhall.identity.v1.Session.last_seen_time:type_name -> google.protobuf.Timestamp
+	28, // 6: guildhall.identity.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	28, // 7: guildhall.identity.v1.Session.auth_time:type_name -> google.protobuf.Timestamp
 	2,  // 8: guildhall.identity.v1.AnswerChallengeRequest.answer:type_name -> guildhall.identity.v1.ChallengeAnswer
-	24, // 9: guildhall.identity.v1.WhoAmIResponse.expire_time:type_name -> google.protobuf.Timestamp
-	24, // 10: guildhall.identity.v1.WhoAmIResponse.auth_time:type_name -> google.protobuf.Timestamp
+	28, // 9: guildhall.identity.v1.WhoAmIResponse.expire_time:type_name -> google.protobuf.Timestamp
+	28, // 10: guildhall.identity.v1.WhoAmIResponse.auth_time:type_name -> google.protobuf.Timestamp
 	4,  // 11: guildhall.identity.v1.ListSessionsResponse.sessions:type_name -> guildhall.identity.v1.Session
-	22, // 12: guildhall.identity.v1.GetJwksResponse.keys:type_name -> guildhall.identity.v1.Jwk
+	26, // 12: guildhall.identity.v1.GetJwksResponse.keys:type_name -> guildhall.identity.v1.Jwk
 	5,  // 13: guildhall.identity.v1.AuthService.CreateInvitation:input_type -> guildhall.identity.v1.CreateInvitationRequest
 	6,  // 14: guildhall.identity.v1.AuthService.AcceptInvitation:input_type -> guildhall.identity.v1.AcceptInvitationRequest
 	7,  // 15: guildhall.identity.v1.AuthService.Login:input_type -> guildhall.identity.v1.LoginRequest
@@ -1717,23 +1929,27 @@ var file_guildhall_identity_v1_auth_proto_depIdxs = []int32{
 	9,  // 17: guildhall.identity.v1.AuthService.RefreshToken:input_type -> guildhall.identity.v1.RefreshTokenRequest
 	10, // 18: guildhall.identity.v1.AuthService.Logout:input_type -> guildhall.identity.v1.LogoutRequest
 	12, // 19: guildhall.identity.v1.AuthService.ChangePassword:input_type -> guildhall.identity.v1.ChangePasswordRequest
-	14, // 20: guildhall.identity.v1.AuthService.WhoAmI:input_type -> guildhall.identity.v1.WhoAmIRequest
-	16, // 21: guildhall.identity.v1.AuthService.ListSessions:input_type -> guildhall.identity.v1.ListSessionsRequest
-	18, // 22: guildhall.identity.v1.AuthService.RevokeSession:input_type -> guildhall.identity.v1.RevokeSessionRequest
-	20, // 23: guildhall.identity.v1.AuthService.GetJwks:input_type -> guildhall.identity.v1.GetJwksRequest
-	3,  // 24: guildhall.identity.v1.AuthService.CreateInvitation:output_type -> guildhall.identity.v1.Invitation
-	0,  // 25: guildhall.identity.v1.AuthService.AcceptInvitation:output_type -> guildhall.identity.v1.TokenSet
-	0,  // 26: guildhall.identity.v1.AuthService.Login:output_type -> guildhall.identity.v1.TokenSet
-	0,  // 27: guildhall.identity.v1.AuthService.AnswerChallenge:output_type -> guildhall.identity.v1.TokenSet
-	0,  // 28: guildhall.identity.v1.AuthService.RefreshToken:output_type -> guildhall.identity.v1.TokenSet
-	11, // 29: guildhall.identity.v1.AuthService.Logout:output_type -> guildhall.identity.v1.LogoutResponse
-	13, // 30: guildhall.identity.v1.AuthService.ChangePassword:output_type -> guildhall.identity.v1.ChangePasswordResponse
-	15, // 31: guildhall.identity.v1.AuthService.WhoAmI:output_type -> guildhall.identity.v1.WhoAmIResponse
-	17, // 32: guildhall.identity.v1.AuthService.ListSessions:output_type -> guildhall.identity.v1.ListSessionsResponse
-	19, // 33: guildhall.identity.v1.AuthService.RevokeSession:output_type -> guildhall.identity.v1.RevokeSessionResponse
-	21, // 34: guildhall.identity.v1.AuthService.GetJwks:output_type -> guildhall.identity.v1.GetJwksResponse
-	24, // [24:35] is the sub-list for method output_type
-	13, // [13:24] is the sub-list for method input_type
+	14, // 20: guildhall.identity.v1.AuthService.RequestPasswordReset:input_type -> guildhall.identity.v1.RequestPasswordResetRequest
+	16, // 21: guildhall.identity.v1.AuthService.ResetPassword:input_type -> guildhall.identity.v1.ResetPasswordRequest
+	18, // 22: guildhall.identity.v1.AuthService.WhoAmI:input_type -> guildhall.identity.v1.WhoAmIRequest
+	20, // 23: guildhall.identity.v1.AuthService.ListSessions:input_type -> guildhall.identity.v1.ListSessionsRequest
+	22, // 24: guildhall.identity.v1.AuthService.RevokeSession:input_type -> guildhall.identity.v1.RevokeSessionRequest
+	24, // 25: guildhall.identity.v1.AuthService.GetJwks:input_type -> guildhall.identity.v1.GetJwksRequest
+	3,  // 26: guildhall.identity.v1.AuthService.CreateInvitation:output_type -> guildhall.identity.v1.Invitation
+	0,  // 27: guildhall.identity.v1.AuthService.AcceptInvitation:output_type -> guildhall.identity.v1.TokenSet
+	0,  // 28: guildhall.identity.v1.AuthService.Login:output_type -> guildhall.identity.v1.TokenSet
+	0,  // 29: guildhall.identity.v1.AuthService.AnswerChallenge:output_type -> guildhall.identity.v1.TokenSet
+	0,  // 30: guildhall.identity.v1.AuthService.RefreshToken:output_type -> guildhall.identity.v1.TokenSet
+	11, // 31: guildhall.identity.v1.AuthService.Logout:output_type -> guildhall.identity.v1.LogoutResponse
+	13, // 32: guildhall.identity.v1.AuthService.ChangePassword:output_type -> guildhall.identity.v1.ChangePasswordResponse
+	15, // 33: guildhall.identity.v1.AuthService.RequestPasswordReset:output_type -> guildhall.identity.v1.RequestPasswordResetResponse
+	17, // 34: guildhall.identity.v1.AuthService.ResetPassword:output_type -> guildhall.identity.v1.ResetPasswordResponse
+	19, // 35: guildhall.identity.v1.AuthService.WhoAmI:output_type -> guildhall.identity.v1.WhoAmIResponse
+	21, // 36: guildhall.identity.v1.AuthService.ListSessions:output_type -> guildhall.identity.v1.ListSessionsResponse
+	23, // 37: guildhall.identity.v1.AuthService.RevokeSession:output_type -> guildhall.identity.v1.RevokeSessionResponse
+	25, // 38: guildhall.identity.v1.AuthService.GetJwks:output_type -> guildhall.identity.v1.GetJwksResponse
+	26, // [26:39] is the sub-list for method output_type
+	13, // [13:26] is the sub-list for method input_type
 	13, // [13:13] is the sub-list for extension type_name
 	13, // [13:13] is the sub-list for extension extendee
 	0,  // [0:13] is the sub-list for field type_name
@@ -1755,7 +1971,7 @@ func file_guildhall_identity_v1_auth_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_identity_v1_auth_proto_rawDesc), len(file_guildhall_identity_v1_auth_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   23,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

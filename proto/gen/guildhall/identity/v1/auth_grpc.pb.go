@@ -21,17 +21,19 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	AuthService_CreateInvitation_FullMethodName = "/guildhall.identity.v1.AuthService/CreateInvitation"
-	AuthService_AcceptInvitation_FullMethodName = "/guildhall.identity.v1.AuthService/AcceptInvitation"
-	AuthService_Login_FullMethodName            = "/guildhall.identity.v1.AuthService/Login"
-	AuthService_AnswerChallenge_FullMethodName  = "/guildhall.identity.v1.AuthService/AnswerChallenge"
-	AuthService_RefreshToken_FullMethodName     = "/guildhall.identity.v1.AuthService/RefreshToken"
-	AuthService_Logout_FullMethodName           = "/guildhall.identity.v1.AuthService/Logout"
-	AuthService_ChangePassword_FullMethodName   = "/guildhall.identity.v1.AuthService/ChangePassword"
-	AuthService_WhoAmI_FullMethodName           = "/guildhall.identity.v1.AuthService/WhoAmI"
-	AuthService_ListSessions_FullMethodName     = "/guildhall.identity.v1.AuthService/ListSessions"
-	AuthService_RevokeSession_FullMethodName    = "/guildhall.identity.v1.AuthService/RevokeSession"
-	AuthService_GetJwks_FullMethodName          = "/guildhall.identity.v1.AuthService/GetJwks"
+	AuthService_CreateInvitation_FullMethodName     = "/guildhall.identity.v1.AuthService/CreateInvitation"
+	AuthService_AcceptInvitation_FullMethodName     = "/guildhall.identity.v1.AuthService/AcceptInvitation"
+	AuthService_Login_FullMethodName                = "/guildhall.identity.v1.AuthService/Login"
+	AuthService_AnswerChallenge_FullMethodName      = "/guildhall.identity.v1.AuthService/AnswerChallenge"
+	AuthService_RefreshToken_FullMethodName         = "/guildhall.identity.v1.AuthService/RefreshToken"
+	AuthService_Logout_FullMethodName               = "/guildhall.identity.v1.AuthService/Logout"
+	AuthService_ChangePassword_FullMethodName       = "/guildhall.identity.v1.AuthService/ChangePassword"
+	AuthService_RequestPasswordReset_FullMethodName = "/guildhall.identity.v1.AuthService/RequestPasswordReset"
+	AuthService_ResetPassword_FullMethodName        = "/guildhall.identity.v1.AuthService/ResetPassword"
+	AuthService_WhoAmI_FullMethodName               = "/guildhall.identity.v1.AuthService/WhoAmI"
+	AuthService_ListSessions_FullMethodName         = "/guildhall.identity.v1.AuthService/ListSessions"
+	AuthService_RevokeSession_FullMethodName        = "/guildhall.identity.v1.AuthService/RevokeSession"
+	AuthService_GetJwks_FullMethodName              = "/guildhall.identity.v1.AuthService/GetJwks"
 )
 
 // AuthServiceClient is the client API for AuthService service.
@@ -100,6 +102,22 @@ type AuthServiceClient interface {
 	// PASSWORD_TOO_LONG, PASSWORD_BLOCKED, HASHING_BUSY, LOGIN_THROTTLED,
 	// SUSPENSION_PENDING.
 	ChangePassword(ctx context.Context, in *ChangePasswordRequest, opts ...grpc.CallOption) (*ChangePasswordResponse, error)
+	// Has a code sent with which somebody who forgot the password sets a new one,
+	// to the account's mail address, or else its phone. The answer, and the time it
+	// takes, is the same whatever becomes of it. Nothing is sent for who is no
+	// account, may not log in, has no password (CreateInvitation is for those) or no
+	// contact, or to whom a minute ago one was sent, or as many messages as go to one
+	// address; nor to who asks too often from one network.
+	RequestPasswordReset(ctx context.Context, in *RequestPasswordResetRequest, opts ...grpc.CallOption) (*RequestPasswordResetResponse, error)
+	// Sets a new password with the code of RequestPasswordReset, and ends all
+	// sessions of the account, whose owner is told. It logs nobody in.
+	//
+	// Reasons: PASSWORD_RESET_INVALID (also for a used, voided or expired code),
+	// PASSWORD_TOO_SHORT, PASSWORD_TOO_LONG, PASSWORD_BLOCKED, HASHING_BUSY,
+	// LOGIN_THROTTLED (after too many wrong codes from one address);
+	// SUSPENSION_PENDING when the password is set and permission has not heard of
+	// the sessions yet.
+	ResetPassword(ctx context.Context, in *ResetPasswordRequest, opts ...grpc.CallOption) (*ResetPasswordResponse, error)
 	// Says who the caller is.
 	WhoAmI(ctx context.Context, in *WhoAmIRequest, opts ...grpc.CallOption) (*WhoAmIResponse, error)
 	// Lists an account's live sessions, newest first.
@@ -187,6 +205,26 @@ func (c *authServiceClient) ChangePassword(ctx context.Context, in *ChangePasswo
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ChangePasswordResponse)
 	err := c.cc.Invoke(ctx, AuthService_ChangePassword_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *authServiceClient) RequestPasswordReset(ctx context.Context, in *RequestPasswordResetRequest, opts ...grpc.CallOption) (*RequestPasswordResetResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RequestPasswordResetResponse)
+	err := c.cc.Invoke(ctx, AuthService_RequestPasswordReset_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *authServiceClient) ResetPassword(ctx context.Context, in *ResetPasswordRequest, opts ...grpc.CallOption) (*ResetPasswordResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ResetPasswordResponse)
+	err := c.cc.Invoke(ctx, AuthService_ResetPassword_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -299,6 +337,22 @@ type AuthServiceServer interface {
 	// PASSWORD_TOO_LONG, PASSWORD_BLOCKED, HASHING_BUSY, LOGIN_THROTTLED,
 	// SUSPENSION_PENDING.
 	ChangePassword(context.Context, *ChangePasswordRequest) (*ChangePasswordResponse, error)
+	// Has a code sent with which somebody who forgot the password sets a new one,
+	// to the account's mail address, or else its phone. The answer, and the time it
+	// takes, is the same whatever becomes of it. Nothing is sent for who is no
+	// account, may not log in, has no password (CreateInvitation is for those) or no
+	// contact, or to whom a minute ago one was sent, or as many messages as go to one
+	// address; nor to who asks too often from one network.
+	RequestPasswordReset(context.Context, *RequestPasswordResetRequest) (*RequestPasswordResetResponse, error)
+	// Sets a new password with the code of RequestPasswordReset, and ends all
+	// sessions of the account, whose owner is told. It logs nobody in.
+	//
+	// Reasons: PASSWORD_RESET_INVALID (also for a used, voided or expired code),
+	// PASSWORD_TOO_SHORT, PASSWORD_TOO_LONG, PASSWORD_BLOCKED, HASHING_BUSY,
+	// LOGIN_THROTTLED (after too many wrong codes from one address);
+	// SUSPENSION_PENDING when the password is set and permission has not heard of
+	// the sessions yet.
+	ResetPassword(context.Context, *ResetPasswordRequest) (*ResetPasswordResponse, error)
 	// Says who the caller is.
 	WhoAmI(context.Context, *WhoAmIRequest) (*WhoAmIResponse, error)
 	// Lists an account's live sessions, newest first.
@@ -341,6 +395,12 @@ func (UnimplementedAuthServiceServer) Logout(context.Context, *LogoutRequest) (*
 }
 func (UnimplementedAuthServiceServer) ChangePassword(context.Context, *ChangePasswordRequest) (*ChangePasswordResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ChangePassword not implemented")
+}
+func (UnimplementedAuthServiceServer) RequestPasswordReset(context.Context, *RequestPasswordResetRequest) (*RequestPasswordResetResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RequestPasswordReset not implemented")
+}
+func (UnimplementedAuthServiceServer) ResetPassword(context.Context, *ResetPasswordRequest) (*ResetPasswordResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResetPassword not implemented")
 }
 func (UnimplementedAuthServiceServer) WhoAmI(context.Context, *WhoAmIRequest) (*WhoAmIResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method WhoAmI not implemented")
@@ -500,6 +560,42 @@ func _AuthService_ChangePassword_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AuthService_RequestPasswordReset_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RequestPasswordResetRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AuthServiceServer).RequestPasswordReset(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AuthService_RequestPasswordReset_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AuthServiceServer).RequestPasswordReset(ctx, req.(*RequestPasswordResetRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AuthService_ResetPassword_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResetPasswordRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AuthServiceServer).ResetPassword(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AuthService_ResetPassword_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AuthServiceServer).ResetPassword(ctx, req.(*ResetPasswordRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AuthService_WhoAmI_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(WhoAmIRequest)
 	if err := dec(in); err != nil {
@@ -606,6 +702,14 @@ var AuthService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ChangePassword",
 			Handler:    _AuthService_ChangePassword_Handler,
+		},
+		{
+			MethodName: "RequestPasswordReset",
+			Handler:    _AuthService_RequestPasswordReset_Handler,
+		},
+		{
+			MethodName: "ResetPassword",
+			Handler:    _AuthService_ResetPassword_Handler,
 		},
 		{
 			MethodName: "WhoAmI",

@@ -38,6 +38,9 @@ const (
 	MessageKind_MESSAGE_KIND_INVITATION MessageKind = 1
 	// The password of an account has been changed.
 	MessageKind_MESSAGE_KIND_PASSWORD_CHANGED MessageKind = 2
+	// A code with which an account sets a new password. See
+	// AuthService.RequestPasswordReset.
+	MessageKind_MESSAGE_KIND_PASSWORD_RESET MessageKind = 3
 )
 
 // Enum value maps for MessageKind.
@@ -46,11 +49,13 @@ var (
 		0: "MESSAGE_KIND_UNSPECIFIED",
 		1: "MESSAGE_KIND_INVITATION",
 		2: "MESSAGE_KIND_PASSWORD_CHANGED",
+		3: "MESSAGE_KIND_PASSWORD_RESET",
 	}
 	MessageKind_value = map[string]int32{
 		"MESSAGE_KIND_UNSPECIFIED":      0,
 		"MESSAGE_KIND_INVITATION":       1,
 		"MESSAGE_KIND_PASSWORD_CHANGED": 2,
+		"MESSAGE_KIND_PASSWORD_RESET":   3,
 	}
 )
 
@@ -1180,11 +1185,12 @@ const file_guildhall_identity_v1_delivery_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\x12\x12\n" +
 	"\x04etag\x18\x02 \x01(\tR\x04etag\x12&\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId*k\n" +
+	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId*\x8c\x01\n" +
 	"\vMessageKind\x12\x1c\n" +
 	"\x18MESSAGE_KIND_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17MESSAGE_KIND_INVITATION\x10\x01\x12!\n" +
-	"\x1dMESSAGE_KIND_PASSWORD_CHANGED\x10\x02*e\n" +
+	"\x1dMESSAGE_KIND_PASSWORD_CHANGED\x10\x02\x12\x1f\n" +
+	"\x1bMESSAGE_KIND_PASSWORD_RESET\x10\x03*e\n" +
 	"\x0eMessageChannel\x12\x1f\n" +
 	"\x1bMESSAGE_CHANNEL_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15MESSAGE_CHANNEL_EMAIL\x10\x01\x12\x17\n" +

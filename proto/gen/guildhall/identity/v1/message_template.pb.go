@@ -31,8 +31,9 @@ const (
 // The wording of one kind of message, on one channel and in one language.
 //
 // Texts are plain, with variables as in "{{code}}". Every message knows
-// {{organization}}, its display name; an INVITATION {{code}} and {{valid}}, as in
-// "7 days"; a PASSWORD_CHANGED {{time}}. A message that brings a code must have
+// {{organization}}, its display name; an INVITATION and a PASSWORD_RESET {{code}}
+// and {{valid}}, as in "7 days"; a PASSWORD_CHANGED {{time}}. A message that brings
+// a code must have
 // {{code}} in its text, and cannot have it in its subject, which phones show
 // without being unlocked. There is nothing else to a template: no conditions, and
 // no HTML. The HTML part of a mail is made of its text.
