@@ -71,7 +71,8 @@ func (s *suite) found(t testing.TB, d door) *company {
 	c := &company{suite: s, t: t, d: d, name: made.GetOrganization().GetName()}
 	c.admin = c.join(made.GetInvitation())
 	until(t, "the administrator may administer", func(ctx context.Context) error {
-		_, err := c.admin.organizations.GetOrganization(ctx, &identityv1.GetOrganizationRequest{Name: c.name})
+		// What staff may do, an account may as soon as it is known.
+		_, err := c.admin.grants.ListGrants(ctx, &permissionv1.ListGrantsRequest{Parent: c.name})
 		return err
 	})
 	return c
