@@ -231,6 +231,32 @@ func TestRequestPasswordReset_nobodyToWriteTo(t *testing.T) {
 	wantError(t, err, errs.Invalid, "VALIDATION_FAILED")
 }
 
+// TestRequestPasswordReset_onlyWhereTheOwnerWas: who may edit a contact does not
+// take the account by it.
+func TestRequestPasswordReset_onlyWhereTheOwnerWas(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		ctx := p.asAdmin()
+		c, tokens := p.customer(ctx, &identityv1.Customer{Email: "owner@example.com"})
+		if _, err := p.customers().UpdateCustomer(ctx, &identityv1.UpdateCustomerRequest{
+			Customer: &identityv1.Customer{Name: c.GetName(), Email: "thief@example.com"},
+		}); err != nil {
+			t.Fatal(err)
+		}
+		p.forget("thief@example.com")
+		p.forget("owner@example.com")
+		if n := p.answered(); n != 0 || p.resetMails() != 0 {
+			t.Fatalf("%d codes were sent: %v", n, p.mailbox())
+		}
+		if err := p.changePassword(tokens); err != nil {
+			t.Fatal(err)
+		}
+		p.clock.advance(2 * time.Minute)
+		if p.resetCode("thief@example.com") == "" {
+			t.Error("who knows the password has not taken the address on")
+		}
+	})
+}
+
 // TestRequestPasswordReset_byWhatPeopleKnow: their mail address, their number as
 // they write it, their account's name; of an address that two have, each gets one.
 func TestRequestPasswordReset_byWhatPeopleKnow(t *testing.T) {

@@ -65,7 +65,7 @@ func (a *asker) load(ctx context.Context, server *process, s sheet, duration tim
 	defer end.Stop()
 	return server.figures(ctx, len(s.callers), s.size, func(i int, _ *rand.Rand, took func(time.Duration)) error {
 		conn, got := a.conns[i%len(a.conns)], answers(nil)
-		for k := 0; !stop.Load(); k++ {
+		for k := 0; k == 0 || !stop.Load(); k++ {
 			p := s.callers[i][k%len(s.callers[i])]
 			begun := time.Now()
 			if err := conn.Invoke(ctx, method, p, &got, raw); err != nil {

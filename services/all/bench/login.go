@@ -113,7 +113,7 @@ func (l *Login) round(ctx context.Context, e *entry) (figures, float64, error) {
 	watch.Go(func() { peak = e.watch(watching) })
 	f, err := e.figures(ctx, l.Callers, 1, func(i int, r *rand.Rand, took func(time.Duration)) error {
 		client := e.clients[i%len(e.clients)]
-		for !stop.Load() {
+		for asked := false; !asked || !stop.Load(); asked = true {
 			begun := time.Now()
 			_, err := client.Login(ctx, &identityv1.LoginRequest{Organization: e.organization, Identifier: mail(r.IntN(l.Accounts)), Password: loginPassword})
 			if err != nil {

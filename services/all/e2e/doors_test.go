@@ -142,6 +142,19 @@ func need[T any](answer T, err error) func(t testing.TB) T {
 	}
 }
 
+// patiently makes a call again while there is no answer in time, as clients do: the
+// machine may be busy. The call names its request.
+func patiently[T any](t testing.TB, call func(ctx context.Context) (T, error)) (answer T) {
+	t.Helper()
+	until(t, "an answer in time", func(ctx context.Context) (err error) {
+		if answer, err = call(ctx); err != nil && !errs.Is(err, errs.Unavailable) {
+			t.Fatalf("refused: %v", err)
+		}
+		return err
+	})
+	return answer
+}
+
 // refused wants a call to fail with a kind and a reason; "" is any reason. It
 // returns the error.
 func refused[T any](answer T, err error) func(t testing.TB, kind errs.Kind, reason string) *errs.Error {

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"errors"
 	"io"
 	"testing"
@@ -54,9 +55,10 @@ type watched struct {
 func (w *watched) email() string { return "chen@customer.example" }
 
 func (w *watched) phone(t *testing.T) {
-	need(w.admin.customers.UpdateCustomer(t.Context(), &identityv1.UpdateCustomerRequest{
-		Customer: &identityv1.Customer{Name: w.chen.name, Phone: number},
-	}))(t)
+	req := &identityv1.UpdateCustomerRequest{Customer: &identityv1.Customer{Name: w.chen.name, Phone: number}, RequestId: newID("r")}
+	patiently(t, func(ctx context.Context) (*identityv1.Customer, error) {
+		return w.admin.customers.UpdateCustomer(ctx, req)
+	})
 }
 
 func (w *watched) file(t *testing.T) {

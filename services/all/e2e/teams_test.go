@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"testing"
 
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
@@ -20,17 +21,19 @@ func (c *company) team(t testing.TB, id, parent string) string {
 // enlist puts somebody into a team.
 func (c *company) enlist(t testing.TB, team string, p *person) string {
 	t.Helper()
-	return need(c.admin.teams.CreateTeamMember(t.Context(), &identityv1.CreateTeamMemberRequest{
-		Parent: team, TeamMember: &identityv1.TeamMember{Account: p.name},
-	}))(t).GetName()
+	req := &identityv1.CreateTeamMemberRequest{Parent: team, TeamMember: &identityv1.TeamMember{Account: p.name}, RequestId: newID("r")}
+	return patiently(t, func(ctx context.Context) (*identityv1.TeamMember, error) {
+		return c.admin.teams.CreateTeamMember(ctx, req)
+	}).GetName()
 }
 
 // moveTeam gives a team another place.
 func (c *company) moveTeam(t testing.TB, team, parent string) {
 	t.Helper()
-	need(c.admin.teams.UpdateTeam(t.Context(), &identityv1.UpdateTeamRequest{
-		Team: &identityv1.Team{Name: team, Parent: parent}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"parent"}},
-	}))(t)
+	req := &identityv1.UpdateTeamRequest{
+		Team: &identityv1.Team{Name: team, Parent: parent}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"parent"}}, RequestId: newID("r"),
+	}
+	patiently(t, func(ctx context.Context) (*identityv1.Team, error) { return c.admin.teams.UpdateTeam(ctx, req) })
 }
 
 // leaveTeams: what somebody holds by a team, or by one above it, is his when the
@@ -60,7 +63,10 @@ func leaveTeams(t *testing.T, c *company) {
 		may(false)
 		c.moveTeam(t, till, region)
 		may(true)
-		need(c.admin.teams.DeleteTeamMember(t.Context(), &identityv1.DeleteTeamMemberRequest{Name: member}))(t)
+		leave := &identityv1.DeleteTeamMemberRequest{Name: member, RequestId: newID("r")}
+		patiently(t, func(ctx context.Context) (*identityv1.TeamMember, error) {
+			return c.admin.teams.DeleteTeamMember(ctx, leave)
+		})
 		may(false)
 		c.enlist(t, till, lin)
 		may(true)

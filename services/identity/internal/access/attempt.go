@@ -29,12 +29,14 @@ type try struct {
 
 // try asks the throttle to let a login through. What is counted is what was
 // typed, so that nobody learns from a wait whether there is such an account; a
-// device that is known is counted by itself.
+// device that is known is counted by itself. It is known of one account: where
+// two have the identifier, it would be a way to guess the other's password.
 func (g *Gate) try(ctx context.Context, req *identityv1.LoginRequest, found []candidate, address string) (try, error) {
 	attempt := throttle.Attempt{Organization: req.GetOrganization(), Identifier: typed(req.GetIdentifier()), Address: address}
 	t := try{device: device.NewID()}
+	both := len(found) == 2 && found[0].account != nil && found[1].account != nil
 	for _, c := range found {
-		if c.account == nil {
+		if c.account == nil || both {
 			continue
 		}
 		owner := device.Owner{Account: c.account.GetName(), PasswordTime: c.passwordTime}

@@ -6,6 +6,7 @@ import (
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/kv"
+	"guildhall.dev/services/identity/internal/contact"
 	"guildhall.dev/services/identity/internal/credential"
 )
 
@@ -45,7 +46,7 @@ func (g *Gate) choose(ctx context.Context, account string, c chosen) (choice, er
 		return choice{}, errs.InvalidField(c.field, "PASSWORD_BLOCKED", "choose another password than the present one")
 	}
 	hash, err := g.cfg.Passwords.Hash(ctx, c.password)
-	return choice{field: c.field, Secret: credential.Secret{Hash: hash, Short: credential.Short(c.password)}}, err
+	return choice{field: c.field, Secret: credential.Secret{Hash: hash, Short: credential.Short(c.password, c.words...)}}, err
 }
 
 // setPassword stores a password, if there is one, and ends the sessions that were
@@ -68,10 +69,15 @@ func (g *Gate) setPassword(tx *change.Tx, name string, c choice, except string) 
 	if err := g.tellOfPassword(tx, name); err != nil {
 		return err
 	}
+	rec, _, err := g.cfg.Accounts.Find(tx, name)
+	if err != nil {
+		return err
+	}
+	c.Contact = contact.Of(rec.Value).Folded()
 	if err := g.cfg.Credentials.SetPassword(tx, name, c.Secret, tx.Time); err != nil {
 		return err
 	}
 	tx.Record(change.Change{Resource: name, ChangedFields: []string{"password"}})
-	_, err := g.cfg.Sessions.EndAll(tx, name, except)
+	_, err = g.cfg.Sessions.EndAll(tx, name, except)
 	return err
 }

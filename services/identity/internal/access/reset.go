@@ -170,6 +170,10 @@ func (g *Gate) sendReset(tx *change.Tx, a *storev1.Account) (int, error) {
 	if err != nil || !ready {
 		return 0, err
 	}
+	known, err := g.isKnownContact(tx, a)
+	if err != nil || !known {
+		return 0, err
+	}
 	code := credential.NewCode()
 	expire, opened, err := g.cfg.Credentials.OpenReset(tx, a.GetName(), contact.Of(a).Folded(), code, tx.Time)
 	if err != nil || !opened {
@@ -180,6 +184,14 @@ func (g *Gate) sendReset(tx *change.Tx, a *storev1.Account) (int, error) {
 		Account: a, Kind: message.PasswordReset, Values: message.Values{message.Code: code}, Expire: expire,
 	})
 	return 1, err
+}
+
+// isKnownContact reports whether an account is reached where it was when its password
+// was set. Many may edit a contact who must not take the account by it, and nobody
+// has shown that another one is its owner's; who invites the account anew may.
+func (g *Gate) isKnownContact(r kv.Reader, a *storev1.Account) (bool, error) {
+	password, found, err := g.cfg.Credentials.Password(r, a.GetName())
+	return found && password.GetContact() == contact.Of(a).Folded(), err
 }
 
 // ResetPassword sets the password of the account whose code somebody at an address

@@ -46,6 +46,7 @@ import (
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/attribute"
 	"guildhall.dev/services/identity/internal/clientkey"
+	"guildhall.dev/services/identity/internal/contact"
 	"guildhall.dev/services/identity/internal/credential"
 	"guildhall.dev/services/identity/internal/delivery"
 	"guildhall.dev/services/identity/internal/factor"
@@ -257,7 +258,7 @@ func (b *Book) create(tx *change.Tx, a *storev1.Account, how manner) (kv.Record[
 	if how.password == "" {
 		return rec, nil
 	}
-	return rec, b.cfg.Credentials.SetPassword(tx, made.GetName(), credential.Secret{Hash: how.password}, tx.Time)
+	return rec, b.cfg.Credentials.SetPassword(tx, made.GetName(), credential.Secret{Hash: how.password, Contact: contact.Of(made).Folded()}, tx.Time)
 }
 
 // Update sets the named fields of an account to those of a, and records it if

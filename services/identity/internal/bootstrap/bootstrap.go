@@ -192,6 +192,7 @@ func (cfg *Config) letIn(tx *change.Tx, name, hash string) error {
 	if err := cfg.Accounts.Activate(tx, name, nil); err != nil {
 		return err
 	}
+	// Without a contact: who is to get this password is shown it.
 	return cfg.Credentials.SetPassword(tx, name, credential.Secret{Hash: hash, MustChange: true}, tx.Time)
 }
 

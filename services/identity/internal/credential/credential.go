@@ -61,13 +61,15 @@ type Secret struct {
 	MustChange bool
 	// Short is what Short says of it.
 	Short bool
+	// Contact is how the account is reached now: see Credential.contact.
+	Contact string
 }
 
 // SetPassword stores an account's new password and voids its invitation and its
 // reset.
 func (b *Book) SetPassword(tx kv.Tx, account string, s Secret, now time.Time) error {
 	_, err := b.passwords.Put(tx, &storev1.Credential{
-		Account: account, PasswordHash: s.Hash, MustChange: s.MustChange, Short: s.Short, UpdateTime: timestamppb.New(now),
+		Account: account, PasswordHash: s.Hash, MustChange: s.MustChange, Short: s.Short, Contact: s.Contact, UpdateTime: timestamppb.New(now),
 	}, "")
 	if err != nil {
 		return err

@@ -37,9 +37,10 @@ func (u Use) least() (length, strength int) {
 	return minAlone, minStrength
 }
 
-// Short reports whether a password is one that is good only beside a second factor.
-func Short(password string) bool {
-	return utf8.RuneCountInString(Normalize(password)) < minAlone
+// Short reports whether a password is one that is good only beside a second factor,
+// by its length or by how easily it is guessed.
+func Short(password string, context ...string) bool {
+	return Check("", password, Alone, context...) != nil
 }
 
 // Normalize returns a password in Unicode's form NFKC, in which it is counted and

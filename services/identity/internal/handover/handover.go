@@ -103,12 +103,23 @@ func (b *Book) cause(tx *change.Tx, c *storev1.Account, to string, given identit
 		return 0, notActive("the customer is suspended; enable it first")
 	}
 	if c.GetOwner() == "" {
-		return given, nil
+		return given, b.checkReleased(tx, c, tx.Time)
 	}
 	if err := b.checkCoolDown(tx, c, tx.Time); err != nil {
 		return 0, err
 	}
 	return given, b.checkDay(tx, to, tx.Time)
+}
+
+// checkReleased refuses a customer that somebody let go of a short while ago: else
+// to let go first would be the way around the limits. The first owner, and who
+// follows one that the customer declined or that is gone, waits for nothing.
+func (b *Book) checkReleased(r kv.Reader, c *storev1.Account, now time.Time) error {
+	last, err := b.ownerships.Last(r, c.GetName())
+	if err != nil || last.GetEndCause() != ownership.Released {
+		return err
+	}
+	return b.checkSince(r, c, last.GetEndTime().AsTime(), now)
 }
 
 // departed reports whether an owner, "" for none, is not there any more.
@@ -126,17 +137,22 @@ func (b *Book) checkCoolDown(r kv.Reader, c *storev1.Account, now time.Time) err
 	if err != nil || last.GetPreviousOwner() == "" {
 		return err
 	}
+	return b.checkSince(r, c, last.GetBeginTime().AsTime(), now)
+}
+
+// checkSince refuses a customer unless the cool-down has passed since a time.
+func (b *Book) checkSince(r kv.Reader, c *storev1.Account, since, now time.Time) error {
 	policy, err := b.ownerships.Policy(r, resource.Parent(c.GetName()))
 	if err != nil {
 		return err
 	}
 	wait := policy.GetCoolDown().AsDuration()
-	ready := last.GetBeginTime().AsTime().Add(wait)
+	ready := since.Add(wait)
 	if wait <= 0 || !now.Before(ready) {
 		return nil
 	}
 	return errs.New(errs.Precondition, "OWNERSHIP_COOL_DOWN",
-		"the customer was handed over a short while ago and stays with its owner until "+ready.UTC().Format(time.RFC3339),
+		"the customer was handed over or let go a short while ago and stays as it is until "+ready.UTC().Format(time.RFC3339),
 		errs.Meta("ready_time", ready.UTC().Format(time.RFC3339)))
 }
 

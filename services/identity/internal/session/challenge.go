@@ -45,13 +45,30 @@ func challenges() *kv.Table[*storev1.LoginChallenge] {
 func NewChallenge() string { return "ghl_" + rand.Text() }
 
 // Challenge keeps that a login of c's account waits for a second factor, under the
-// challenge, and records it: somebody knows the password.
+// challenge, and records it: somebody knows the password. The error is Exhausted
+// (LOGIN_THROTTLED) while too many wait: the oldest do not make room, or who knows
+// the password could end the logins of its owner.
 func (b *Book) Challenge(tx *change.Tx, challenge string, c *storev1.LoginChallenge) error {
+	if err := b.checkChallenges(tx, c.GetAccount()); err != nil {
+		return err
+	}
 	c.ChallengeHash, c.CreateTime = hashCode(challenge), timestamppb.New(tx.Time)
 	c.ExpireTime = timestamppb.New(tx.Time.Add(challengeLifetime))
 	tx.Record(change.Change{Resource: c.GetAccount(), ChangedFields: []string{"login_challenge"}})
 	_, err := b.challenges.Create(tx, c)
 	return err
+}
+
+// mostChallenges is how many logins of an account wait for a second factor.
+const mostChallenges = 50
+
+func (b *Book) checkChallenges(r kv.Reader, account string) error {
+	n, err := b.challenges.Count(r, kv.Query{Index: byOwner, Prefix: kv.Key{kv.String(account)}, Limit: mostChallenges})
+	if err != nil || n < mostChallenges {
+		return err
+	}
+	return errs.New(errs.Exhausted, "LOGIN_THROTTLED", "too many logins of the account wait for their second factor; come back later",
+		errs.RetryAfter(challengeLifetime))
 }
 
 // Challenged returns what a challenge for the client is of; "" is the suite's own.

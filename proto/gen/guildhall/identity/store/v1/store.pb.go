@@ -307,8 +307,12 @@ type Credential struct {
 	MustChange bool `protobuf:"varint,3,opt,name=must_change,json=mustChange,proto3" json:"must_change,omitempty"`
 	// When the password was set.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
-	// It has less than 15 characters, which is enough only beside a second factor.
-	Short         bool `protobuf:"varint,5,opt,name=short,proto3" json:"short,omitempty"`
+	// It has less than 15 characters, or is too easily guessed to stand alone: it is
+	// enough only beside a second factor.
+	Short bool `protobuf:"varint,5,opt,name=short,proto3" json:"short,omitempty"`
+	// How the account was reached when the password was set: its folded mail address
+	// or phone number. Codes that set another one go nowhere else.
+	Contact       string `protobuf:"bytes,6,opt,name=contact,proto3" json:"contact,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -376,6 +380,13 @@ func (x *Credential) GetShort() bool {
 		return x.Short
 	}
 	return false
+}
+
+func (x *Credential) GetContact() string {
+	if x != nil {
+		return x.Contact
+	}
+	return ""
 }
 
 // The one invitation of an account that is open.
@@ -873,7 +884,7 @@ const file_guildhall_identity_store_v1_store_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\v2&.guildhall.identity.store.v1.AttributeR\x05value:\x028\x01\"\x9c\x01\n" +
 	"\tAttribute\x12;\n" +
 	"\x05value\x18\x01 \x01(\v2%.guildhall.identity.v1.AttributeValueR\x05value\x12R\n" +
-	"\x0epersonal_value\x18\x02 \x01(\v2%.guildhall.identity.v1.AttributeValueB\x04\xf0\xe0\x18\x01R\rpersonalValue\"\xc5\x01\n" +
+	"\x0epersonal_value\x18\x02 \x01(\v2%.guildhall.identity.v1.AttributeValueB\x04\xf0\xe0\x18\x01R\rpersonalValue\"\xe5\x01\n" +
 	"\n" +
 	"Credential\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12)\n" +
@@ -882,7 +893,8 @@ const file_guildhall_identity_store_v1_store_proto_rawDesc = "" +
 	"mustChange\x12;\n" +
 	"\vupdate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\x12\x14\n" +
-	"\x05short\x18\x05 \x01(\bR\x05short\"\x86\x01\n" +
+	"\x05short\x18\x05 \x01(\bR\x05short\x12\x1e\n" +
+	"\acontact\x18\x06 \x01(\tB\x04\xf0\xe0\x18\x01R\acontact\"\x86\x01\n" +
 	"\n" +
 	"Invitation\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12!\n" +
