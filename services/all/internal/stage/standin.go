@@ -92,6 +92,16 @@ func (s sisterStream) Context() context.Context {
 	return authn.WithCaller(s.ServerStream.Context(), authn.Caller{Name: "services/permission"})
 }
 
+// RecvMsg implements grpc.ServerStream. Who begins at the present end has listed
+// what was there before, which the stand-in has not: it is told from the beginning.
+func (s sisterStream) RecvMsg(m any) error {
+	err := s.ServerStream.RecvMsg(m)
+	if req, ok := m.(*eventv1.StreamEventsRequest); ok && req.GetCursor() == feed.Latest {
+		req.Cursor = ""
+	}
+	return err
+}
+
 // Close ends it.
 func (s *StandIn) Close() {
 	s.server.Stop()
