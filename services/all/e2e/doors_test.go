@@ -122,7 +122,18 @@ func (c tokenConn) with(ctx context.Context) context.Context {
 }
 
 func (c tokenConn) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
-	return c.ClientConn.Invoke(c.with(ctx), method, args, reply, opts...)
+	return again(func() error { return c.ClientConn.Invoke(c.with(ctx), method, args, reply, opts...) })
+}
+
+// again makes a call again when permission had no answer in time, before which
+// nothing was done: the machine may be busy.
+func again(call func() error) (err error) {
+	for range 3 {
+		if err = call(); errs.ReasonOf(err) != "PERMISSION_UNAVAILABLE" {
+			break
+		}
+	}
+	return err
 }
 
 func (c tokenConn) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, error) {

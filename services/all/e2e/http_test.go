@@ -36,15 +36,9 @@ type httpConn struct {
 	sse bool
 }
 
-// Invoke makes a unary call, and makes it again when permission had no answer in
-// time, before which nothing was done: as the other door's connection does.
-func (c *httpConn) Invoke(ctx context.Context, method string, args, reply any, _ ...grpc.CallOption) (err error) {
-	for range 3 {
-		if err = c.once(ctx, method, args, reply); errs.ReasonOf(err) != "PERMISSION_UNAVAILABLE" {
-			break
-		}
-	}
-	return err
+// Invoke makes a unary call.
+func (c *httpConn) Invoke(ctx context.Context, method string, args, reply any, _ ...grpc.CallOption) error {
+	return again(func() error { return c.once(ctx, method, args, reply) })
 }
 
 func (c *httpConn) once(ctx context.Context, method string, args, reply any) error {
