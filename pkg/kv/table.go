@@ -1,6 +1,8 @@
 package kv
 
 import (
+	"time"
+
 	"google.golang.org/protobuf/proto"
 
 	"guildhall.dev/pkg/errs"
@@ -203,16 +205,55 @@ func (t *Table[T]) Delete(tx Tx, key Key, etag string) (Record[T], error) {
 	if err := old.CheckEtag(etag); err != nil {
 		return Record[T]{}, err
 	}
+	return old, t.remove(tx, raw, old)
+}
+
+// Remove removes the record of key, if there is one, and reports whether there
+// was.
+func (t *Table[T]) Remove(tx Tx, key Key) (bool, error) {
+	raw, err := t.encode(key)
+	if err != nil {
+		return false, err
+	}
+	old, found, err := t.find(tx, raw)
+	if err != nil || !found {
+		return false, err
+	}
+	return true, t.remove(tx, raw, old)
+}
+
+// RemoveDue removes records whose time in the index, the first part of its key,
+// is at or before now: at most limit of them, those that came due first. It
+// returns how many there were; fewer than limit says that none is left.
+func (t *Table[T]) RemoveDue(tx Tx, indexName string, now time.Time, limit int) (int, error) {
+	due, err := t.List(tx, Query{Index: indexName, Until: Key{Time(now.Add(1))}, Limit: limit})
+	if err != nil {
+		return 0, err
+	}
+	for _, rec := range due.Records {
+		raw, err := t.encode(t.cfg.Key(rec.Value))
+		if err != nil {
+			return 0, err
+		}
+		if err := t.remove(tx, raw, rec); err != nil {
+			return 0, err
+		}
+	}
+	return len(due.Records), nil
+}
+
+// remove takes out a record that is stored under raw, and its entries.
+func (t *Table[T]) remove(tx Tx, raw []byte, old Record[T]) error {
 	for _, x := range t.indexes {
 		gone, err := x.entries(old.Value, raw)
 		if err != nil {
-			return Record[T]{}, err
+			return err
 		}
 		if err := x.replace(tx, raw, gone, nil); err != nil {
-			return Record[T]{}, err
+			return err
 		}
 	}
-	return old, tx.Delete(t.cfg.Name, raw)
+	return tx.Delete(t.cfg.Name, raw)
 }
 
 func (t *Table[T]) notFound() error {

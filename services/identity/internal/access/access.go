@@ -3,8 +3,9 @@
 //
 // It brings together what the other centres keep apart: accounts, their
 // passwords and second factors, their sessions, the keys that tokens are signed
-// with, and the throttle that slows guessing down. Its one rule of its own is that nobody learns from a
-// refusal, or from the time it takes, whether an account exists.
+// with, and the throttle that slows guessing down. Its one rule of its own is that
+// nobody learns from a refusal, or from the time it takes, whether an account
+// exists.
 package access
 
 import (

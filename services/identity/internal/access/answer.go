@@ -98,8 +98,7 @@ func (g *Gate) answer(ctx context.Context, req proto.Message, answer *identityv1
 		if err := g.cfg.Sessions.Answered(tx, asked); err != nil {
 			return nil, err
 		}
-		fresh := choice{field: "new_password"}
-		fresh.Hash, fresh.Short = asked.GetNewPasswordHash(), asked.GetNewPasswordShort()
+		fresh := choice{Hash: asked.GetNewPasswordHash(), NeedsFactor: asked.GetNewPasswordNeedsFactor()}
 		if err := g.setPassword(tx, name, fresh, ""); err != nil {
 			return nil, err
 		}

@@ -12,6 +12,7 @@ import (
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/account"
+	"guildhall.dev/services/identity/internal/credential"
 	"guildhall.dev/services/identity/internal/factor"
 	"guildhall.dev/services/identity/internal/session"
 )
@@ -95,7 +96,7 @@ func (g *Gate) RegenerateRecoveryCodes(ctx context.Context, caller authn.Caller,
 
 // RemoveFactor removes one of the caller's factors. Errors are NotFound
 // (FACTOR_NOT_FOUND), Conflict (ETAG_MISMATCH), and Precondition
-// (PASSWORD_NEEDS_FACTOR): without it a short password would stand alone.
+// (PASSWORD_NEEDS_FACTOR): without it the password would stand alone and is too weak.
 func (g *Gate) RemoveFactor(ctx context.Context, caller authn.Caller, req *identityv1.DeleteFactorRequest) (*identityv1.Factor, error) {
 	if factor.AccountOf(req.GetName()) != caller.Name {
 		return nil, errs.NotFoundName("FACTOR_NOT_FOUND", req.GetName())
@@ -106,16 +107,15 @@ func (g *Gate) RemoveFactor(ctx context.Context, caller authn.Caller, req *ident
 			return was, err
 		}
 		password, _, err := g.cfg.Credentials.Password(tx, caller.Name)
-		if err == nil && password.GetShort() {
-			err = errs.New(errs.Precondition, "PASSWORD_NEEDS_FACTOR",
-				"the password has less than 15 characters, which is enough only beside a second factor; change it to a longer one first")
+		if err == nil && password.GetNeedsFactor() {
+			err = credential.NeedsFactor()
 		}
 		return was, err
 	})
 }
 
-// ResetFactors removes all factors of an account, and ends its sessions. A short
-// password is good only to set a longer one from then. Errors are NotFound, and
+// ResetFactors removes all factors of an account, and ends its sessions. A
+// password that needs one is good only to set a better one from then. Errors are NotFound, and
 // Unavailable (SUSPENSION_PENDING).
 func (g *Gate) ResetFactors(ctx context.Context, req *identityv1.ResetFactorsRequest) (*identityv1.ResetFactorsResponse, error) {
 	name := req.GetAccount()

@@ -214,7 +214,7 @@ func (g *Gate) enter(ctx context.Context, req *identityv1.LoginRequest, c candid
 		}
 		asked, err = g.challenge(tx, challenge, &storev1.LoginChallenge{
 			Account: name, PasswordTime: timestamppb.New(c.passwordTime), Client: p.Client, Session: id, DeviceLabel: req.GetDeviceLabel(),
-			Device: []byte(t.device), DeviceKnown: t.known, NewPasswordHash: fresh.Hash, NewPasswordShort: fresh.Short,
+			Device: []byte(t.device), DeviceKnown: t.known, NewPasswordHash: fresh.Hash, NewPasswordNeedsFactor: fresh.NeedsFactor,
 		})
 		if err != nil || asked != nil {
 			return &storev1.Session{}, err

@@ -20,10 +20,7 @@ type chosen struct {
 }
 
 // choice is a password that may be set; the zero choice sets none.
-type choice struct {
-	credential.Secret
-	field string
-}
+type choice = credential.Secret
 
 // choose checks and hashes the password that somebody chose for an account. Errors
 // are those of credential.Check and of the pool.
@@ -45,36 +42,37 @@ func (g *Gate) choose(ctx context.Context, account string, c chosen) (choice, er
 	if c.old != "" && credential.Normalize(c.password) == credential.Normalize(c.old) {
 		return choice{}, errs.InvalidField(c.field, "PASSWORD_BLOCKED", "choose another password than the present one")
 	}
+	needs := use == credential.Beside && credential.Check(c.field, c.password, credential.Alone, c.words...) != nil
 	hash, err := g.cfg.Passwords.Hash(ctx, c.password)
-	return choice{field: c.field, Secret: credential.Secret{Hash: hash, Short: credential.Short(c.password, c.words...)}}, err
+	return choice{Hash: hash, NeedsFactor: needs}, err
 }
 
 // setPassword stores a password, if there is one, and ends the sessions that were
-// opened with the one before, all but the named one. The error is Invalid
-// (PASSWORD_TOO_SHORT) for a short one of an account that has lost its second
+// opened with the one before, all but the named one. The error is Precondition
+// (PASSWORD_NEEDS_FACTOR) for one that does, of an account that has lost its second
 // factor meanwhile.
 func (g *Gate) setPassword(tx *change.Tx, name string, c choice, except string) error {
 	if c.Hash == "" {
 		return nil
 	}
-	if c.Short {
+	if c.NeedsFactor {
 		has, err := g.cfg.Factors.Has(tx, name)
 		if err != nil {
 			return err
 		}
 		if !has {
-			return credential.TooShort(c.field, credential.Alone)
+			return credential.NeedsFactor()
 		}
 	}
-	if err := g.tellOfPassword(tx, name); err != nil {
-		return err
-	}
-	rec, _, err := g.cfg.Accounts.Find(tx, name)
+	rec, err := g.cfg.Accounts.Get(tx, name)
 	if err != nil {
 		return err
 	}
+	if err := g.tellOfPassword(tx, rec.Value); err != nil {
+		return err
+	}
 	c.Contact = contact.Of(rec.Value).Folded()
-	if err := g.cfg.Credentials.SetPassword(tx, name, c.Secret, tx.Time); err != nil {
+	if err := g.cfg.Credentials.SetPassword(tx, name, c, tx.Time); err != nil {
 		return err
 	}
 	tx.Record(change.Change{Resource: name, ChangedFields: []string{"password"}})

@@ -34,17 +34,13 @@ func (g *Gate) sendInvitation(tx *change.Tx, a *storev1.Account, i *identityv1.I
 // tellOfPassword tells an account that its password is another from now on (NIST
 // SP 800-63B-4 section 4.6, OWASP ASVS 5.0 6.3.7), but not that it has one for the
 // first time.
-func (g *Gate) tellOfPassword(tx *change.Tx, name string) error {
-	_, had, err := g.cfg.Credentials.Password(tx, name)
+func (g *Gate) tellOfPassword(tx *change.Tx, a *storev1.Account) error {
+	_, had, err := g.cfg.Credentials.Password(tx, a.GetName())
 	if err != nil || !had {
 		return err
 	}
-	rec, found, err := g.cfg.Accounts.Find(tx, name)
-	if err != nil || !found {
-		return err
-	}
 	_, err = g.cfg.Outbox.Enqueue(tx, delivery.Message{
-		Account: rec.Value, Kind: message.PasswordChanged, Values: message.Values{message.Time: message.Moment(tx.Time)}, Expire: tx.Time.Add(noticeLife),
+		Account: a, Kind: message.PasswordChanged, Values: message.Values{message.Time: message.Moment(tx.Time)}, Expire: tx.Time.Add(noticeLife),
 	})
 	return err
 }

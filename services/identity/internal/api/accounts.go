@@ -23,8 +23,8 @@ type listAccounts interface {
 	GetShowDeleted() bool
 }
 
-// accounts reads a page of accounts of one kind.
-func (c *Centres) accounts(ctx context.Context, kind authn.Kind, req listAccounts) (records []kv.Record[*storev1.Account], token string, err error) {
+// ListAccounts reads a page of accounts of one kind.
+func (c *Centres) ListAccounts(ctx context.Context, kind authn.Kind, req listAccounts) (records []kv.Record[*storev1.Account], token string, err error) {
 	if _, err := organization.Pattern.Parse("parent", req.GetParent()); err != nil {
 		return nil, "", err
 	}
@@ -34,7 +34,7 @@ func (c *Centres) accounts(ctx context.Context, kind authn.Kind, req listAccount
 	}
 	if s := condition.Segment(); s != "" {
 		// Whom a filter finds by a segment is who is in it.
-		if err := c.may(ctx, "identity.segmentMembers.list", s); err != nil {
+		if err := c.May(ctx, "identity.segmentMembers.list", s); err != nil {
 			return nil, "", err
 		}
 	}
@@ -55,11 +55,11 @@ func (c *Centres) accounts(ctx context.Context, kind authn.Kind, req listAccount
 	return records, token, err
 }
 
-// everywhere returns the result of a change of who may act once service
+// Everywhere returns the result of a change of who may act once service
 // permission has it, so that the next call of the account, to whichever service,
 // is decided by it. The error is Unavailable (SUSPENSION_PENDING) when the change
 // is made and permission does not have it.
-func everywhere[R proto.Message](ctx context.Context, c *Centres, account string, resp R, err error) (R, error) {
+func Everywhere[R proto.Message](ctx context.Context, c *Centres, account string, resp R, err error) (R, error) {
 	var none R
 	if err != nil {
 		return none, err

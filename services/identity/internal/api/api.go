@@ -8,13 +8,11 @@
 package api
 
 import (
-	"context"
 	"time"
 
 	"google.golang.org/grpc"
 
 	"guildhall.dev/pkg/audit"
-	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/authz"
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
@@ -106,30 +104,9 @@ func Register(r grpc.ServiceRegistrar, c *Centres) {
 	identityv1.RegisterIdentityAuditServiceServer(r, audit.NewServer(c.Audit))
 }
 
-// list serves one page of a List: start reads the request, next makes the
-// token behind the page.
-type list struct {
-	codec *page.Codec
-	query page.Query
-	after []byte
-	limit int
-}
-
-// start reads the page that a request wants. The parts are what decides which
-// resources come in which order.
-func (c *Centres) start(ctx context.Context, req page.Request, parts ...string) (list, error) {
-	caller, _ := authn.FromContext(ctx) // a token without a caller is bound to none
-	l := list{codec: c.Pages, query: page.Fingerprint(append(parts, caller.Name)...)}
-	var err error
-	l.after, l.limit, err = c.Pages.Start(req, l.query)
-	return l, err
-}
-
-func (l list) next(position []byte) string { return l.codec.Next(l.query, position) }
-
-// checkBelow refuses names of a batch that lie outside of its parent or are
+// CheckBelow refuses names of a batch that lie outside of its parent or are
 // none of the pattern.
-func checkBelow(parent string, names []string, pattern resource.Pattern) error {
+func CheckBelow(parent string, names []string, pattern resource.Pattern) error {
 	for _, name := range names {
 		if _, err := pattern.Parse("names", name); err != nil {
 			return err

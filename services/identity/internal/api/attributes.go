@@ -37,7 +37,7 @@ func (s attributes) GetAttributeDefinition(ctx context.Context, req *identityv1.
 	if _, err := attribute.Pattern.Parse("name", req.GetName()); err != nil {
 		return nil, err
 	}
-	return read(ctx, s.Store, func(r kv.Reader) (*identityv1.AttributeDefinition, error) { return s.Attributes.Get(r, req.GetName()) })
+	return Read(ctx, s.Centres, func(r kv.Reader) (*identityv1.AttributeDefinition, error) { return s.Attributes.Get(r, req.GetName()) })
 }
 
 // ListAttributeDefinitions returns a page of definitions, by name.
@@ -45,7 +45,7 @@ func (s attributes) ListAttributeDefinitions(ctx context.Context, req *identityv
 	if _, err := organization.Pattern.Parse("parent", req.GetParent()); err != nil {
 		return nil, err
 	}
-	found, next, err := pageOf(ctx, s.Centres, req, "ListAttributeDefinitions", func(r kv.Reader, after []byte, limit int) ([]*identityv1.AttributeDefinition, []byte, error) {
+	found, next, err := PageOf(ctx, s.Centres, req, "ListAttributeDefinitions", func(r kv.Reader, after []byte, limit int) ([]*identityv1.AttributeDefinition, []byte, error) {
 		return s.Attributes.List(r, req.GetParent(), after, limit)
 	})
 	return &identityv1.ListAttributeDefinitionsResponse{AttributeDefinitions: found, NextPageToken: next}, err

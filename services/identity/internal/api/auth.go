@@ -26,7 +26,7 @@ func (s auth) CreateInvitation(ctx context.Context, req *identityv1.CreateInvita
 		return nil, err
 	}
 	// Whoever has the code can be the account.
-	if err := s.covers(ctx, req.GetAccount()); err != nil {
+	if err := s.Covers(ctx, req.GetAccount()); err != nil {
 		return nil, err
 	}
 	return s.Gate.CreateInvitation(ctx, req)
@@ -35,7 +35,7 @@ func (s auth) CreateInvitation(ctx context.Context, req *identityv1.CreateInvita
 // AcceptInvitation sets the invited account's password and logs it in. An account
 // that is in other segments from then on does not act by those before.
 func (s auth) AcceptInvitation(ctx context.Context, req *identityv1.AcceptInvitationRequest) (*identityv1.TokenSet, error) {
-	tokens, moved, err := s.Gate.AcceptInvitation(ctx, req, remoteAddress(ctx))
+	tokens, moved, err := s.Gate.AcceptInvitation(ctx, req, RemoteAddress(ctx))
 	if !moved {
 		return tokens, err
 	}
@@ -44,12 +44,12 @@ func (s auth) AcceptInvitation(ctx context.Context, req *identityv1.AcceptInvita
 
 // Login logs an account in.
 func (s auth) Login(ctx context.Context, req *identityv1.LoginRequest) (*identityv1.TokenSet, error) {
-	return s.Gate.Login(ctx, req, remoteAddress(ctx))
+	return s.Gate.Login(ctx, req, RemoteAddress(ctx))
 }
 
 // AnswerChallenge opens the session of a login whose second factor is proven.
 func (s auth) AnswerChallenge(ctx context.Context, req *identityv1.AnswerChallengeRequest) (*identityv1.TokenSet, error) {
-	return s.Gate.AnswerChallenge(ctx, req, remoteAddress(ctx))
+	return s.Gate.AnswerChallenge(ctx, req, RemoteAddress(ctx))
 }
 
 // RefreshToken trades a refresh token for new tokens.
@@ -59,7 +59,7 @@ func (s auth) RefreshToken(ctx context.Context, req *identityv1.RefreshTokenRequ
 
 // Logout ends the caller's session.
 func (s auth) Logout(ctx context.Context, req *identityv1.LogoutRequest) (*identityv1.LogoutResponse, error) {
-	caller, err := callerOf(ctx)
+	caller, err := CallerOf(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func (s auth) Logout(ctx context.Context, req *identityv1.LogoutRequest) (*ident
 
 // ChangePassword sets a new password for the caller.
 func (s auth) ChangePassword(ctx context.Context, req *identityv1.ChangePasswordRequest) (*identityv1.ChangePasswordResponse, error) {
-	caller, err := callerOf(ctx)
+	caller, err := CallerOf(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -77,17 +77,17 @@ func (s auth) ChangePassword(ctx context.Context, req *identityv1.ChangePassword
 
 // RequestPasswordReset has a code sent for a new password.
 func (s auth) RequestPasswordReset(ctx context.Context, req *identityv1.RequestPasswordResetRequest) (*identityv1.RequestPasswordResetResponse, error) {
-	return s.Gate.RequestPasswordReset(ctx, req, remoteAddress(ctx))
+	return s.Gate.RequestPasswordReset(ctx, req, RemoteAddress(ctx))
 }
 
 // ResetPassword sets a new password with the code.
 func (s auth) ResetPassword(ctx context.Context, req *identityv1.ResetPasswordRequest) (*identityv1.ResetPasswordResponse, error) {
-	return s.Gate.ResetPassword(ctx, req, remoteAddress(ctx))
+	return s.Gate.ResetPassword(ctx, req, RemoteAddress(ctx))
 }
 
 // WhoAmI says who the caller's token speaks for.
 func (s auth) WhoAmI(ctx context.Context, _ *identityv1.WhoAmIRequest) (*identityv1.WhoAmIResponse, error) {
-	caller, err := callerOf(ctx)
+	caller, err := CallerOf(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +140,7 @@ func (s auth) RevokeSession(ctx context.Context, req *identityv1.RevokeSessionRe
 		}
 		return &identityv1.RevokeSessionResponse{RevokedCount: int32(n)}, err
 	})
-	return everywhere(ctx, s.Centres, name, resp, err)
+	return Everywhere(ctx, s.Centres, name, resp, err)
 }
 
 // GetJwks returns the keys that access tokens verify with.
@@ -152,9 +152,9 @@ func (s auth) GetJwks(context.Context, *identityv1.GetJwksRequest) (*identityv1.
 	return resp, nil
 }
 
-// callerOf returns the caller of an RPC that is open to any, and so must have
+// CallerOf returns the caller of an RPC that is open to any, and so must have
 // one: without, the interceptors are not there.
-func callerOf(ctx context.Context) (authn.Caller, error) {
+func CallerOf(ctx context.Context) (authn.Caller, error) {
 	caller, ok := authn.FromContext(ctx)
 	if !ok {
 		return caller, errs.New(errs.Unauthenticated, "TOKEN_MISSING", "the call needs an access token")
@@ -170,8 +170,8 @@ func sessionOf(caller authn.Caller) string {
 	return session.Name(caller.Name, caller.Session)
 }
 
-// remoteAddress returns where a call comes from, "" within the process.
-func remoteAddress(ctx context.Context) string {
+// RemoteAddress returns where a call comes from, "" within the process.
+func RemoteAddress(ctx context.Context) string {
 	if a := rpc.RemoteAddress(ctx); a.IsValid() {
 		return a.String()
 	}

@@ -42,7 +42,7 @@ func (s customers) GetCustomer(ctx context.Context, req *identityv1.GetCustomerR
 	err = s.Store.View(ctx, func(r kv.Reader) error {
 		rec, err := s.Accounts.Get(r, req.GetName())
 		if err == nil {
-			out = customer(rec)
+			out = Customer(rec)
 		}
 		return err
 	})
@@ -51,13 +51,13 @@ func (s customers) GetCustomer(ctx context.Context, req *identityv1.GetCustomerR
 
 // BatchGetCustomers returns accounts in the order asked, all or none.
 func (s customers) BatchGetCustomers(ctx context.Context, req *identityv1.BatchGetCustomersRequest) (*identityv1.BatchGetCustomersResponse, error) {
-	if err := checkBelow(req.GetParent(), req.GetNames(), account.CustomerPattern); err != nil {
+	if err := CheckBelow(req.GetParent(), req.GetNames(), account.CustomerPattern); err != nil {
 		return nil, err
 	}
 	resp := &identityv1.BatchGetCustomersResponse{}
 	err := s.Store.View(ctx, func(r kv.Reader) error {
 		records, err := s.Accounts.GetMany(r, authn.Customer, req.GetNames())
-		resp.Customers = all(records, customer)
+		resp.Customers = all(records, Customer)
 		return err
 	})
 	return resp, err
@@ -65,11 +65,11 @@ func (s customers) BatchGetCustomers(ctx context.Context, req *identityv1.BatchG
 
 // ListCustomers returns a page of accounts, by name.
 func (s customers) ListCustomers(ctx context.Context, req *identityv1.ListCustomersRequest) (*identityv1.ListCustomersResponse, error) {
-	records, next, err := s.accounts(ctx, authn.Customer, req)
+	records, next, err := s.ListAccounts(ctx, authn.Customer, req)
 	if err != nil {
 		return nil, err
 	}
-	return &identityv1.ListCustomersResponse{Customers: all(records, customer), NextPageToken: next}, nil
+	return &identityv1.ListCustomersResponse{Customers: all(records, Customer), NextPageToken: next}, nil
 }
 
 // UpdateCustomer changes the masked fields.
@@ -107,7 +107,7 @@ func (s customers) change(ctx context.Context, req proto.Message, make func(*cha
 		if err != nil {
 			return nil, err
 		}
-		return customer(rec), nil
+		return Customer(rec), nil
 	})
 	if !moved {
 		return resp, err
@@ -120,7 +120,7 @@ func (s customers) DeleteCustomer(ctx context.Context, req *identityv1.DeleteCus
 	if _, err := account.CustomerPattern.Parse("name", req.GetName()); err != nil {
 		return nil, err
 	}
-	if err := notOneself(ctx, req.GetName()); err != nil {
+	if err := NotOneself(ctx, req.GetName()); err != nil {
 		return nil, err
 	}
 	resp, err := change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.Customer, error) {
@@ -128,9 +128,9 @@ func (s customers) DeleteCustomer(ctx context.Context, req *identityv1.DeleteCus
 		if err != nil {
 			return nil, err
 		}
-		return customer(rec), nil
+		return Customer(rec), nil
 	})
-	return everywhere(ctx, s.Centres, req.GetName(), resp, err)
+	return Everywhere(ctx, s.Centres, req.GetName(), resp, err)
 }
 
 // UndeleteCustomer brings a deleted account back. It has left its segments, and
@@ -145,7 +145,7 @@ func (s customers) UndeleteCustomer(ctx context.Context, req *identityv1.Undelet
 	resp, err := s.change(ctx, req, func(tx *change.Tx, permit segment.Permit) (kv.Record[*storev1.Account], error) {
 		return s.Accounts.Undelete(tx, req.GetName(), req.GetEtag(), permit)
 	})
-	return everywhere(ctx, s.Centres, req.GetName(), resp, err)
+	return Everywhere(ctx, s.Centres, req.GetName(), resp, err)
 }
 
 // DisableCustomer suspends the account.
@@ -153,7 +153,7 @@ func (s customers) DisableCustomer(ctx context.Context, req *identityv1.DisableC
 	if _, err := account.CustomerPattern.Parse("name", req.GetName()); err != nil {
 		return nil, err
 	}
-	if err := notOneself(ctx, req.GetName()); err != nil {
+	if err := NotOneself(ctx, req.GetName()); err != nil {
 		return nil, err
 	}
 	resp, err := change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.Customer, error) {
@@ -161,9 +161,9 @@ func (s customers) DisableCustomer(ctx context.Context, req *identityv1.DisableC
 		if err != nil {
 			return nil, err
 		}
-		return customer(rec), nil
+		return Customer(rec), nil
 	})
-	return everywhere(ctx, s.Centres, req.GetName(), resp, err)
+	return Everywhere(ctx, s.Centres, req.GetName(), resp, err)
 }
 
 // EnableCustomer lifts a suspension. What segments the customer left when it was
@@ -178,5 +178,5 @@ func (s customers) EnableCustomer(ctx context.Context, req *identityv1.EnableCus
 	resp, err := s.change(ctx, req, func(tx *change.Tx, permit segment.Permit) (kv.Record[*storev1.Account], error) {
 		return s.Accounts.Enable(tx, req.GetName(), req.GetEtag(), permit)
 	})
-	return everywhere(ctx, s.Centres, req.GetName(), resp, err)
+	return Everywhere(ctx, s.Centres, req.GetName(), resp, err)
 }

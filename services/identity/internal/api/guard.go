@@ -18,7 +18,7 @@ const reasonExceeds = "TARGET_EXCEEDS_CALLER"
 // patience bounds a question to permission within the call that needs it.
 const patience = 3 * time.Second
 
-// covers refuses a call that would give the caller more than it has, and keeps
+// Covers refuses a call that would give the caller more than it has, and keeps
 // the attempt in the audit log. Who invites an account can be that account, and
 // who is added to a team holds what the team does: without the question, the
 // right to invite would be the right to everything.
@@ -28,7 +28,7 @@ const patience = 3 * time.Second
 // transaction. Errors are Denied (TARGET_EXCEEDS_CALLER, with the first
 // permission that the caller lacks), Unavailable (PERMISSION_UNAVAILABLE) when
 // there is no answer, and Unauthenticated without a caller.
-func (c *Centres) covers(ctx context.Context, target string) error {
+func (c *Centres) Covers(ctx context.Context, target string) error {
 	return c.ask(ctx, target, false, "you can do this only to those who hold nothing that you do not hold yourself")
 }
 
@@ -38,11 +38,11 @@ func (c *Centres) frees(ctx context.Context, target string) error {
 	return c.ask(ctx, target, true, "something is denied to those whom you would take somebody out of, and you do not hold it yourself; only who holds it can do this")
 }
 
-// may refuses a caller who lacks a permission that the RPC's own rule does not
+// May refuses a caller who lacks a permission that the RPC's own rule does not
 // ask for. Errors are Denied (PERMISSION_DENIED) and Unavailable
 // (PERMISSION_UNAVAILABLE).
-func (c *Centres) may(ctx context.Context, permission, resource string) error {
-	caller, err := callerOf(ctx)
+func (c *Centres) May(ctx context.Context, permission, resource string) error {
+	caller, err := CallerOf(ctx)
 	if err != nil || caller.Kind() == authn.System {
 		return err
 	}
@@ -53,7 +53,7 @@ func (c *Centres) may(ctx context.Context, permission, resource string) error {
 }
 
 func (c *Centres) ask(ctx context.Context, target string, denied bool, refusal string) error {
-	caller, err := callerOf(ctx)
+	caller, err := CallerOf(ctx)
 	if err != nil {
 		return err
 	}
@@ -91,9 +91,9 @@ func unasked(err error) error {
 		errs.Cause(err), errs.RetryAfter(time.Second))
 }
 
-// notOneself refuses what would lock the caller out: an organisation could
+// NotOneself refuses what would lock the caller out: an organisation could
 // lose its last administrator by it.
-func notOneself(ctx context.Context, name string) error {
+func NotOneself(ctx context.Context, name string) error {
 	if caller, ok := authn.FromContext(ctx); ok && caller.Name == name {
 		return errs.New(errs.Precondition, "SELF_FORBIDDEN", "nobody can disable or delete the own account; ask another to do it")
 	}

@@ -72,5 +72,5 @@ func (s teams) mayNest(ctx context.Context, name, parent string) error {
 	if err := s.Store.View(ctx, func(r kv.Reader) error { return s.Teams.CheckPlace(r, name, parent) }); err != nil {
 		return err
 	}
-	return s.covers(ctx, parent)
+	return s.Covers(ctx, parent)
 }

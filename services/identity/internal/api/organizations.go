@@ -49,15 +49,11 @@ func (s organizations) CreateOrganization(ctx context.Context, req *identityv1.C
 }
 
 // GetOrganization returns an organisation.
-func (s organizations) GetOrganization(ctx context.Context, req *identityv1.GetOrganizationRequest) (out *identityv1.Organization, err error) {
+func (s organizations) GetOrganization(ctx context.Context, req *identityv1.GetOrganizationRequest) (*identityv1.Organization, error) {
 	if _, err := organization.Pattern.Parse("name", req.GetName()); err != nil {
 		return nil, err
 	}
-	err = s.Store.View(ctx, func(r kv.Reader) error {
-		out, err = s.Organizations.Get(r, req.GetName())
-		return err
-	})
-	return out, err
+	return Read(ctx, s.Centres, func(r kv.Reader) (*identityv1.Organization, error) { return s.Organizations.Get(r, req.GetName()) })
 }
 
 // ListOrganizations returns a page of all organisations.

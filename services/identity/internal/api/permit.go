@@ -13,7 +13,7 @@ import (
 // into a segment to which more is granted, or out of one to which more is denied.
 func (c *Centres) mayMove(ctx context.Context, m segment.Move) error {
 	if m.Joins {
-		return c.covers(ctx, m.Segment)
+		return c.Covers(ctx, m.Segment)
 	}
 	return c.frees(ctx, m.Segment)
 }

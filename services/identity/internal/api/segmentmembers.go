@@ -25,7 +25,7 @@ func (s segments) CreateSegmentMember(ctx context.Context, req *identityv1.Creat
 		return nil, errs.NotFoundName("CUSTOMER_NOT_FOUND", name)
 	}
 	// A member holds what the segment does.
-	if err := s.covers(ctx, req.GetParent()); err != nil {
+	if err := s.Covers(ctx, req.GetParent()); err != nil {
 		return nil, err
 	}
 	added, err := change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.SegmentMember, error) {
@@ -45,7 +45,7 @@ func (s segments) ListSegmentMembers(ctx context.Context, req *identityv1.ListSe
 	if _, err := segment.Pattern.Parse("parent", req.GetParent()); err != nil {
 		return nil, err
 	}
-	found, next, err := pageOf(ctx, s.Centres, req, "ListSegmentMembers", func(r kv.Reader, after []byte, limit int) ([]*identityv1.SegmentMember, []byte, error) {
+	found, next, err := PageOf(ctx, s.Centres, req, "ListSegmentMembers", func(r kv.Reader, after []byte, limit int) ([]*identityv1.SegmentMember, []byte, error) {
 		return s.Segments.Members(r, req.GetParent(), after, limit)
 	})
 	return &identityv1.ListSegmentMembersResponse{SegmentMembers: found, NextPageToken: next}, err
@@ -75,7 +75,7 @@ func (s segments) ListSegmentMembershipChanges(ctx context.Context, req *identit
 			return nil, err
 		}
 	}
-	found, next, err := pageOf(ctx, s.Centres, req, "ListSegmentMembershipChanges", func(r kv.Reader, after []byte, limit int) ([]*identityv1.SegmentMembershipChange, []byte, error) {
+	found, next, err := PageOf(ctx, s.Centres, req, "ListSegmentMembershipChanges", func(r kv.Reader, after []byte, limit int) ([]*identityv1.SegmentMembershipChange, []byte, error) {
 		return s.Segments.Moves(r, req.GetParent(), req.GetCustomer(), after, limit)
 	}, req.GetCustomer())
 	return &identityv1.ListSegmentMembershipChangesResponse{SegmentMembershipChanges: found, NextPageToken: next}, err
@@ -86,7 +86,7 @@ func (s segments) ListSegmentMemberships(ctx context.Context, req *identityv1.Li
 	if _, err := account.CustomerPattern.Parse("parent", req.GetParent()); err != nil {
 		return nil, err
 	}
-	found, next, err := pageOf(ctx, s.Centres, req, "ListSegmentMemberships", func(r kv.Reader, after []byte, limit int) ([]*identityv1.SegmentMember, []byte, error) {
+	found, next, err := PageOf(ctx, s.Centres, req, "ListSegmentMemberships", func(r kv.Reader, after []byte, limit int) ([]*identityv1.SegmentMember, []byte, error) {
 		if _, err := s.Accounts.Get(r, req.GetParent()); err != nil {
 			return nil, nil, err
 		}
@@ -106,7 +106,7 @@ func (s segments) ExplainSegmentMembership(ctx context.Context, req *identityv1.
 	if resource.Parent(req.GetSegment()) != resource.Parent(req.GetParent()) {
 		return nil, errs.NotFoundName("SEGMENT_NOT_FOUND", req.GetSegment())
 	}
-	return read(ctx, s.Store, func(r kv.Reader) (*identityv1.ExplainSegmentMembershipResponse, error) {
+	return Read(ctx, s.Centres, func(r kv.Reader) (*identityv1.ExplainSegmentMembershipResponse, error) {
 		rec, err := s.Accounts.Get(r, req.GetParent())
 		if err != nil {
 			return nil, err

@@ -42,7 +42,7 @@ func (s segments) GetSegment(ctx context.Context, req *identityv1.GetSegmentRequ
 	if _, err := segment.Pattern.Parse("name", req.GetName()); err != nil {
 		return nil, err
 	}
-	return read(ctx, s.Store, func(r kv.Reader) (*identityv1.Segment, error) { return s.Segments.Get(r, req.GetName()) })
+	return Read(ctx, s.Centres, func(r kv.Reader) (*identityv1.Segment, error) { return s.Segments.Get(r, req.GetName()) })
 }
 
 // ListSegments returns a page of segments, by name.
@@ -50,7 +50,7 @@ func (s segments) ListSegments(ctx context.Context, req *identityv1.ListSegments
 	if _, err := organization.Pattern.Parse("parent", req.GetParent()); err != nil {
 		return nil, err
 	}
-	found, next, err := pageOf(ctx, s.Centres, req, "ListSegments", func(r kv.Reader, after []byte, limit int) ([]*identityv1.Segment, []byte, error) {
+	found, next, err := PageOf(ctx, s.Centres, req, "ListSegments", func(r kv.Reader, after []byte, limit int) ([]*identityv1.Segment, []byte, error) {
 		return s.Segments.List(r, req.GetParent(), after, limit)
 	})
 	return &identityv1.ListSegmentsResponse{Segments: found, NextPageToken: next}, err
@@ -92,7 +92,7 @@ func (s segments) ListSegmentRevisions(ctx context.Context, req *identityv1.List
 	if _, err := segment.Pattern.Parse("parent", req.GetParent()); err != nil {
 		return nil, err
 	}
-	found, next, err := pageOf(ctx, s.Centres, req, "ListSegmentRevisions", func(r kv.Reader, after []byte, limit int) ([]*identityv1.SegmentRevision, []byte, error) {
+	found, next, err := PageOf(ctx, s.Centres, req, "ListSegmentRevisions", func(r kv.Reader, after []byte, limit int) ([]*identityv1.SegmentRevision, []byte, error) {
 		return s.Segments.Revisions(r, req.GetParent(), after, limit)
 	})
 	return &identityv1.ListSegmentRevisionsResponse{SegmentRevisions: found, NextPageToken: next}, err
@@ -116,7 +116,7 @@ func (s segments) GetSegmentEvaluation(ctx context.Context, req *identityv1.GetS
 	if err != nil {
 		return nil, err
 	}
-	return read(ctx, s.Store, func(r kv.Reader) (*identityv1.SegmentEvaluation, error) {
+	return Read(ctx, s.Centres, func(r kv.Reader) (*identityv1.SegmentEvaluation, error) {
 		return s.Segments.Evaluation(r, segment.Pattern.Format(ids...))
 	})
 }

@@ -51,7 +51,7 @@ func (s staff) GetStaffMember(ctx context.Context, req *identityv1.GetStaffMembe
 
 // BatchGetStaffMembers returns accounts in the order asked, all or none.
 func (s staff) BatchGetStaffMembers(ctx context.Context, req *identityv1.BatchGetStaffMembersRequest) (*identityv1.BatchGetStaffMembersResponse, error) {
-	if err := checkBelow(req.GetParent(), req.GetNames(), account.StaffPattern); err != nil {
+	if err := CheckBelow(req.GetParent(), req.GetNames(), account.StaffPattern); err != nil {
 		return nil, err
 	}
 	resp := &identityv1.BatchGetStaffMembersResponse{}
@@ -65,7 +65,7 @@ func (s staff) BatchGetStaffMembers(ctx context.Context, req *identityv1.BatchGe
 
 // ListStaffMembers returns a page of accounts, by name.
 func (s staff) ListStaffMembers(ctx context.Context, req *identityv1.ListStaffMembersRequest) (*identityv1.ListStaffMembersResponse, error) {
-	records, next, err := s.accounts(ctx, authn.Staff, req)
+	records, next, err := s.ListAccounts(ctx, authn.Staff, req)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func (s staff) DeleteStaffMember(ctx context.Context, req *identityv1.DeleteStaf
 	if _, err := account.StaffPattern.Parse("name", req.GetName()); err != nil {
 		return nil, err
 	}
-	if err := notOneself(ctx, req.GetName()); err != nil {
+	if err := NotOneself(ctx, req.GetName()); err != nil {
 		return nil, err
 	}
 	resp, err := change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.StaffMember, error) {
@@ -106,7 +106,7 @@ func (s staff) DeleteStaffMember(ctx context.Context, req *identityv1.DeleteStaf
 		}
 		return staffMember(rec), nil
 	})
-	return everywhere(ctx, s.Centres, req.GetName(), resp, err)
+	return Everywhere(ctx, s.Centres, req.GetName(), resp, err)
 }
 
 // UndeleteStaffMember brings a deleted account back. It has left its teams, and
@@ -125,7 +125,7 @@ func (s staff) UndeleteStaffMember(ctx context.Context, req *identityv1.Undelete
 		}
 		return staffMember(rec), nil
 	})
-	return everywhere(ctx, s.Centres, req.GetName(), resp, err)
+	return Everywhere(ctx, s.Centres, req.GetName(), resp, err)
 }
 
 // DisableStaffMember suspends the account.
@@ -133,7 +133,7 @@ func (s staff) DisableStaffMember(ctx context.Context, req *identityv1.DisableSt
 	if _, err := account.StaffPattern.Parse("name", req.GetName()); err != nil {
 		return nil, err
 	}
-	if err := notOneself(ctx, req.GetName()); err != nil {
+	if err := NotOneself(ctx, req.GetName()); err != nil {
 		return nil, err
 	}
 	resp, err := change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.StaffMember, error) {
@@ -143,7 +143,7 @@ func (s staff) DisableStaffMember(ctx context.Context, req *identityv1.DisableSt
 		}
 		return staffMember(rec), nil
 	})
-	return everywhere(ctx, s.Centres, req.GetName(), resp, err)
+	return Everywhere(ctx, s.Centres, req.GetName(), resp, err)
 }
 
 // EnableStaffMember lifts a suspension.
@@ -158,5 +158,5 @@ func (s staff) EnableStaffMember(ctx context.Context, req *identityv1.EnableStaf
 		}
 		return staffMember(rec), nil
 	})
-	return everywhere(ctx, s.Centres, req.GetName(), resp, err)
+	return Everywhere(ctx, s.Centres, req.GetName(), resp, err)
 }

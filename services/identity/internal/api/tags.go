@@ -3,11 +3,8 @@ package api
 import (
 	"context"
 
-	"google.golang.org/protobuf/proto"
-
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/kv"
-	"guildhall.dev/pkg/page"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/organization"
 	"guildhall.dev/services/identity/internal/revise"
@@ -36,7 +33,7 @@ func (s tags) GetTagGroup(ctx context.Context, req *identityv1.GetTagGroupReques
 	if _, err := tag.GroupPattern.Parse("name", req.GetName()); err != nil {
 		return nil, err
 	}
-	return read(ctx, s.Store, func(r kv.Reader) (*identityv1.TagGroup, error) { return s.Tags.GetGroup(r, req.GetName()) })
+	return Read(ctx, s.Centres, func(r kv.Reader) (*identityv1.TagGroup, error) { return s.Tags.GetGroup(r, req.GetName()) })
 }
 
 // ListTagGroups returns a page of groups, by name.
@@ -44,7 +41,7 @@ func (s tags) ListTagGroups(ctx context.Context, req *identityv1.ListTagGroupsRe
 	if _, err := organization.Pattern.Parse("parent", req.GetParent()); err != nil {
 		return nil, err
 	}
-	found, next, err := pageOf(ctx, s.Centres, req, "ListTagGroups", func(r kv.Reader, after []byte, limit int) ([]*identityv1.TagGroup, []byte, error) {
+	found, next, err := PageOf(ctx, s.Centres, req, "ListTagGroups", func(r kv.Reader, after []byte, limit int) ([]*identityv1.TagGroup, []byte, error) {
 		return s.Tags.ListGroups(r, req.GetParent(), after, limit)
 	})
 	return &identityv1.ListTagGroupsResponse{TagGroups: found, NextPageToken: next}, err
@@ -90,7 +87,7 @@ func (s tags) GetTag(ctx context.Context, req *identityv1.GetTagRequest) (*ident
 	if _, err := tag.Pattern.Parse("name", req.GetName()); err != nil {
 		return nil, err
 	}
-	return read(ctx, s.Store, func(r kv.Reader) (*identityv1.Tag, error) { return s.Tags.Get(r, req.GetName()) })
+	return Read(ctx, s.Centres, func(r kv.Reader) (*identityv1.Tag, error) { return s.Tags.Get(r, req.GetName()) })
 }
 
 // ListTags returns a page of a group's tags, by name.
@@ -98,7 +95,7 @@ func (s tags) ListTags(ctx context.Context, req *identityv1.ListTagsRequest) (*i
 	if _, err := tag.GroupPattern.Parse("parent", req.GetParent()); err != nil {
 		return nil, err
 	}
-	found, next, err := pageOf(ctx, s.Centres, req, "ListTags", func(r kv.Reader, after []byte, limit int) ([]*identityv1.Tag, []byte, error) {
+	found, next, err := PageOf(ctx, s.Centres, req, "ListTags", func(r kv.Reader, after []byte, limit int) ([]*identityv1.Tag, []byte, error) {
 		return s.Tags.List(r, req.GetParent(), after, limit)
 	})
 	return &identityv1.ListTagsResponse{Tags: found, NextPageToken: next}, err
@@ -138,42 +135,4 @@ func (c *Centres) nameIn(tx *change.Tx, organization, collection, field, chosen 
 	}
 	_, err = c.Organizations.Get(tx, organization)
 	return organization + "/" + collection + "/" + id, err
-}
-
-// read reads one thing from a snapshot.
-func read[R proto.Message](ctx context.Context, store kv.Store, get func(kv.Reader) (R, error)) (out R, err error) {
-	err = store.View(ctx, func(r kv.Reader) error {
-		out, err = get(r)
-		return err
-	})
-	if err != nil {
-		var none R
-		return none, err
-	}
-	return out, nil
-}
-
-// listing is what the List requests of all that lies below something ask for.
-type listing interface {
-	GetParent() string
-	GetPageSize() int32
-	GetPageToken() string
-}
-
-// pageOf reads one page and makes the token behind it. The parts are what
-// decides, besides the parent, which resources come in which order.
-func pageOf[T any](ctx context.Context, c *Centres, req listing, method string,
-	list func(r kv.Reader, after []byte, limit int) ([]T, []byte, error), parts ...string,
-) (out []T, token string, err error) {
-	l, err := c.start(ctx, page.Request{Size: req.GetPageSize(), Token: req.GetPageToken()}, append([]string{method, req.GetParent()}, parts...)...)
-	if err != nil {
-		return nil, "", err
-	}
-	err = c.Store.View(ctx, func(r kv.Reader) error {
-		var next []byte
-		out, next, err = list(r, l.after, l.limit)
-		token = l.next(next)
-		return err
-	})
-	return out, token, err
 }

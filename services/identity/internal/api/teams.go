@@ -7,7 +7,6 @@ import (
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/kv"
-	"guildhall.dev/pkg/page"
 	"guildhall.dev/pkg/resource"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/account"
@@ -46,15 +45,11 @@ func (s teams) CreateTeam(ctx context.Context, req *identityv1.CreateTeamRequest
 }
 
 // GetTeam returns a team.
-func (s teams) GetTeam(ctx context.Context, req *identityv1.GetTeamRequest) (out *identityv1.Team, err error) {
+func (s teams) GetTeam(ctx context.Context, req *identityv1.GetTeamRequest) (*identityv1.Team, error) {
 	if _, err := team.Pattern.Parse("name", req.GetName()); err != nil {
 		return nil, err
 	}
-	err = s.Store.View(ctx, func(r kv.Reader) error {
-		out, err = s.Teams.Get(r, req.GetName())
-		return err
-	})
-	return out, err
+	return Read(ctx, s.Centres, func(r kv.Reader) (*identityv1.Team, error) { return s.Teams.Get(r, req.GetName()) })
 }
 
 // ListTeams returns a page of teams, by name.
@@ -66,17 +61,10 @@ func (s teams) ListTeams(ctx context.Context, req *identityv1.ListTeamsRequest) 
 	if err != nil {
 		return nil, err
 	}
-	l, err := s.start(ctx, page.Request{Size: req.GetPageSize(), Token: req.GetPageToken()}, "ListTeams", req.GetParent(), req.GetFilter())
-	if err != nil {
-		return nil, err
-	}
-	resp := &identityv1.ListTeamsResponse{}
-	err = s.Store.View(ctx, func(r kv.Reader) error {
-		found, next, err := s.Teams.List(r, team.Query{Organization: req.GetParent(), Filter: condition, After: l.after, Limit: l.limit})
-		resp.Teams, resp.NextPageToken = found, l.next(next)
-		return err
-	})
-	return resp, err
+	found, next, err := PageOf(ctx, s.Centres, req, "ListTeams", func(r kv.Reader, after []byte, limit int) ([]*identityv1.Team, []byte, error) {
+		return s.Teams.List(r, team.Query{Organization: req.GetParent(), Filter: condition, After: after, Limit: limit})
+	}, req.GetFilter())
+	return &identityv1.ListTeamsResponse{Teams: found, NextPageToken: next}, err
 }
 
 // UpdateTeam changes the masked fields, of which the parent is one.
@@ -123,7 +111,7 @@ func (s teams) CreateTeamMember(ctx context.Context, req *identityv1.CreateTeamM
 		return nil, errs.NotFoundName("STAFF_MEMBER_NOT_FOUND", name)
 	}
 	// A member holds what the team does.
-	if err := s.covers(ctx, req.GetParent()); err != nil {
+	if err := s.Covers(ctx, req.GetParent()); err != nil {
 		return nil, err
 	}
 	added, err := change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.TeamMember, error) {
@@ -143,17 +131,10 @@ func (s teams) ListTeamMembers(ctx context.Context, req *identityv1.ListTeamMemb
 	if _, err := team.Pattern.Parse("parent", req.GetParent()); err != nil {
 		return nil, err
 	}
-	l, err := s.start(ctx, page.Request{Size: req.GetPageSize(), Token: req.GetPageToken()}, "ListTeamMembers", req.GetParent())
-	if err != nil {
-		return nil, err
-	}
-	resp := &identityv1.ListTeamMembersResponse{}
-	err = s.Store.View(ctx, func(r kv.Reader) error {
-		found, next, err := s.Teams.ListMembers(r, req.GetParent(), l.after, l.limit)
-		resp.TeamMembers, resp.NextPageToken = found, l.next(next)
-		return err
+	found, next, err := PageOf(ctx, s.Centres, req, "ListTeamMembers", func(r kv.Reader, after []byte, limit int) ([]*identityv1.TeamMember, []byte, error) {
+		return s.Teams.ListMembers(r, req.GetParent(), after, limit)
 	})
-	return resp, err
+	return &identityv1.ListTeamMembersResponse{TeamMembers: found, NextPageToken: next}, err
 }
 
 // DeleteTeamMember removes a member.

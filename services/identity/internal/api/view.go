@@ -31,8 +31,8 @@ func staffAccount(name string, m *identityv1.StaffMember) *storev1.Account {
 	return &storev1.Account{Name: name, DisplayName: m.GetDisplayName(), Email: m.GetEmail(), Language: m.GetLanguage()}
 }
 
-// customer returns the API's view of a customer's account.
-func customer(rec kv.Record[*storev1.Account]) *identityv1.Customer {
+// Customer returns the API's view of a customer's account.
+func Customer(rec kv.Record[*storev1.Account]) *identityv1.Customer {
 	a := rec.Value
 	return &identityv1.Customer{
 		Name: a.GetName(), DisplayName: a.GetDisplayName(), Email: a.GetEmail(), Phone: a.GetPhone(),

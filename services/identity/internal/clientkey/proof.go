@@ -172,14 +172,5 @@ func used() *kv.Table[*storev1.UsedAssertion] {
 // SweepAssertions forgets assertions that are refused for their age, at most
 // limit of them, and returns how many there were.
 func (b *Book) SweepAssertions(tx kv.Tx, now time.Time, limit int) (int, error) {
-	page, err := b.used.List(tx, kv.Query{Index: byExpiry, Until: kv.Key{kv.Time(now.Add(1))}, Limit: limit})
-	if err != nil {
-		return 0, err
-	}
-	for _, rec := range page.Records {
-		if _, err := b.used.Delete(tx, b.used.KeyOf(rec.Value), ""); err != nil {
-			return 0, err
-		}
-	}
-	return len(page.Records), nil
+	return b.used.RemoveDue(tx, byExpiry, now, limit)
 }

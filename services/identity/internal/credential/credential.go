@@ -59,8 +59,9 @@ type Secret struct {
 	Hash string
 	// MustChange says that it is for one login.
 	MustChange bool
-	// Short is what Short says of it.
-	Short bool
+	// NeedsFactor says that it is good only beside a second factor, by its length
+	// or by how easily it is guessed.
+	NeedsFactor bool
 	// Contact is how the account is reached now: see Credential.contact.
 	Contact string
 }
@@ -69,7 +70,7 @@ type Secret struct {
 // reset.
 func (b *Book) SetPassword(tx kv.Tx, account string, s Secret, now time.Time) error {
 	_, err := b.passwords.Put(tx, &storev1.Credential{
-		Account: account, PasswordHash: s.Hash, MustChange: s.MustChange, Short: s.Short, Contact: s.Contact, UpdateTime: timestamppb.New(now),
+		Account: account, PasswordHash: s.Hash, MustChange: s.MustChange, NeedsFactor: s.NeedsFactor, Contact: s.Contact, UpdateTime: timestamppb.New(now),
 	}, "")
 	if err != nil {
 		return err
@@ -86,11 +87,11 @@ func (b *Book) Rehash(tx kv.Tx, account, hash string) error {
 	return err
 }
 
-// StandAlone is for an account that has lost its second factor: a short password is
-// good for one more login from then, in which a longer one is set.
+// StandAlone is for an account that has lost its second factor: a password
+// that needs one is good for one more login from then, in which a better one is set.
 func (b *Book) StandAlone(tx kv.Tx, account string) error {
 	c, found, err := b.Password(tx, account)
-	if err != nil || !found || !c.GetShort() {
+	if err != nil || !found || !c.GetNeedsFactor() {
 		return err
 	}
 	c.MustChange = true
@@ -101,7 +102,7 @@ func (b *Book) StandAlone(tx kv.Tx, account string) error {
 // VoidPassword removes an account's password, if it has one, and voids its reset:
 // only a password that is there can be forgotten.
 func (b *Book) VoidPassword(tx kv.Tx, account string) error {
-	if err := remove(b.passwords, tx, account); err != nil {
+	if _, err := b.passwords.Remove(tx, kv.Key{kv.String(account)}); err != nil {
 		return err
 	}
 	return b.VoidReset(tx, account)

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"guildhall.dev/pkg/errs"
@@ -79,12 +78,6 @@ func InvitationInvalid() *errs.Error {
 
 // VoidInvitation removes an account's invitation, if it has one.
 func (b *Book) VoidInvitation(tx kv.Tx, account string) error {
-	return remove(b.invitations, tx, account)
-}
-
-func remove[T proto.Message](t *kv.Table[T], tx kv.Tx, account string) error {
-	if _, err := t.Delete(tx, kv.Key{kv.String(account)}, ""); err != nil && !errs.Is(err, errs.NotFound) {
-		return err
-	}
-	return nil
+	_, err := b.invitations.Remove(tx, kv.Key{kv.String(account)})
+	return err
 }

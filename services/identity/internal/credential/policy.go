@@ -37,12 +37,6 @@ func (u Use) least() (length, strength int) {
 	return minAlone, minStrength
 }
 
-// Short reports whether a password is one that is good only beside a second factor,
-// by its length or by how easily it is guessed.
-func Short(password string, context ...string) bool {
-	return Check("", password, Alone, context...) != nil
-}
-
 // Normalize returns a password in Unicode's form NFKC, in which it is counted and
 // hashed: the same characters typed on two keyboards are the same bytes (NIST SP
 // 800-63B-4 section 3.1.1.2 asks for NFKC or NFKD). RFC 8265 would have NFC; but
@@ -62,7 +56,7 @@ func Check(field, password string, use Use, context ...string) error {
 	length, least := use.least()
 	switch n := utf8.RuneCountInString(password); {
 	case n < length:
-		return TooShort(field, use)
+		return short(field, length)
 	case n > MaxLength:
 		return errs.InvalidField(field, "PASSWORD_TOO_LONG", fmt.Sprintf("send at most %d characters", MaxLength))
 	case strength(password, context) < least:
@@ -71,10 +65,16 @@ func Check(field, password string, use Use, context ...string) error {
 	return nil
 }
 
-// TooShort is the error for a password that is shorter than its use allows.
-func TooShort(field string, use Use) *errs.Error {
-	length, _ := use.least()
+// short is the error for a password that has fewer characters than it must.
+func short(field string, length int) *errs.Error {
 	return errs.InvalidField(field, "PASSWORD_TOO_SHORT", fmt.Sprintf("send at least %d characters; a few words are a good password", length))
+}
+
+// NeedsFactor is the error for a password that would stand alone and is good only
+// beside a second factor.
+func NeedsFactor() *errs.Error {
+	return errs.New(errs.Precondition, "PASSWORD_NEEDS_FACTOR",
+		fmt.Sprintf("the password is good only beside a second factor; choose one of at least %d characters that is not easily guessed", minAlone))
 }
 
 // Blocked is the error for a password that is easily guessed.

@@ -79,11 +79,7 @@ func (b *Book) Asked(r kv.Reader, limit int) (out []*storev1.PasswordResetReques
 // Take removes a request, and reports whether it was still there: then it is the
 // caller's to answer.
 func (b *Book) Take(tx kv.Tx, p *storev1.PasswordResetRequest) (bool, error) {
-	_, err := b.requests.Delete(tx, requestKey(p), "")
-	if errs.Is(err, errs.NotFound) {
-		return false, nil
-	}
-	return err == nil, err
+	return b.requests.Remove(tx, requestKey(p))
 }
 
 // OpenReset opens a reset with the code, in place of an open one, for an account
@@ -124,19 +120,13 @@ func ResetInvalid() *errs.Error {
 }
 
 // VoidReset removes an account's reset, if it has one.
-func (b *Book) VoidReset(tx kv.Tx, account string) error { return remove(b.resets, tx, account) }
+func (b *Book) VoidReset(tx kv.Tx, account string) error {
+	_, err := b.resets.Remove(tx, kv.Key{kv.String(account)})
+	return err
+}
 
 // SweepResets removes resets that have expired, at most limit of them, and returns
 // how many there were.
 func (b *Book) SweepResets(tx kv.Tx, now time.Time, limit int) (int, error) {
-	page, err := b.resets.List(tx, kv.Query{Index: byExpiry, Until: kv.Key{kv.Time(now.Add(1))}, Limit: limit})
-	if err != nil {
-		return 0, err
-	}
-	for _, rec := range page.Records {
-		if err := b.VoidReset(tx, rec.Value.GetAccount()); err != nil {
-			return 0, err
-		}
-	}
-	return len(page.Records), nil
+	return b.resets.RemoveDue(tx, byExpiry, now, limit)
 }

@@ -122,12 +122,7 @@ func (b *Book) end(tx *change.Tx, d *storev1.Delivery, state identityv1.Delivery
 
 // wipe removes what a message says and where it goes.
 func (b *Book) wipe(tx kv.Tx, name string) error {
-	k := kv.Key{kv.String(name)}
-	_, found, err := b.parcels.Find(tx, k)
-	if err != nil || !found {
-		return err
-	}
-	_, err = b.parcels.Delete(tx, k, "")
+	_, err := b.parcels.Remove(tx, kv.Key{kv.String(name)})
 	return err
 }
 

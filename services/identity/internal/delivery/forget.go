@@ -3,8 +3,6 @@ package delivery
 import (
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"guildhall.dev/pkg/kv"
 )
 
@@ -33,41 +31,22 @@ func (b *Book) remove(tx kv.Tx, name string) error {
 // most that it found of one: what messages say that are of no use any more, counts
 // of targets that mean nothing any more, and deliveries that were kept long enough.
 func (b *Book) Sweep(tx kv.Tx, now time.Time, limit int) (most int, err error) {
-	expired, err := due(tx, b.parcels, byExpiry, now, limit)
+	expired, err := b.parcels.RemoveDue(tx, byExpiry, now, limit)
 	if err != nil {
 		return 0, err
 	}
-	for _, p := range expired {
-		if err := b.wipe(tx, p.GetDelivery()); err != nil {
-			return 0, err
-		}
-	}
-	empty, err := due(tx, b.paces, byExpiry, now, limit)
+	empty, err := b.paces.RemoveDue(tx, byExpiry, now, limit)
 	if err != nil {
 		return 0, err
 	}
-	for _, p := range empty {
-		if _, err := b.paces.Delete(tx, kv.Key{kv.Bytes(p.GetTargetHash())}, ""); err != nil {
-			return 0, err
-		}
-	}
-	old, err := due(tx, b.deliveries, byCreated, now.Add(-b.cfg.Keep), limit)
+	old, err := b.deliveries.List(tx, kv.Query{Index: byCreated, Until: kv.Key{kv.Time(now.Add(1 - b.cfg.Keep))}, Limit: limit})
 	if err != nil {
 		return 0, err
 	}
-	for _, rec := range old {
-		if err := b.remove(tx, rec.GetDelivery().GetName()); err != nil {
+	for _, rec := range old.Records {
+		if err := b.remove(tx, rec.Value.GetDelivery().GetName()); err != nil {
 			return 0, err
 		}
 	}
-	return max(len(expired), len(empty), len(old)), nil
-}
-
-// due returns what an index by time has up to a time, at most limit of it.
-func due[T proto.Message](r kv.Reader, t *kv.Table[T], index string, until time.Time, limit int) (out []T, err error) {
-	page, err := t.List(r, kv.Query{Index: index, Until: kv.Key{kv.Time(until.Add(1))}, Limit: limit})
-	for _, rec := range page.Records {
-		out = append(out, rec.Value)
-	}
-	return out, err
+	return max(expired, empty, len(old.Records)), nil
 }

@@ -86,8 +86,8 @@ func selects(terms filter.Terms, d *identityv1.Delivery) bool {
 
 // Due reports whether there is something to claim.
 func (b *Book) Due(r kv.Reader, now time.Time) (bool, error) {
-	found, err := due(r, b.deliveries, byDue, now, 1)
-	return len(found) > 0, err
+	page, err := b.deliveries.List(r, kv.Query{Index: byDue, Until: kv.Key{kv.Time(now.Add(1))}, Limit: 1})
+	return len(page.Records) > 0, err
 }
 
 // Oldest returns when the oldest message that is to be sent was made; zero when

@@ -74,7 +74,8 @@ func (b *Book) Confirm(tx *change.Tx, account, id, code string) (f *identityv1.F
 	if err != nil {
 		return nil, false, err
 	}
-	return f, !had, remove(b.enrolled, tx, account)
+	_, err = b.enrolled.Remove(tx, kv.Key{kv.String(account)})
+	return f, !had, err
 }
 
 func (b *Book) checkRoom(r kv.Reader, account string) error {

@@ -26,12 +26,10 @@ import (
 	"strings"
 	"time"
 
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"guildhall.dev/pkg/change"
-	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/resource"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
@@ -204,7 +202,8 @@ func (b *Book) Remove(tx *change.Tx, name, etag string) (was *identityv1.Factor,
 	if err != nil || others {
 		return was, false, err
 	}
-	return was, true, remove(b.recovery, tx, AccountOf(name))
+	_, err = b.recovery.Remove(tx, kv.Key{kv.String(AccountOf(name))})
+	return was, true, err
 }
 
 // Reset removes all that an account proves itself with beside its password, also
@@ -219,7 +218,8 @@ func (b *Book) Reset(tx *change.Tx, account string) (n int, err error) {
 		}
 		n++
 	}
-	return n, remove(b.enrolled, tx, account)
+	_, err = b.enrolled.Remove(tx, kv.Key{kv.String(account)})
+	return n, err
 }
 
 // Purge is Reset of an account that is gone for good: nobody needs to hear of its
@@ -237,30 +237,15 @@ func (b *Book) Purge(tx kv.Tx, account string) error {
 			return err
 		}
 	}
-	if err := remove(b.enrolled, tx, account); err != nil {
+	if _, err := b.enrolled.Remove(tx, kv.Key{kv.String(account)}); err != nil {
 		return err
 	}
-	return remove(b.recovery, tx, account)
-}
-
-func remove[T proto.Message](t *kv.Table[T], tx kv.Tx, account string) error {
-	if _, err := t.Delete(tx, kv.Key{kv.String(account)}, ""); err != nil && !errs.Is(err, errs.NotFound) {
-		return err
-	}
-	return nil
+	_, err := b.recovery.Remove(tx, kv.Key{kv.String(account)})
+	return err
 }
 
 // SweepEnrollments forgets authenticator apps that were never confirmed, at most
 // limit of them, and returns how many there were.
 func (b *Book) SweepEnrollments(tx kv.Tx, now time.Time, limit int) (int, error) {
-	page, err := b.enrolled.List(tx, kv.Query{Index: byExpiry, Until: kv.Key{kv.Time(now.Add(1))}, Limit: limit})
-	if err != nil {
-		return 0, err
-	}
-	for _, rec := range page.Records {
-		if err := remove(b.enrolled, tx, rec.Value.GetAccount()); err != nil {
-			return 0, err
-		}
-	}
-	return len(page.Records), nil
+	return b.enrolled.RemoveDue(tx, byExpiry, now, limit)
 }

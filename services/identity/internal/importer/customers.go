@@ -22,10 +22,10 @@ func ofCustomers() form { return form{fields: fields(), required: []string{exter
 // Ask says whether the caller may move customers into or out of a segment.
 type Ask func(ctx context.Context, m segment.Move) error
 
-// Import reads a file of customers to its end and emits a result for each line, in order,
-// once it is durable. Errors before the first result are Invalid for the
-// options and the header, and NotFound (ORGANIZATION_NOT_FOUND). A later one
-// ends the import; the lines that were answered stay imported.
+// Import reads a file of customers to its end and emits a result for each line, in
+// order, once it is durable. Errors before the first result are Invalid for the
+// options and the header, and NotFound (ORGANIZATION_NOT_FOUND). A later one ends
+// the import; the lines that were answered stay imported.
 //
 // Whether customers may be moved between segments is asked by the function, once
 // for each batch: see segment.NewPermits. One that may not is refused with its line.

@@ -132,7 +132,7 @@ func (r *orderRun) parse(l line) *orderRow {
 		l.fault = r.read(l, w)
 	}
 	if l.fault == nil && r.length > order.MaxLines {
-		l.fault = &fault{reason: "ORDER_LINE_LIMIT", message: "an order has at most 5000 lines"}
+		l.fault = &fault{reason: "ORDER_LINE_LIMIT", message: order.TooLong()}
 	}
 	if l.fault != nil {
 		w.fail(*l.fault)

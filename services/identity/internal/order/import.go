@@ -60,7 +60,7 @@ func (b *Book) Import(tx *change.Tx, customer string, o *storev1.Order) (Importe
 
 func (b *Book) put(tx *change.Tx, old kv.Record[*storev1.Order], now *storev1.Order, event string, done Imported) (Imported, error) {
 	if len(now.GetLines()) > MaxLines {
-		return Imported{}, errs.New(errs.Exhausted, "ORDER_LINE_LIMIT", "an order has at most 5000 lines")
+		return Imported{}, errs.New(errs.Exhausted, "ORDER_LINE_LIMIT", TooLong())
 	}
 	changed := change.ChangedFields(old.Value, now)
 	if _, err := b.write(tx, old, now); err != nil {

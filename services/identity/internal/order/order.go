@@ -15,6 +15,7 @@
 package order
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -44,6 +45,9 @@ const (
 
 // MaxLines is the most lines of an order: one record of about a megabyte.
 const MaxLines = 5000
+
+// TooLong is what to say of an order with more lines.
+func TooLong() string { return fmt.Sprintf("an order has at most %d lines", MaxLines) }
 
 // Book keeps the orders. It is safe for concurrent use.
 type Book struct{ tables }

@@ -109,5 +109,5 @@ func (b *Book) Missed(tx *change.Tx, c *storev1.LoginChallenge) error {
 // SweepChallenges forgets challenges that are void by their time, at most limit of
 // them, and returns how many there were.
 func (b *Book) SweepChallenges(tx kv.Tx, now time.Time, limit int) (int, error) {
-	return sweep(b.challenges, tx, now, limit)
+	return b.challenges.RemoveDue(tx, byExpiry, now, limit)
 }

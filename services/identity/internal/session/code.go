@@ -112,5 +112,5 @@ func GrantInvalid() *errs.Error {
 // SweepCodes forgets codes that nobody comes with any more, at most limit of them,
 // and returns how many there were.
 func (b *Book) SweepCodes(tx kv.Tx, now time.Time, limit int) (int, error) {
-	return sweep(b.codes, tx, now, limit)
+	return b.codes.RemoveDue(tx, byExpiry, now, limit)
 }

@@ -1,8 +1,6 @@
 package session
 
 import (
-	"time"
-
 	"google.golang.org/protobuf/proto"
 
 	"guildhall.dev/pkg/kv"
@@ -22,18 +20,4 @@ func void[T proto.Message](t *kv.Table[T], tx kv.Tx, account string) error {
 		}
 	}
 	return nil
-}
-
-// sweep removes some whose time is over, and returns how many.
-func sweep[T proto.Message](t *kv.Table[T], tx kv.Tx, now time.Time, limit int) (int, error) {
-	page, err := t.List(tx, kv.Query{Index: byExpiry, Until: kv.Key{kv.Time(now.Add(1))}, Limit: limit})
-	if err != nil {
-		return 0, err
-	}
-	for _, rec := range page.Records {
-		if _, err := t.Delete(tx, t.KeyOf(rec.Value), ""); err != nil {
-			return 0, err
-		}
-	}
-	return len(page.Records), nil
 }

@@ -100,14 +100,5 @@ const sweepBatch = 200
 
 // removeEmpty removes some buckets that have leaked empty.
 func (b *Book) removeEmpty(tx kv.Tx, now time.Time) (n int, err error) {
-	page, err := b.table.List(tx, kv.Query{Index: byExpiry, Until: kv.Key{kv.Time(now)}, Limit: sweepBatch})
-	if err != nil {
-		return 0, err
-	}
-	for _, rec := range page.Records {
-		if _, err := b.table.Delete(tx, keyOf(rec.Value), ""); err != nil {
-			return 0, err
-		}
-	}
-	return len(page.Records), nil
+	return b.table.RemoveDue(tx, byExpiry, now, sweepBatch)
 }

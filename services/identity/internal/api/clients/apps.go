@@ -5,7 +5,6 @@ import (
 
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/kv"
-	"guildhall.dev/pkg/page"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/api"
 	"guildhall.dev/services/identity/internal/app"
@@ -32,15 +31,11 @@ func (s apps) CreateOAuthClient(ctx context.Context, req *identityv1.CreateOAuth
 }
 
 // GetOAuthClient returns an app.
-func (s apps) GetOAuthClient(ctx context.Context, req *identityv1.GetOAuthClientRequest) (out *identityv1.OAuthClient, err error) {
+func (s apps) GetOAuthClient(ctx context.Context, req *identityv1.GetOAuthClientRequest) (*identityv1.OAuthClient, error) {
 	if err := app.Pattern.Check("name", req.GetName()); err != nil {
 		return nil, err
 	}
-	err = s.Store.View(ctx, func(r kv.Reader) error {
-		out, err = s.Apps.Get(r, req.GetName())
-		return err
-	})
-	return out, err
+	return api.Read(ctx, s.Centres, func(r kv.Reader) (*identityv1.OAuthClient, error) { return s.Apps.Get(r, req.GetName()) })
 }
 
 // ListOAuthClients returns a page of apps, by name.
@@ -48,10 +43,10 @@ func (s apps) ListOAuthClients(ctx context.Context, req *identityv1.ListOAuthCli
 	if err := organization.Pattern.Check("parent", req.GetParent()); err != nil {
 		return nil, err
 	}
-	found, next, err := api.Page(ctx, s.Centres, page.Request{Size: req.GetPageSize(), Token: req.GetPageToken()},
+	found, next, err := api.PageOf(ctx, s.Centres, req, "ListOAuthClients",
 		func(r kv.Reader, after []byte, limit int) ([]*identityv1.OAuthClient, []byte, error) {
 			return s.Apps.List(r, req.GetParent(), after, limit)
-		}, "ListOAuthClients", req.GetParent())
+		})
 	return &identityv1.ListOAuthClientsResponse{OauthClients: found, NextPageToken: next}, err
 }
 

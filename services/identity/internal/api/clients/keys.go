@@ -8,7 +8,6 @@ import (
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/kv"
-	"guildhall.dev/pkg/page"
 	"guildhall.dev/pkg/resource"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
@@ -124,10 +123,10 @@ func (s keys) ListClientKeys(ctx context.Context, req *identityv1.ListClientKeys
 	if !book.ServicePattern.Matches(req.GetParent()) && !app.Pattern.Matches(req.GetParent()) {
 		return nil, notClient("parent")
 	}
-	found, next, err := api.Page(ctx, s.Centres, page.Request{Size: req.GetPageSize(), Token: req.GetPageToken()},
+	found, next, err := api.PageOf(ctx, s.Centres, req, "ListClientKeys",
 		func(r kv.Reader, after []byte, limit int) ([]*storev1.ClientKey, []byte, error) {
 			return s.ClientKeys.List(r, req.GetParent(), after, limit)
-		}, "ListClientKeys", req.GetParent())
+		})
 	resp := &identityv1.ListClientKeysResponse{NextPageToken: next}
 	for _, k := range found {
 		resp.ClientKeys = append(resp.ClientKeys, key(k, ""))

@@ -5,7 +5,6 @@ import (
 
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/kv"
-	"guildhall.dev/pkg/page"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/api"
 	"guildhall.dev/services/identity/internal/delivery"
@@ -16,15 +15,11 @@ import (
 type deliveries struct{ *api.Centres }
 
 // GetDelivery returns a delivery.
-func (s deliveries) GetDelivery(ctx context.Context, req *identityv1.GetDeliveryRequest) (out *identityv1.Delivery, err error) {
+func (s deliveries) GetDelivery(ctx context.Context, req *identityv1.GetDeliveryRequest) (*identityv1.Delivery, error) {
 	if err := delivery.Pattern.Check("name", req.GetName()); err != nil {
 		return nil, err
 	}
-	err = s.Store.View(ctx, func(r kv.Reader) error {
-		out, err = s.Outbox.Get(r, req.GetName())
-		return err
-	})
-	return out, err
+	return api.Read(ctx, s.Centres, func(r kv.Reader) (*identityv1.Delivery, error) { return s.Outbox.Get(r, req.GetName()) })
 }
 
 // ListDeliveries returns a page of deliveries, newest first.
@@ -36,10 +31,10 @@ func (s deliveries) ListDeliveries(ctx context.Context, req *identityv1.ListDeli
 	if err != nil {
 		return nil, err
 	}
-	found, next, err := api.Page(ctx, s.Centres, page.Request{Size: req.GetPageSize(), Token: req.GetPageToken()},
+	found, next, err := api.PageOf(ctx, s.Centres, req, "ListDeliveries",
 		func(r kv.Reader, after []byte, limit int) ([]*identityv1.Delivery, []byte, error) {
 			return s.Outbox.List(r, req.GetParent(), terms, after, limit)
-		}, "ListDeliveries", req.GetParent(), req.GetFilter())
+		}, req.GetFilter())
 	return &identityv1.ListDeliveriesResponse{Deliveries: found, NextPageToken: next}, err
 }
 
@@ -68,10 +63,10 @@ func (s deliveries) ListSuppressions(ctx context.Context, req *identityv1.ListSu
 	if err := organization.Pattern.Check("parent", req.GetParent()); err != nil {
 		return nil, err
 	}
-	found, next, err := api.Page(ctx, s.Centres, page.Request{Size: req.GetPageSize(), Token: req.GetPageToken()},
+	found, next, err := api.PageOf(ctx, s.Centres, req, "ListSuppressions",
 		func(r kv.Reader, after []byte, limit int) ([]*identityv1.Suppression, []byte, error) {
 			return s.Outbox.Suppressions(r, req.GetParent(), after, limit)
-		}, "ListSuppressions", req.GetParent())
+		})
 	return &identityv1.ListSuppressionsResponse{Suppressions: found, NextPageToken: next}, err
 }
 

@@ -5,7 +5,6 @@ import (
 
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/kv"
-	"guildhall.dev/pkg/page"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/api"
 	"guildhall.dev/services/identity/internal/message"
@@ -32,15 +31,11 @@ func (s templates) CreateMessageTemplate(ctx context.Context, req *identityv1.Cr
 }
 
 // GetMessageTemplate returns a template.
-func (s templates) GetMessageTemplate(ctx context.Context, req *identityv1.GetMessageTemplateRequest) (out *identityv1.MessageTemplate, err error) {
+func (s templates) GetMessageTemplate(ctx context.Context, req *identityv1.GetMessageTemplateRequest) (*identityv1.MessageTemplate, error) {
 	if err := message.Pattern.Check("name", req.GetName()); err != nil {
 		return nil, err
 	}
-	err = s.Store.View(ctx, func(r kv.Reader) error {
-		out, err = s.Templates.Get(r, req.GetName())
-		return err
-	})
-	return out, err
+	return api.Read(ctx, s.Centres, func(r kv.Reader) (*identityv1.MessageTemplate, error) { return s.Templates.Get(r, req.GetName()) })
 }
 
 // ListMessageTemplates returns a page of templates, by name.
@@ -48,10 +43,10 @@ func (s templates) ListMessageTemplates(ctx context.Context, req *identityv1.Lis
 	if err := organization.Pattern.Check("parent", req.GetParent()); err != nil {
 		return nil, err
 	}
-	found, next, err := api.Page(ctx, s.Centres, page.Request{Size: req.GetPageSize(), Token: req.GetPageToken()},
+	found, next, err := api.PageOf(ctx, s.Centres, req, "ListMessageTemplates",
 		func(r kv.Reader, after []byte, limit int) ([]*identityv1.MessageTemplate, []byte, error) {
 			return s.Templates.List(r, req.GetParent(), after, limit)
-		}, "ListMessageTemplates", req.GetParent())
+		})
 	return &identityv1.ListMessageTemplatesResponse{MessageTemplates: found, NextPageToken: next}, err
 }
 

@@ -13,7 +13,6 @@ import (
 
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/kv"
-	"guildhall.dev/pkg/page"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/account"
 	"guildhall.dev/services/identity/internal/api"
@@ -42,15 +41,11 @@ func (s orders) CreateOrder(ctx context.Context, req *identityv1.CreateOrderRequ
 }
 
 // GetOrder returns an order with its lines.
-func (s orders) GetOrder(ctx context.Context, req *identityv1.GetOrderRequest) (out *identityv1.Order, err error) {
+func (s orders) GetOrder(ctx context.Context, req *identityv1.GetOrderRequest) (*identityv1.Order, error) {
 	if err := order.Pattern.Check("name", req.GetName()); err != nil {
 		return nil, err
 	}
-	err = s.Store.View(ctx, func(r kv.Reader) error {
-		out, err = s.Orders.Get(r, req.GetName())
-		return err
-	})
-	return out, err
+	return api.Read(ctx, s.Centres, func(r kv.Reader) (*identityv1.Order, error) { return s.Orders.Get(r, req.GetName()) })
 }
 
 // ListOrders returns a page of a customer's orders, newest first. Those of a deleted
@@ -63,13 +58,13 @@ func (s orders) ListOrders(ctx context.Context, req *identityv1.ListOrdersReques
 	if err != nil {
 		return nil, err
 	}
-	found, next, err := api.Page(ctx, s.Centres, page.Request{Size: req.GetPageSize(), Token: req.GetPageToken()},
+	found, next, err := api.PageOf(ctx, s.Centres, req, "ListOrders",
 		func(r kv.Reader, after []byte, limit int) ([]*identityv1.Order, []byte, error) {
 			if _, err := s.Accounts.Get(r, req.GetParent()); err != nil {
 				return nil, nil, err
 			}
 			return s.Orders.List(r, req.GetParent(), terms, after, limit)
-		}, "ListOrders", req.GetParent(), req.GetFilter())
+		}, req.GetFilter())
 	return &identityv1.ListOrdersResponse{Orders: found, NextPageToken: next}, err
 }
 

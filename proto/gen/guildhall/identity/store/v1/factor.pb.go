@@ -260,8 +260,8 @@ type LoginChallenge struct {
 	DeviceKnown bool   `protobuf:"varint,8,opt,name=device_known,json=deviceKnown,proto3" json:"device_known,omitempty"`
 	// The hash of the password to set with the answer; empty for none.
 	NewPasswordHash string `protobuf:"bytes,9,opt,name=new_password_hash,json=newPasswordHash,proto3" json:"new_password_hash,omitempty"`
-	// It has less than 15 characters.
-	NewPasswordShort bool `protobuf:"varint,10,opt,name=new_password_short,json=newPasswordShort,proto3" json:"new_password_short,omitempty"`
+	// It is enough only beside a second factor.
+	NewPasswordNeedsFactor bool `protobuf:"varint,10,opt,name=new_password_needs_factor,json=newPasswordNeedsFactor,proto3" json:"new_password_needs_factor,omitempty"`
 	// How often the answer was wrong.
 	Misses int32 `protobuf:"varint,11,opt,name=misses,proto3" json:"misses,omitempty"`
 	// When the password was right.
@@ -365,9 +365,9 @@ func (x *LoginChallenge) GetNewPasswordHash() string {
 	return ""
 }
 
-func (x *LoginChallenge) GetNewPasswordShort() bool {
+func (x *LoginChallenge) GetNewPasswordNeedsFactor() bool {
 	if x != nil {
-		return x.NewPasswordShort
+		return x.NewPasswordNeedsFactor
 	}
 	return false
 }
@@ -416,7 +416,7 @@ const file_guildhall_identity_store_v1_factor_proto_rawDesc = "" +
 	"\vcode_hashes\x18\x02 \x03(\fB\x04\xf8\xe0\x18\x01R\n" +
 	"codeHashes\x12;\n" +
 	"\vcreate_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"\xa0\x04\n" +
+	"createTime\"\xad\x04\n" +
 	"\x0eLoginChallenge\x12+\n" +
 	"\x0echallenge_hash\x18\x01 \x01(\fB\x04\xf8\xe0\x18\x01R\rchallengeHash\x12\x18\n" +
 	"\aaccount\x18\x02 \x01(\tR\aaccount\x12?\n" +
@@ -426,9 +426,9 @@ const file_guildhall_identity_store_v1_factor_proto_rawDesc = "" +
 	"\fdevice_label\x18\x06 \x01(\tB\x04\xf0\xe0\x18\x01R\vdeviceLabel\x12\x16\n" +
 	"\x06device\x18\a \x01(\fR\x06device\x12!\n" +
 	"\fdevice_known\x18\b \x01(\bR\vdeviceKnown\x120\n" +
-	"\x11new_password_hash\x18\t \x01(\tB\x04\xf8\xe0\x18\x01R\x0fnewPasswordHash\x12,\n" +
-	"\x12new_password_short\x18\n" +
-	" \x01(\bR\x10newPasswordShort\x12\x16\n" +
+	"\x11new_password_hash\x18\t \x01(\tB\x04\xf8\xe0\x18\x01R\x0fnewPasswordHash\x129\n" +
+	"\x19new_password_needs_factor\x18\n" +
+	" \x01(\bR\x16newPasswordNeedsFactor\x12\x16\n" +
 	"\x06misses\x18\v \x01(\x05R\x06misses\x12;\n" +
 	"\vcreate_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +

@@ -309,7 +309,7 @@ type Credential struct {
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// It has less than 15 characters, or is too easily guessed to stand alone: it is
 	// enough only beside a second factor.
-	Short bool `protobuf:"varint,5,opt,name=short,proto3" json:"short,omitempty"`
+	NeedsFactor bool `protobuf:"varint,5,opt,name=needs_factor,json=needsFactor,proto3" json:"needs_factor,omitempty"`
 	// How the account was reached when the password was set: its folded mail address
 	// or phone number. Codes that set another one go nowhere else.
 	Contact       string `protobuf:"bytes,6,opt,name=contact,proto3" json:"contact,omitempty"`
@@ -375,9 +375,9 @@ func (x *Credential) GetUpdateTime() *timestamppb.Timestamp {
 	return nil
 }
 
-func (x *Credential) GetShort() bool {
+func (x *Credential) GetNeedsFactor() bool {
 	if x != nil {
-		return x.Short
+		return x.NeedsFactor
 	}
 	return false
 }
@@ -884,7 +884,7 @@ const file_guildhall_identity_store_v1_store_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\v2&.guildhall.identity.store.v1.AttributeR\x05value:\x028\x01\"\x9c\x01\n" +
 	"\tAttribute\x12;\n" +
 	"\x05value\x18\x01 \x01(\v2%.guildhall.identity.v1.AttributeValueR\x05value\x12R\n" +
-	"\x0epersonal_value\x18\x02 \x01(\v2%.guildhall.identity.v1.AttributeValueB\x04\xf0\xe0\x18\x01R\rpersonalValue\"\xe5\x01\n" +
+	"\x0epersonal_value\x18\x02 \x01(\v2%.guildhall.identity.v1.AttributeValueB\x04\xf0\xe0\x18\x01R\rpersonalValue\"\xf2\x01\n" +
 	"\n" +
 	"Credential\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12)\n" +
@@ -892,8 +892,8 @@ const file_guildhall_identity_store_v1_store_proto_rawDesc = "" +
 	"\vmust_change\x18\x03 \x01(\bR\n" +
 	"mustChange\x12;\n" +
 	"\vupdate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\x12\x14\n" +
-	"\x05short\x18\x05 \x01(\bR\x05short\x12\x1e\n" +
+	"updateTime\x12!\n" +
+	"\fneeds_factor\x18\x05 \x01(\bR\vneedsFactor\x12\x1e\n" +
 	"\acontact\x18\x06 \x01(\tB\x04\xf0\xe0\x18\x01R\acontact\"\x86\x01\n" +
 	"\n" +
 	"Invitation\x12\x18\n" +
