@@ -120,6 +120,24 @@ func TestAnswerChallenge_isGoodOnceAndForAWhile(t *testing.T) {
 	wantErrorOf(t, "of an account that was suspended", err, "CHALLENGE_INVALID")
 }
 
+// TestLogin_challengesAreBounded: who knows a password can neither fill the store
+// with logins nor end those of the owner.
+func TestLogin_challengesAreBounded(t *testing.T) {
+	p := newHost(t, "bolt").start(config())
+	c, _, a, _ := p.careful(p.asAdmin(), "ada@example.com")
+	first := p.challenged(c.GetName(), goodPassword)
+	for range 49 {
+		p.challenged(c.GetName(), goodPassword)
+	}
+	_, err := login(p, c.GetName(), goodPassword)
+	wantThrottled(t, err)
+	if _, err := p.answer(totp(first, a.code(0))); err != nil {
+		t.Errorf("the oldest: %v", err)
+	}
+	p.clock.advance(5*time.Minute + time.Second)
+	p.challenged(c.GetName(), goodPassword)
+}
+
 func TestRecoveryCodes_areGoodOnceEach(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		ctx := p.asAdmin()

@@ -213,6 +213,32 @@ func TestHandOver_limits(t *testing.T) {
 	})
 }
 
+// TestHandOver_lettingGoIsNoWayAroundTheCoolDown: a customer whom nobody owns for a
+// moment still was handed over a moment ago.
+func TestHandOver_lettingGoIsNoWayAroundTheCoolDown(t *testing.T) {
+	p := newHost(t, "bolt").start(config())
+	ctx := p.asAdmin()
+	p.policy(ctx, &identityv1.OwnershipPolicy{DailyLimit: 10, CoolDown: durationpb.New(48 * time.Hour)})
+	for _, id := range []string{"ada", "bob", "cy"} {
+		p.colleague(ctx, id)
+	}
+	c := p.add(ctx, "c1", &identityv1.Customer{}).GetName()
+	for _, owner := range []string{ada, bob, ""} {
+		if err := p.assign(ctx, c, owner); err != nil {
+			t.Fatalf("to %q: %v", owner, err)
+		}
+	}
+	wantError(t, p.assign(ctx, c, cy), errs.Precondition, "OWNERSHIP_COOL_DOWN")
+	p.clock.advance(48*time.Hour + time.Second)
+	tokens, err := login(p, admin, goodPassword)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.assign(with(tokens), c, cy); err != nil {
+		t.Errorf("after the cool-down: %v", err)
+	}
+}
+
 func TestOwnershipPolicy_isChanged(t *testing.T) {
 	p := newHost(t, "bolt").start(config())
 	ctx := p.asAdmin()

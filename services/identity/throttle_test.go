@@ -146,6 +146,31 @@ func TestLogin_deviceTokenIsOfItsAccountAndPassword(t *testing.T) {
 	wantError(t, try(resp.GetDeviceToken()), errs.Unauthenticated, "LOGIN_FAILED")
 }
 
+// TestLogin_aDeviceOfOneAccountDoesNotGuessForAnother: a customer and a member of
+// staff may have one address, and the device of the one is a stranger to the other.
+func TestLogin_aDeviceOfOneAccountDoesNotGuessForAnother(t *testing.T) {
+	cfg := config()
+	cfg.Throttle.PerPair = 1
+	p := newHost(t, "bolt").start(cfg)
+	ctx := p.asAdmin()
+	c, ada := p.customer(ctx, &identityv1.Customer{Email: "ada@example.com"})
+	p.staffMember(ctx, "ada", &identityv1.StaffMember{DisplayName: "Ada", Email: "ada@example.com"})
+	p.accept(ctx, org+"/staff/ada")
+	from := p.from(atHome)
+	tire(t, from, "ada@example.com")
+	tire(t, from, c.GetName())
+	try := func(identifier string) error {
+		_, err := from.Login(context.Background(), &identityv1.LoginRequest{
+			Organization: org, Identifier: identifier, Password: goodPassword, DeviceToken: ada.GetDeviceToken(),
+		})
+		return err
+	}
+	wantThrottled(t, try("ada@example.com"))
+	if err := try(c.GetName()); err != nil {
+		t.Errorf("by the name of the account that the device is of: %v", err)
+	}
+}
+
 func TestLogin_waitsSurviveARestart(t *testing.T) {
 	h := newHost(t, "bolt")
 	p := h.start(config())
