@@ -43,6 +43,7 @@ func newEntries() *kv.Table[*entry] {
 			{Name: "time", Keys: func(e *entry) []kv.Key {
 				return []kv.Key{{kv.String(e.GetResource()), kv.Time(e.GetTime().AsTime())}}
 			}},
+			{Name: "age", Keys: func(e *entry) []kv.Key { return []kv.Key{{kv.Time(e.GetTime().AsTime())}} }},
 			{Name: "field", Keys: func(e *entry) []kv.Key {
 				var keys []kv.Key
 				for _, f := range e.GetChangedFields() {

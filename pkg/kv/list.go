@@ -69,6 +69,34 @@ func (t *Table[T]) List(r Reader, q Query) (Page[T], error) {
 	return page, nil
 }
 
+// Select returns one page of the records that q selects and of which the condition
+// is true: it is for conditions that no index serves. It looks at most at inVain
+// records that do not meet it, so that a page may have fewer than q.Limit, or none,
+// and a Next all the same; and as List's it is short when records are large.
+func (t *Table[T]) Select(r Reader, q Query, inVain int, condition func(T) bool) (Page[T], error) {
+	var page Page[T]
+	var last []byte
+	limit, size, missed := q.Limit, 0, 0
+	q.Limit = 0
+	for rec, err := range t.Scan(r, q) {
+		if err != nil {
+			return Page[T]{}, err
+		}
+		if limit > 0 && (len(page.Records) == limit || size >= pageBytes) || missed == inVain {
+			page.Next = last
+			break
+		}
+		if condition(rec.Value) {
+			page.Records = append(page.Records, rec)
+			size += proto.Size(rec.Value)
+		} else {
+			missed++
+		}
+		last = rec.Position
+	}
+	return page, nil
+}
+
 // Count returns how many records q selects, at most q.Limit. It reads them: it is
 // for questions like whether there are already as many as there may be.
 func (t *Table[T]) Count(r Reader, q Query) (n int, err error) {

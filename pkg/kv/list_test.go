@@ -1,6 +1,7 @@
 package kv_test
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -224,7 +225,7 @@ func TestReindex_fillsMendsAndKeepsUnique(t *testing.T) {
 }
 
 func TestTables_namesRecordsThenIndexes(t *testing.T) {
-	want := []string{"kv_migrations", "entries", "entries__request", "entries__mail", "entries__time", "entries__field"}
+	want := []string{"kv_migrations", "entries", "entries__request", "entries__mail", "entries__time", "entries__age", "entries__field"}
 	if got := kv.RawTables(newEntries()); !slices.Equal(got, want) {
 		t.Errorf("RawTables = %q, want %q", got, want)
 	}
@@ -257,6 +258,41 @@ func TestList_largeRecordsMakeShortPages(t *testing.T) {
 		}
 		if len(got) != records {
 			t.Errorf("the pages hold %d records of %d", len(got), records)
+		}
+	})
+}
+
+// TestSelect_endsWhereItHasLookedInVainForLong: the pages together have each record
+// that meets the condition once, however they are cut.
+func TestSelect_endsWhereItHasLookedInVainForLong(t *testing.T) {
+	tab := newEntries()
+	eachStore(t, tab.Tables(), func(t *testing.T, s kv.Store) {
+		fill(t, s, tab)
+		for _, c := range []struct {
+			limit, inVain int
+			want          string // a page each, "-" for an empty one
+		}{
+			{0, 10, "03 06 09"},
+			{2, 10, "03 06|09"},
+			{2, 3, "03|06|09"},
+			{9, 2, "-|03|06|09"},
+		} {
+			var pages []string
+			q := kv.Query{Limit: c.limit}
+			for {
+				var page kv.Page[*entry]
+				view(t, s, func(r kv.Reader) (err error) {
+					page, err = tab.Select(r, q, c.inVain, func(e *entry) bool { return slices.Contains(e.GetChangedFields(), "mod2") })
+					return err
+				})
+				pages = append(pages, cmp.Or(names(page.Records), "-"))
+				if q.After = page.Next; q.After == nil {
+					break
+				}
+			}
+			if got := strings.Join(pages, "|"); got != c.want {
+				t.Errorf("at most %d, %d in vain: %s, want %s", c.limit, c.inVain, got, c.want)
+			}
 		}
 	})
 }

@@ -194,3 +194,37 @@ func TestGet_damagedRecordIsInternal(t *testing.T) {
 		}
 	})
 }
+
+func TestRemove_whatIsThereAndWhatIsDue(t *testing.T) {
+	tab := newEntries()
+	eachStore(t, tab.Tables(), func(t *testing.T, s kv.Store) {
+		fill(t, s, tab)
+		update(t, s, func(tx kv.Tx) error {
+			for key, want := range map[string]bool{"05": true, "nobody": false} {
+				if was, err := tab.Remove(tx, kv.Key{kv.String(key)}); err != nil || was != want {
+					t.Errorf("%s: %v, %v", key, was, err)
+				}
+			}
+			return nil
+		})
+		for _, c := range []struct {
+			limit, removed int
+			left           string
+		}{{2, 2, "03 04 06 07 08 09 10"}, {2, 2, "06 07 08 09 10"}, {2, 0, "06 07 08 09 10"}} {
+			update(t, s, func(tx kv.Tx) error {
+				n, err := tab.RemoveDue(tx, "age", day(5), c.limit)
+				if n != c.removed {
+					t.Errorf("%d are removed, want %d", n, c.removed)
+				}
+				return err
+			})
+			view(t, s, func(r kv.Reader) error {
+				page, err := tab.List(r, kv.Query{})
+				if got := names(page.Records); got != c.left {
+					t.Errorf("left are %s, want %s", got, c.left)
+				}
+				return err
+			})
+		}
+	})
+}

@@ -6,6 +6,7 @@ import (
 
 	"guildhall.dev/pkg/filter"
 	"guildhall.dev/pkg/kv"
+	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 )
 
@@ -37,30 +38,19 @@ func names(of map[int32]string, prefix string) (out []string) {
 // go on behind it, nil at the end. A page may have less than the limit and more
 // behind it.
 func (b *Book) List(r kv.Reader, organization string, terms filter.Terms, after []byte, limit int) (out []*identityv1.Delivery, next []byte, err error) {
-	from := kv.Query{Prefix: kv.Key{kv.String(organization)}, After: after, Reverse: true}
+	from := kv.Query{Prefix: kv.Key{kv.String(organization)}, After: after, Limit: limit, Reverse: true}
 	if t, ok := terms.Lookup(byAccount); ok {
 		from.Index, from.Prefix = byAccount, kv.Key{kv.String(t.Text)}
 	} else if t, ok := terms.Lookup(byState); ok {
 		from.Index, from.Prefix = byState, kv.Key{kv.String(organization), kv.String(t.Text)}
 	}
-	var last []byte
-	examined := 0
-	for rec, err := range b.deliveries.Scan(r, from) {
-		if err != nil {
-			return nil, nil, err
-		}
-		selected := organizationOf(rec.Value) == organization && selects(terms, rec.Value.GetDelivery())
-		if selected && len(out) == limit || !selected && examined == maxExamined {
-			return out, last, nil
-		}
-		if selected {
-			out = append(out, view(rec))
-		} else {
-			examined++
-		}
-		last = rec.Position
+	page, err := b.deliveries.Select(r, from, maxExamined, func(d *storev1.Delivery) bool {
+		return organizationOf(d) == organization && selects(terms, d.GetDelivery())
+	})
+	for _, rec := range page.Records {
+		out = append(out, view(rec))
 	}
-	return out, nil, nil
+	return out, page.Next, err
 }
 
 // selects reports whether all terms are true of a delivery.

@@ -31,29 +31,16 @@ func ParseFilter(text string) (filter.Terms, error) {
 // where to go on behind it, nil at the end. A page may have less than the limit and
 // more behind it.
 func (b *Book) List(r kv.Reader, customer string, terms filter.Terms, after []byte, limit int) (out []*identityv1.Order, next []byte, err error) {
-	var last []byte
-	examined := 0
-	for rec, err := range b.orders.Scan(r, query(customer, terms, after)) {
-		if err != nil {
-			return nil, nil, err
-		}
-		selected := selects(terms, rec.Value)
-		if selected && len(out) == limit || !selected && examined == maxExamined {
-			return out, last, nil
-		}
-		if selected {
-			out = append(out, view(rec, false))
-		} else {
-			examined++
-		}
-		last = rec.Position
+	page, err := b.orders.Select(r, query(customer, terms, after, limit), maxExamined, func(o *storev1.Order) bool { return selects(terms, o) })
+	for _, rec := range page.Records {
+		out = append(out, view(rec, false))
 	}
-	return out, nil, nil
+	return out, page.Next, err
 }
 
 // query serves the type and the time by an index.
-func query(customer string, terms filter.Terms, after []byte) kv.Query {
-	q := kv.Query{Index: byTime, Prefix: kv.Key{kv.String(customer)}, Reverse: true, After: after}
+func query(customer string, terms filter.Terms, after []byte, limit int) kv.Query {
+	q := kv.Query{Index: byTime, Prefix: kv.Key{kv.String(customer)}, Reverse: true, After: after, Limit: limit}
 	if t, ok := terms.Lookup(fieldType); ok {
 		q.Index, q.Prefix = byType, q.Prefix.With(kv.String(t.Text))
 	}

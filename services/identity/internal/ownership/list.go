@@ -42,23 +42,11 @@ func stateName(s identityv1.OwnershipTransfer_State) string {
 // behind it, nil at the end. A page may have less than the limit, or nothing, and
 // more behind it.
 func (b *Book) Transfers(r kv.Reader, q Query) (found []*identityv1.OwnershipTransfer, next []byte, err error) {
-	var last []byte
-	examined := 0
-	for rec, err := range b.transfers.Scan(r, q.scan()) {
-		if err != nil {
-			return nil, nil, err
-		}
-		switch ok := q.selects(rec.Value); {
-		case examined == maxExamined, ok && len(found) == q.Limit:
-			return found, last, nil
-		case ok:
-			found = append(found, revise.View(rec))
-		default:
-			examined++
-		}
-		last = rec.Position
+	page, err := b.transfers.Select(r, q.scan(), maxExamined, q.selects)
+	for _, rec := range page.Records {
+		found = append(found, revise.View(rec))
 	}
-	return found, nil, nil
+	return found, page.Next, err
 }
 
 // scan is what the narrowest condition finds.
@@ -72,7 +60,7 @@ func (q Query) scan() kv.Query {
 			index, of = by.index, t.Text
 		}
 	}
-	return kv.Query{Index: index, Prefix: kv.Key{kv.String(of)}, Reverse: true, After: q.After}
+	return kv.Query{Index: index, Prefix: kv.Key{kv.String(of)}, Reverse: true, After: q.After, Limit: q.Limit}
 }
 
 // organization returns the organisation that a query is about, and whether it is
