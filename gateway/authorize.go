@@ -130,13 +130,19 @@ func said(f oauth.Form) *identityv1.AuthorizeRequest {
 
 // ours reports whether a form comes from a page that was shown to this browser.
 func (s *authorizationServer) ours(q *request, f oauth.Form, p oauth.Page) bool {
+	return s.proves(q, f, p.Request)
+}
+
+// proves reports whether a form comes from a page that was shown to this browser and
+// is bound to the request.
+func (s *authorizationServer) proves(q *request, f oauth.Form, bound url.Values) bool {
 	if site := q.http.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" {
 		return false
 	}
 	if origin := q.http.Header.Get("Origin"); origin != "" && origin != "null" && !strings.EqualFold(origin, s.origin()) {
 		return false
 	}
-	return s.desk.Proves(f.Get("csrf"), s.cookie(q), p.Request)
+	return s.desk.Proves(f.Get("csrf"), s.cookie(q), bound)
 }
 
 // origin is that of the issuer, which is what browsers know us by.
@@ -164,9 +170,8 @@ func (s *authorizationServer) cookie(q *request) string {
 	return c.Value
 }
 
-// show answers with the page. The browser keeps its cookie as long as it runs, so
-// that two pages can be open.
-func (s *authorizationServer) show(w http.ResponseWriter, q *request, f oauth.Form, p oauth.Page, status int) {
+// keepCookie returns the browser's cookie, and gives it one if it has none.
+func (s *authorizationServer) keepCookie(w http.ResponseWriter, q *request) string {
 	cookie := s.cookie(q)
 	if len(cookie) != len(rand.Text()) {
 		cookie = rand.Text()
@@ -174,7 +179,13 @@ func (s *authorizationServer) show(w http.ResponseWriter, q *request, f oauth.Fo
 			Name: s.cookieName(), Value: cookie, Path: "/", HttpOnly: true, Secure: s.edge.secure, SameSite: http.SameSiteLaxMode,
 		})
 	}
-	p.Token = s.desk.Token(cookie, p.Request)
+	return cookie
+}
+
+// show answers with the page. The browser keeps its cookie as long as it runs, so
+// that two pages can be open.
+func (s *authorizationServer) show(w http.ResponseWriter, q *request, f oauth.Form, p oauth.Page, status int) {
+	p.Token = s.desk.Token(s.keepCookie(w, q), p.Request)
 	other := f.Carried()
 	other.Set("ui_locales", map[string]string{oauth.English: oauth.Chinese, oauth.Chinese: oauth.English}[p.Language])
 	p.Other = oauth.AuthorizePath + "?" + other.Encode()
@@ -197,13 +208,18 @@ func (s *authorizationServer) stop(w http.ResponseWriter, q *request, p oauth.Pa
 
 func (s *authorizationServer) page(w http.ResponseWriter, q *request, p oauth.Page, status int) {
 	text, err := s.desk.Render(p)
+	s.html(w, q, p.Language, text, err, status)
+}
+
+// html answers with a page that was rendered.
+func (s *authorizationServer) html(w http.ResponseWriter, q *request, language string, text []byte, err error, status int) {
 	if err != nil {
 		s.edge.fail(w, q, err)
 		return
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Language", p.Language)
+	h.Set("Content-Language", language)
 	h.Set("X-Frame-Options", "DENY")
 	w.WriteHeader(status)
 	_, _ = w.Write(text) // a client that is gone needs no answer

@@ -21,8 +21,10 @@ import (
 type authorizationServer struct {
 	edge *edge
 	rpc  identityv1.OAuthServiceClient
-	desk *oauth.Desk
-	base string // the issuer, without a slash at its end
+	// people serves those who have forgotten the password.
+	people identityv1.AuthServiceClient
+	desk   *oauth.Desk
+	base   string // the issuer, without a slash at its end
 	// routes are the handlers, by path.
 	routes map[string]http.HandlerFunc
 }
@@ -37,7 +39,8 @@ func newAuthorizationServer(e *edge) (*authorizationServer, error) {
 		return nil, fmt.Errorf("gateway: the login page: %w", err)
 	}
 	s := &authorizationServer{
-		edge: e, desk: desk, rpc: identityv1.NewOAuthServiceClient(e.kit.Dial("identity")), base: strings.TrimSuffix(e.kit.Issuer, "/"),
+		edge: e, desk: desk, rpc: identityv1.NewOAuthServiceClient(e.kit.Dial("identity")),
+		people: identityv1.NewAuthServiceClient(e.kit.Dial("identity")), base: strings.TrimSuffix(e.kit.Issuer, "/"),
 	}
 	read, post := []string{http.MethodGet, http.MethodHead}, []string{http.MethodPost}
 	s.routes = map[string]http.HandlerFunc{
@@ -48,6 +51,7 @@ func newAuthorizationServer(e *edge) (*authorizationServer, error) {
 		oauth.RevokePath:     only(e, oauth.RevokePath, post, s.form(s.revoke)),
 		oauth.UserInfoPath:   only(e, oauth.UserInfoPath, append(read, post...), s.userInfo),
 		oauth.AuthorizePath:  only(e, oauth.AuthorizePath, append(read, post...), s.authorize),
+		oauth.ForgottenPath:  only(e, oauth.ForgottenPath, append(read, post...), s.forgotten),
 	}
 	return s, nil
 }

@@ -30,6 +30,7 @@ func services() []service {
 func registerIdentity(ctx context.Context, mux *runtime.ServeMux, conn grpc.ClientConnInterface) error {
 	return errors.Join(
 		identityv1.RegisterAuthServiceHandlerClient(ctx, mux, identityv1.NewAuthServiceClient(conn)),
+		identityv1.RegisterContactServiceHandlerClient(ctx, mux, identityv1.NewContactServiceClient(conn)),
 		identityv1.RegisterFactorServiceHandlerClient(ctx, mux, identityv1.NewFactorServiceClient(conn)),
 		identityv1.RegisterThrottleServiceHandlerClient(ctx, mux, identityv1.NewThrottleServiceClient(conn)),
 		identityv1.RegisterOrganizationServiceHandlerClient(ctx, mux, identityv1.NewOrganizationServiceClient(conn)),

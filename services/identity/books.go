@@ -25,6 +25,7 @@ import (
 	"guildhall.dev/services/identity/internal/tag"
 	"guildhall.dev/services/identity/internal/team"
 	"guildhall.dev/services/identity/internal/throttle"
+	"guildhall.dev/services/identity/internal/verification"
 )
 
 // within are the books that no handler opens.
@@ -40,7 +41,7 @@ func newBooks(cfg *Config, kit *serve.Kit) (c *api.Centres, w within, err error)
 	c = &api.Centres{
 		Clock: kit.Clock, Organizations: organization.New(), Teams: team.New(team.MaxMembers, team.MaxSubteams),
 		Tags: tag.New(), Attributes: attribute.New(), Ownerships: ownership.New(), Factors: factor.New(), ClientKeys: clientkey.New(w.standings),
-		Orders: order.New(kit.Ring),
+		Orders: order.New(kit.Ring), Verifications: verification.New(kit.Ring),
 	}
 	c.Segments, c.Apps = segment.New(c.Attributes), app.New(c.Organizations, c.ClientKeys)
 	if c.Waits, err = throttle.New(kit.Ring, throttle.Limits{
@@ -59,7 +60,7 @@ func newBooks(cfg *Config, kit *serve.Kit) (c *api.Centres, w within, err error)
 	}
 	if c.Accounts, err = account.New(account.Config{
 		Hasher: kit.Ring, Organizations: c.Organizations, Credentials: w.credentials, Factors: c.Factors, Keys: c.ClientKeys, Sessions: c.Sessions, Teams: c.Teams,
-		Tags: c.Tags, Attributes: c.Attributes, Segments: c.Segments, Ownerships: c.Ownerships, Outbox: c.Outbox, Orders: c.Orders,
+		Tags: c.Tags, Attributes: c.Attributes, Segments: c.Segments, Ownerships: c.Ownerships, Outbox: c.Outbox, Verifications: c.Verifications, Orders: c.Orders,
 		Standing: w.standings, PurgeAfter: cfg.Accounts.PurgeAfter,
 	}); err != nil {
 		return nil, w, err
@@ -72,6 +73,6 @@ func newBooks(cfg *Config, kit *serve.Kit) (c *api.Centres, w within, err error)
 func tablesOf(c *api.Centres, w within) []string {
 	return slices.Concat(
 		kv.RawTables(c.Organizations, c.Accounts, c.Teams, c.Tags, c.Attributes, c.Segments, c.Ownerships, c.Orders, c.Sessions,
-			w.credentials, c.Factors, c.ClientKeys, c.Apps, w.standings, c.Waits, c.Templates, c.Outbox),
+			w.credentials, c.Factors, c.ClientKeys, c.Apps, w.standings, c.Waits, c.Templates, c.Outbox, c.Verifications),
 		keyring.Tables(), bootstrap.Tables(), change.Tables())
 }

@@ -33,7 +33,7 @@ type Delivery struct {
 	Hook      Hook          `yaml:"hook" doc:"A program of yours that brings messages on. They are posted to it as JSON, signed after Standard Webhooks."`
 	File      string        `yaml:"file" doc:"The file. Empty is outbox.ndjson in the service's folder."`
 	Attempts  int           `yaml:"attempts" min:"1" max:"100" doc:"How often a message is tried before it has failed, with delays from 10s that double up to an hour."`
-	PerTarget int           `yaml:"per_target" min:"1" max:"1000" doc:"How many messages go to one address or number at once; beyond, one every 10 minutes."`
+	PerTarget int           `yaml:"per_target" min:"1" max:"1000" doc:"How many messages of an organisation go to one address or number at once; beyond, one every 10 minutes. Of all together four times as many. An account has so many codes sent to contacts of its own, too."`
 	Keep      time.Duration `yaml:"keep" min:"168h" doc:"How long deliveries can be listed after they were made. What they said is gone as soon as it was sent."`
 }
 
@@ -113,7 +113,7 @@ func newCourier(c *api.Centres, cfg Delivery, kit *serve.Kit) (*courier.Courier,
 		return nil, err
 	}
 	return courier.New(courier.Config{
-		Store: c.Store, Journal: c.Journal, Outbox: c.Outbox, Templates: c.Templates, Mail: mail, SMS: sms,
+		Store: c.Store, Journal: c.Journal, Outbox: c.Outbox, Templates: c.Templates, Mail: mail, SMS: sms, Issuer: kit.Issuer,
 		Logger: kit.Logger, Meter: kit.Meter, Clock: kit.Clock,
 	})
 }

@@ -25,6 +25,7 @@ import (
 	"guildhall.dev/services/identity/internal/access"
 	"guildhall.dev/services/identity/internal/api"
 	"guildhall.dev/services/identity/internal/api/clients"
+	"guildhall.dev/services/identity/internal/api/contacts"
 	"guildhall.dev/services/identity/internal/api/factors"
 	"guildhall.dev/services/identity/internal/api/messages"
 	"guildhall.dev/services/identity/internal/api/orders"
@@ -37,6 +38,7 @@ import (
 	"guildhall.dev/services/identity/internal/importer"
 	"guildhall.dev/services/identity/internal/keyring"
 	"guildhall.dev/services/identity/internal/oauth"
+	"guildhall.dev/services/identity/internal/reach"
 	"guildhall.dev/services/identity/internal/standing"
 	"guildhall.dev/services/identity/internal/sweep"
 	"guildhall.dev/services/identity/internal/throttle"
@@ -103,7 +105,7 @@ func build(ctx context.Context, cfg *Config, kit *serve.Kit) (*service, error) {
 		Store: c.Store, Journal: c.Journal, Segments: c.Segments, Accounts: c.Accounts, Logger: kit.Logger, Clock: kit.Clock,
 	})
 	s := &service{centres: c, sweeper: &sweep.Sweeper{
-		Store: c.Store, Journal: c.Journal, Accounts: c.Accounts, Credentials: w.credentials, Sessions: c.Sessions, Factors: c.Factors, Keys: c.ClientKeys, Ownerships: c.Ownerships, Outbox: c.Outbox, Throttle: c.Throttle,
+		Store: c.Store, Journal: c.Journal, Accounts: c.Accounts, Credentials: w.credentials, Sessions: c.Sessions, Factors: c.Factors, Keys: c.ClientKeys, Ownerships: c.Ownerships, Outbox: c.Outbox, Verifications: c.Verifications, Throttle: c.Throttle,
 		Logger: kit.Logger, Clock: kit.Clock,
 	}}
 	s.courier, err = newCourier(c, cfg.Delivery, kit)
@@ -180,6 +182,11 @@ func openAccess(ctx context.Context, c *api.Centres, cfg *Config, kit *serve.Kit
 	}); err != nil {
 		return err
 	}
+	if c.Desk, err = reach.New(reach.Config{
+		Store: c.Store, Journal: c.Journal, Accounts: c.Accounts, Verifications: c.Verifications, Outbox: c.Outbox, Meter: kit.Meter, Clock: kit.Clock,
+	}); err != nil {
+		return err
+	}
 	if c.OAuth, err = oauth.New(oauth.Config{
 		Store: c.Store, Journal: c.Journal, Accounts: c.Accounts, Apps: c.Apps, Organizations: c.Organizations,
 		Gate: c.Gate, Keys: c.ClientKeys, Sessions: c.Sessions, Ring: c.Keys,
@@ -201,6 +208,7 @@ func (s *service) Name() string { return name }
 func (s *service) Register(r grpc.ServiceRegistrar) {
 	api.Register(r, s.centres)
 	clients.Register(r, s.centres)
+	contacts.Register(r, s.centres)
 	factors.Register(r, s.centres)
 	messages.Register(r, s.centres)
 	orders.Register(r, s.centres)

@@ -51,8 +51,8 @@ func IntrospectionOf(r *identityv1.IntrospectTokenResponse) Introspection {
 	}
 }
 
-// UserInfo is the answer about a person (OpenID Connect Core section 5.1). Nobody
-// has proven a mail address or a number to be theirs, and the answer says so.
+// UserInfo is the answer about a person (OpenID Connect Core section 5.1). Of a mail
+// address and a number it says in any case whether they were proven to be theirs.
 type UserInfo struct {
 	Subject       string `json:"sub"`
 	Name          string `json:"name,omitempty"`
@@ -67,10 +67,10 @@ type UserInfo struct {
 func UserInfoOf(i *identityv1.UserInfo) UserInfo {
 	out := UserInfo{Subject: i.GetSub(), Name: i.GetName(), Locale: i.GetLocale(), Email: i.GetEmail(), Phone: i.GetPhoneNumber()}
 	if out.Email != "" {
-		out.EmailVerified = new(bool)
+		out.EmailVerified = new(i.GetEmailVerified())
 	}
 	if out.Phone != "" {
-		out.PhoneVerified = new(bool)
+		out.PhoneVerified = new(i.GetPhoneNumberVerified())
 	}
 	return out
 }

@@ -87,15 +87,19 @@ func (f Form) Back(issuer string, answer map[string]string) (string, error) {
 
 // Desk shows the page on which people let apps in. It is safe for concurrent use.
 type Desk struct {
-	page *template.Template
-	key  []byte
+	page, forgotten *template.Template
+	key             []byte
 }
 
 // NewDesk returns a desk. The key, which all replicas share, proves that a form
 // comes from a page of ours.
 func NewDesk(key []byte) (*Desk, error) {
 	page, err := parsePage()
-	return &Desk{page: page, key: key}, err
+	if err != nil {
+		return nil, err
+	}
+	forgotten, err := template.New("forgotten").Parse(forgottenHTML)
+	return &Desk{page: page, forgotten: forgotten, key: key}, err
 }
 
 // Token returns what proves that a form comes from the page that was shown to the
@@ -114,10 +118,15 @@ func (d *Desk) Proves(token, cookie string, request url.Values) bool {
 	return cookie != "" && hmac.Equal([]byte(token), []byte(d.Token(cookie, request)))
 }
 
-// Render returns a page.
-func (d *Desk) Render(p Page) ([]byte, error) {
+// Render returns the login page.
+func (d *Desk) Render(p Page) ([]byte, error) { return render(d.page, p) }
+
+// RenderForgotten returns the page of those who have forgotten the password.
+func (d *Desk) RenderForgotten(p Forgotten) ([]byte, error) { return render(d.forgotten, p) }
+
+func render(t *template.Template, p any) ([]byte, error) {
 	var out bytes.Buffer
-	err := d.page.Execute(&out, p)
+	err := t.Execute(&out, p)
 	return out.Bytes(), err
 }
 

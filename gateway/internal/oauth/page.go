@@ -41,6 +41,10 @@ type Page struct {
 	Language, Other string
 }
 
+// Forgotten returns where people go who have forgotten the password, with the
+// request that they come back with.
+func (p Page) Forgotten() string { return ForgottenPath + "?" + p.Request.Encode() }
+
 // Text returns a text of the page's own.
 func (p Page) Text(key string) string { return pageTexts[key][p.index()] }
 

@@ -22,6 +22,7 @@ var pageTexts = map[string][2]string{
 	"weak":       {"Choose another new password: at least 15 characters, and hard to guess.", "请换一个新密码：至少 15 个字符，且不易猜到。"},
 	"busy":       {"Too many people are logging in, or you have tried too often. Wait a moment and try again.", "当前登录人数过多或尝试过于频繁，请稍后再试。"},
 	"away":       {"You cannot be logged in at the moment. Try again soon.", "暂时无法登录，请稍后再试。"},
+	"forgotten":  {"Forgotten your password?", "忘记密码？"},
 	"other":      {"中文", "English"},
 }
 

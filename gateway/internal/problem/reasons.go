@@ -23,6 +23,7 @@ var chineseReasons = merge(
 	chineseThrottle,
 	chineseOrders,
 	chineseContacts,
+	chineseReach,
 	chineseOwnership,
 	chineseFactors,
 )

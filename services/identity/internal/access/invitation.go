@@ -13,6 +13,7 @@ import (
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/account"
+	"guildhall.dev/services/identity/internal/contact"
 	"guildhall.dev/services/identity/internal/credential"
 	"guildhall.dev/services/identity/internal/device"
 	"guildhall.dev/services/identity/internal/segment"
@@ -77,14 +78,18 @@ func (g *Gate) Invite(tx *change.Tx, name, code string) (*identityv1.Invitation,
 
 // AcceptInvitation sets the password of the invited account, ends the sessions
 // it may have, and logs it in from an address, with a challenge when it has a second
-// factor. It reports whether the account has joined or left segments by it. Errors
+// factor. A contact that the code was sent to, and that alone, is verified then. It
+// reports whether the account has joined or left segments by it. Errors
 // are Unauthenticated (INVITATION_INVALID), those of credential.Check on password,
 // and Exhausted (HASHING_BUSY, LOGIN_THROTTLED).
 //
 // It is also the way past a wait for wrong passwords: who brings a code has proven
 // more than a password would.
 func (g *Gate) AcceptInvitation(ctx context.Context, req *identityv1.AcceptInvitationRequest, address string) (tokens *identityv1.TokenSet, moved bool, err error) {
-	name, fresh, err := g.byCode(ctx, address, req.GetPassword(), func(r kv.Reader) (*storev1.Account, error) { return g.findInvited(r, req.GetCode()) })
+	name, fresh, err := g.byCode(ctx, address, req.GetPassword(), func(r kv.Reader) (*storev1.Account, error) {
+		a, _, err := g.findInvited(r, req.GetCode())
+		return a, err
+	})
 	if err != nil {
 		return nil, false, err
 	}
@@ -102,13 +107,18 @@ func (g *Gate) accept(ctx context.Context, req *identityv1.AcceptInvitationReque
 	id, challenge, newDevice := resource.NewID(), session.NewChallenge(), device.NewID()
 	s, err := change.Do(as(ctx, name, id), g.cfg.Journal, req, func(tx *change.Tx) (*storev1.Session, error) {
 		// Another call may have used the code, or an administrator voided it.
-		a, err := g.findInvited(tx, req.GetCode())
+		a, invitation, err := g.findInvited(tx, req.GetCode())
 		if err != nil {
 			return nil, err
 		}
 		moved = false
 		if err := g.cfg.Accounts.Activate(tx, name, segment.Note(&moved)); err != nil {
 			return nil, err
+		}
+		if invitation.GetUnseen() {
+			if err := g.proved(tx, a, invitation.GetTarget(), segment.Note(&moved)); err != nil {
+				return nil, err
+			}
 		}
 		if _, err := g.cfg.Waits.ClearPasswords(tx, organizationOf(name), identifiers(a)); err != nil {
 			return nil, err
@@ -159,17 +169,22 @@ func (g *Gate) byCode(ctx context.Context, address, password string, find func(k
 	return name, fresh, err
 }
 
-func (g *Gate) findInvited(r kv.Reader, code string) (*storev1.Account, error) {
-	name, err := g.cfg.Credentials.Invited(r, code, g.cfg.Clock())
+// findInvited returns the account that a code invites, and the invitation: the
+// account may be invited, and is still reached where the code was sent.
+func (g *Gate) findInvited(r kv.Reader, code string) (*storev1.Account, *storev1.Invitation, error) {
+	i, err := g.cfg.Credentials.Invited(r, code, g.cfg.Clock())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	rec, found, err := g.cfg.Accounts.Find(r, name)
+	rec, found, err := g.cfg.Accounts.Find(r, i.GetAccount())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if !found || !account.CanBeInvited(rec.Value) {
-		return nil, credential.InvitationInvalid()
+		return nil, nil, credential.InvitationInvalid()
 	}
-	return rec.Value, nil
+	if _, found := at(contact.All(rec.Value), i.GetTarget()); !found && i.GetTarget() != "" {
+		return nil, nil, credential.InvitationInvalid()
+	}
+	return rec.Value, i, nil
 }

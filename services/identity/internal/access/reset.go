@@ -12,7 +12,6 @@ import (
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/account"
-	"guildhall.dev/services/identity/internal/contact"
 	"guildhall.dev/services/identity/internal/credential"
 	"guildhall.dev/services/identity/internal/delivery"
 	"guildhall.dev/services/identity/internal/message"
@@ -163,53 +162,55 @@ func phoneOf(identifier string) (string, bool) {
 	return strings.NewReplacer(" ", "", "-", "").Replace(identifier), true
 }
 
-// sendReset opens a reset of an account and sends it the code, unless nothing would
-// be sent now. It returns how many codes that are.
+// sendReset opens a reset of an account and sends it the code, to the first of its
+// contacts that is to be trusted, unless nothing would be sent there now. It returns
+// how many codes that are.
 func (g *Gate) sendReset(tx *change.Tx, a *storev1.Account) (int, error) {
-	ready, err := g.cfg.Outbox.Ready(tx, a, tx.Time)
+	trusted, err := g.trusted(tx, a)
+	if err != nil || len(trusted) == 0 {
+		return 0, err
+	}
+	to := trusted[0]
+	ready, err := g.cfg.Outbox.Ready(tx, a.GetName(), to, tx.Time)
 	if err != nil || !ready {
 		return 0, err
 	}
-	known, err := g.isKnownContact(tx, a)
-	if err != nil || !known {
-		return 0, err
-	}
 	code := credential.NewCode()
-	expire, opened, err := g.cfg.Credentials.OpenReset(tx, a.GetName(), contact.Of(a).Folded(), code, tx.Time)
+	expire, opened, err := g.cfg.Credentials.OpenReset(tx, a.GetName(), to.Folded(), code, tx.Time)
 	if err != nil || !opened {
 		return 0, err
 	}
 	tx.Record(change.Change{Resource: a.GetName(), ChangedFields: []string{"password_reset"}})
 	_, err = g.cfg.Outbox.Enqueue(tx, delivery.Message{
-		Account: a, Kind: message.PasswordReset, Values: message.Values{message.Code: code}, Expire: expire,
+		Account: a, To: to, Kind: message.PasswordReset, Values: message.Values{message.Code: code}, Expire: expire,
 	})
 	return 1, err
 }
 
-// isKnownContact reports whether an account is reached where it was when its password
-// was set. Many may edit a contact who must not take the account by it, and nobody
-// has shown that another one is its owner's; who invites the account anew may.
-func (g *Gate) isKnownContact(r kv.Reader, a *storev1.Account) (bool, error) {
-	password, found, err := g.cfg.Credentials.Password(r, a.GetName())
-	return found && password.GetContact() == contact.Of(a).Folded(), err
-}
-
 // ResetPassword sets the password of the account whose code somebody at an address
-// has, and ends its sessions; it opens none. Errors are Unauthenticated
+// has, and ends its sessions; it opens none. The contact that the code was sent to is
+// verified then. Errors are Unauthenticated
 // (PASSWORD_RESET_INVALID), those of credential.Check on password, Exhausted
 // (HASHING_BUSY, LOGIN_THROTTLED), and Unavailable (SUSPENSION_PENDING).
 func (g *Gate) ResetPassword(ctx context.Context, req *identityv1.ResetPasswordRequest, address string) (*identityv1.ResetPasswordResponse, error) {
-	name, fresh, err := g.byCode(ctx, address, req.GetPassword(), func(r kv.Reader) (*storev1.Account, error) { return g.findReset(r, req.GetCode()) })
+	name, fresh, err := g.byCode(ctx, address, req.GetPassword(), func(r kv.Reader) (*storev1.Account, error) {
+		a, _, err := g.findReset(r, req.GetCode())
+		return a, err
+	})
 	if err != nil {
 		return nil, err
 	}
 	resp, err := change.Do(as(ctx, name, ""), g.cfg.Journal, req, func(tx *change.Tx) (*identityv1.ResetPasswordResponse, error) {
 		// Another call may have used the code, or another code taken its place.
-		a, err := g.findReset(tx, req.GetCode())
+		a, target, err := g.findReset(tx, req.GetCode())
 		if err != nil {
 			return nil, err
 		}
 		if _, err := g.cfg.Waits.ClearPasswords(tx, organizationOf(name), identifiers(a)); err != nil {
+			return nil, err
+		}
+		// It has a password, and no segment asks about proofs: nobody is moved.
+		if err := g.proved(tx, a, target, nil); err != nil {
 			return nil, err
 		}
 		return &identityv1.ResetPasswordResponse{Account: name}, g.setPassword(tx, name, fresh, "")
@@ -221,19 +222,26 @@ func (g *Gate) ResetPassword(ctx context.Context, req *identityv1.ResetPasswordR
 	return resp, g.cfg.Standings.Deliver(ctx, name)
 }
 
-// findReset returns the account whose password the code sets: it may log in, and is
-// still reached where the code was sent.
-func (g *Gate) findReset(r kv.Reader, code string) (*storev1.Account, error) {
+// findReset returns the account whose password the code sets, and where the code was
+// sent: the account may log in, and is still to be trusted there.
+func (g *Gate) findReset(r kv.Reader, code string) (a *storev1.Account, target string, err error) {
 	name, target, err := g.cfg.Credentials.Reset(r, code, g.cfg.Clock())
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	rec, found, err := g.cfg.Accounts.Find(r, name)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	if !found || !account.CanLogIn(rec.Value) || contact.Of(rec.Value).Folded() != target {
-		return nil, credential.ResetInvalid()
+	if !found || !account.CanLogIn(rec.Value) {
+		return nil, "", credential.ResetInvalid()
 	}
-	return rec.Value, nil
+	trusted, err := g.trusted(r, rec.Value)
+	if err != nil {
+		return nil, "", err
+	}
+	if _, found := at(trusted, target); !found {
+		return nil, "", credential.ResetInvalid()
+	}
+	return rec.Value, target, nil
 }

@@ -6,6 +6,7 @@ import (
 	"guildhall.dev/pkg/change"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+	"guildhall.dev/services/identity/internal/contact"
 	"guildhall.dev/services/identity/internal/delivery"
 	"guildhall.dev/services/identity/internal/message"
 )
@@ -25,10 +26,13 @@ func (g *Gate) sendInvitation(tx *change.Tx, a *storev1.Account, i *identityv1.I
 		return err
 	}
 	i.Delivery = d.GetName()
-	if d.GetState() == identityv1.Delivery_STATE_QUEUED && !show {
+	if d.GetState() != identityv1.Delivery_STATE_QUEUED {
+		return nil
+	}
+	if !show {
 		i.Code = ""
 	}
-	return nil
+	return g.cfg.Credentials.Sent(tx, a.GetName(), contact.Of(a).Folded(), !show)
 }
 
 // tellOfPassword tells an account that its password is another from now on (NIST

@@ -58,6 +58,7 @@ import (
 	"guildhall.dev/services/identity/internal/standing"
 	"guildhall.dev/services/identity/internal/tag"
 	"guildhall.dev/services/identity/internal/team"
+	"guildhall.dev/services/identity/internal/verification"
 )
 
 // The forms of account names.
@@ -92,8 +93,10 @@ type Config struct {
 	Tags       *tag.Book
 	Attributes *attribute.Book
 	Segments   *segment.Book
-	// Outbox has the messages to accounts.
-	Outbox *delivery.Book
+	// Outbox has the messages to accounts, Verifications the codes that prove their
+	// contacts.
+	Outbox        *delivery.Book
+	Verifications *verification.Book
 	// Ownerships hear of who looks after whom.
 	Ownerships *ownership.Book
 	// Orders are customers' own, and go with them.
@@ -114,7 +117,7 @@ type Book struct {
 // New returns a book.
 func New(cfg Config) (*Book, error) {
 	if cfg.Hasher == nil || cfg.Organizations == nil || cfg.Credentials == nil || cfg.Factors == nil || cfg.Keys == nil || cfg.Sessions == nil || cfg.Teams == nil || cfg.Standing == nil ||
-		cfg.Tags == nil || cfg.Attributes == nil || cfg.Segments == nil || cfg.Ownerships == nil || cfg.Outbox == nil || cfg.Orders == nil {
+		cfg.Tags == nil || cfg.Attributes == nil || cfg.Segments == nil || cfg.Ownerships == nil || cfg.Outbox == nil || cfg.Verifications == nil || cfg.Orders == nil {
 		return nil, errors.New("account: a book needs a hasher and the centres it changes along")
 	}
 	if cfg.PurgeAfter <= 0 {
@@ -273,6 +276,7 @@ func (b *Book) Update(tx *change.Tx, a *storev1.Account, fields []string, etag s
 	}
 	now := proto.CloneOf(old.Value)
 	fieldmask.Apply(now, a, fields)
+	unprove(old.Value, now)
 	if err := b.checkClasses(tx, ofCustomer(), now, old.Value); err != nil {
 		return old, err
 	}
@@ -311,7 +315,7 @@ func (b *Book) update(tx *change.Tx, old kv.Record[*storev1.Account], now *store
 		return rec, err
 	}
 	tx.Record(change.Change{Resource: now.GetName(), Type: UpdatedType, ChangedFields: changed, Covered: how.covered})
-	return rec, nil
+	return rec, b.followContacts(tx, old.Value, now)
 }
 
 func notFound(name string) error {

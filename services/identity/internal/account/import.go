@@ -50,6 +50,7 @@ func (b *Book) Import(tx *change.Tx, organization string, a *storev1.Account, pa
 	}
 	now := proto.CloneOf(old.Value)
 	fieldmask.Apply(now, a, fields)
+	unprove(old.Value, now)
 	rec, err := b.update(tx, old, now, manner{covered: true, permit: permit})
 	if err != nil || rec.Etag == old.Etag {
 		return old.Value.GetName(), Unchanged, err

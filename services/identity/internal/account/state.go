@@ -68,14 +68,17 @@ func (b *Book) Disable(tx *change.Tx, name, etag string) (kv.Record[*storev1.Acc
 	return rec, b.endAll(tx, name)
 }
 
-// endAll makes all tokens of an account void: those of a person's sessions, the code
-// that it may have been sent for a new password, and what a program had for its
-// keys.
+// endAll makes all tokens of an account void: those of a person's sessions, the codes
+// that it may have been sent for a new password or a new contact, and what a program
+// had for its keys.
 func (b *Book) endAll(tx *change.Tx, name string) error {
 	if ServicePattern.Matches(name) {
 		return b.cfg.Keys.EndTokens(tx, name)
 	}
 	if err := b.cfg.Credentials.VoidReset(tx, name); err != nil {
+		return err
+	}
+	if err := b.cfg.Verifications.VoidAll(tx, name); err != nil {
 		return err
 	}
 	_, err := b.cfg.Sessions.EndAll(tx, name, "")
@@ -257,6 +260,9 @@ func (b *Book) Purge(tx *change.Tx, name string) error {
 		return err
 	}
 	if err := b.cfg.Factors.Purge(tx, name); err != nil {
+		return err
+	}
+	if err := b.cfg.Verifications.VoidAll(tx, name); err != nil {
 		return err
 	}
 	if err := b.cfg.Segments.Forget(tx, name); err != nil {

@@ -38,12 +38,14 @@ import (
 	"guildhall.dev/services/identity/internal/order"
 	"guildhall.dev/services/identity/internal/organization"
 	"guildhall.dev/services/identity/internal/ownership"
+	"guildhall.dev/services/identity/internal/reach"
 	"guildhall.dev/services/identity/internal/segment"
 	"guildhall.dev/services/identity/internal/session"
 	"guildhall.dev/services/identity/internal/standing"
 	"guildhall.dev/services/identity/internal/tag"
 	"guildhall.dev/services/identity/internal/team"
 	"guildhall.dev/services/identity/internal/throttle"
+	"guildhall.dev/services/identity/internal/verification"
 )
 
 // Centres are what the handlers call. All are required.
@@ -73,6 +75,9 @@ type Centres struct {
 	Evaluations *evaluation.Driver
 	Gate        *access.Gate
 	OAuth       *oauth.Server
+	// Verifications are the codes that prove contacts, which the Desk sends and takes.
+	Verifications *verification.Book
+	Desk          *reach.Desk
 	// Throttle slows guessing down; Waits is what it counts.
 	Throttle *throttle.Turnstile
 	Waits    *throttle.Book

@@ -39,7 +39,7 @@ func (s auth) AcceptInvitation(ctx context.Context, req *identityv1.AcceptInvita
 	if !moved {
 		return tokens, err
 	}
-	return heard(ctx, s.Centres, tokens, err)
+	return Heard(ctx, s.Centres, tokens, err)
 }
 
 // Login logs an account in.

@@ -112,7 +112,7 @@ func (s customers) change(ctx context.Context, req proto.Message, make func(*cha
 	if !moved {
 		return resp, err
 	}
-	return heard(ctx, s.Centres, resp, err)
+	return Heard(ctx, s.Centres, resp, err)
 }
 
 // DeleteCustomer deletes the account softly.

@@ -17,13 +17,13 @@ const (
 	followAgain = 2 * time.Second
 )
 
-// heard returns the result of a change of who is in which team or segment, or
+// Heard returns the result of a change of who is in which team or segment, or
 // where a team is, once service permission has it from the feed and no replica of it answers
 // from before. The error is Unavailable (REVOCATION_PENDING) when the change is
 // made and that is not known of it: permission is away, or behind. There is no
 // intent to keep, as for the states of accounts, for the feed is one: permission
 // comes by the change whenever it is back.
-func heard[R proto.Message](ctx context.Context, c *Centres, resp R, err error) (R, error) {
+func Heard[R proto.Message](ctx context.Context, c *Centres, resp R, err error) (R, error) {
 	if err == nil {
 		err = c.catchUp(ctx, followPatience)
 	}
@@ -45,7 +45,7 @@ func (c *Centres) inStep(ctx context.Context) error {
 	return nil
 }
 
-// left is heard for another rule of a segment: those who are to leave by it have
+// left is Heard for another rule of a segment: those who are to leave by it have
 // left. Who joins by it comes in the background.
 func left[R proto.Message](ctx context.Context, c *Centres, segment string, resp R, err error) (R, error) {
 	var none R
@@ -57,7 +57,7 @@ func left[R proto.Message](ctx context.Context, c *Centres, segment string, resp
 	if err := c.Evaluations.Leave(bounded, segment); err != nil {
 		return none, pending(err)
 	}
-	return heard(bounded, c, resp, nil)
+	return Heard(bounded, c, resp, nil)
 }
 
 func (c *Centres) catchUp(ctx context.Context, patience time.Duration) error {

@@ -33,7 +33,7 @@ func (s teams) move(ctx context.Context, req *identityv1.UpdateTeamRequest) (*id
 			return s.Teams.Update(tx, req.GetTeam(), req.GetUpdateMask())
 		})
 		if !errors.Is(err, errMoved) {
-			return heard(ctx, s.Centres, moved, err)
+			return Heard(ctx, s.Centres, moved, err)
 		}
 	}
 }

@@ -37,7 +37,7 @@ func (s segments) CreateSegmentMember(ctx context.Context, req *identityv1.Creat
 		}
 		return s.Segments.AddMember(tx, req.GetParent(), name)
 	})
-	return heard(ctx, s.Centres, added, err)
+	return Heard(ctx, s.Centres, added, err)
 }
 
 // ListSegmentMembers returns a page of members, by customer.
@@ -62,7 +62,7 @@ func (s segments) DeleteSegmentMember(ctx context.Context, req *identityv1.Delet
 	removed, err := change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.SegmentMember, error) {
 		return s.Segments.RemoveMember(tx, req.GetName())
 	})
-	return heard(ctx, s.Centres, removed, err)
+	return Heard(ctx, s.Centres, removed, err)
 }
 
 // ListSegmentMembershipChanges returns a page of who joined and left.

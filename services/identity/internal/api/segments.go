@@ -84,7 +84,7 @@ func (s segments) DeleteSegment(ctx context.Context, req *identityv1.DeleteSegme
 	deleted, err := change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.Segment, error) {
 		return s.Segments.Delete(tx, req.GetName(), req.GetEtag())
 	})
-	return heard(ctx, s.Centres, deleted, err)
+	return Heard(ctx, s.Centres, deleted, err)
 }
 
 // ListSegmentRevisions returns a page of the rules that a segment has had.

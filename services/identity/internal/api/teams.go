@@ -41,7 +41,7 @@ func (s teams) CreateTeam(ctx context.Context, req *identityv1.CreateTeamRequest
 	if above == "" {
 		return made, err // at the top it changes nothing for anybody
 	}
-	return heard(ctx, s.Centres, made, err)
+	return Heard(ctx, s.Centres, made, err)
 }
 
 // GetTeam returns a team.
@@ -95,7 +95,7 @@ func (s teams) DeleteTeam(ctx context.Context, req *identityv1.DeleteTeamRequest
 	deleted, err := change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.Team, error) {
 		return s.Teams.Delete(tx, req.GetName(), req.GetEtag(), req.GetForce())
 	})
-	return heard(ctx, s.Centres, deleted, err)
+	return Heard(ctx, s.Centres, deleted, err)
 }
 
 // CreateTeamMember adds a member of staff to a team of its organisation.
@@ -123,7 +123,7 @@ func (s teams) CreateTeamMember(ctx context.Context, req *identityv1.CreateTeamM
 		}
 		return s.Teams.AddMember(tx, req.GetParent(), name)
 	})
-	return heard(ctx, s.Centres, added, err)
+	return Heard(ctx, s.Centres, added, err)
 }
 
 // ListTeamMembers returns a page of members, by account.
@@ -148,5 +148,5 @@ func (s teams) DeleteTeamMember(ctx context.Context, req *identityv1.DeleteTeamM
 	removed, err := change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.TeamMember, error) {
 		return s.Teams.RemoveMember(tx, req.GetName())
 	})
-	return heard(ctx, s.Centres, removed, err)
+	return Heard(ctx, s.Centres, removed, err)
 }

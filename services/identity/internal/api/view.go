@@ -21,7 +21,7 @@ func staffMember(rec kv.Record[*storev1.Account]) *identityv1.StaffMember {
 	return &identityv1.StaffMember{
 		Name: a.GetName(), DisplayName: a.GetDisplayName(), Email: a.GetEmail(), Language: a.GetLanguage(), State: a.GetState(),
 		CreateTime: a.GetCreateTime(), UpdateTime: a.GetUpdateTime(), DeleteTime: a.GetDeleteTime(), PurgeTime: a.GetPurgeTime(),
-		Etag: rec.Etag,
+		Etag: rec.Etag, EmailVerifyTime: a.GetEmailVerifyTime(),
 	}
 }
 
@@ -39,6 +39,7 @@ func Customer(rec kv.Record[*storev1.Account]) *identityv1.Customer {
 		ExternalId: a.GetExternalId(), Country: a.GetCountry(), Language: a.GetLanguage(), State: a.GetState(),
 		CreateTime: a.GetCreateTime(), UpdateTime: a.GetUpdateTime(), DeleteTime: a.GetDeleteTime(), PurgeTime: a.GetPurgeTime(),
 		Tags: a.GetTags(), Attributes: attribute.Values(a.GetAttributes()), Etag: rec.Etag, Owner: a.GetOwner(),
+		EmailVerifyTime: a.GetEmailVerifyTime(), PhoneVerifyTime: a.GetPhoneVerifyTime(),
 	}
 }
 

@@ -8,6 +8,7 @@ package contact
 import (
 	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"guildhall.dev/pkg/datamask"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
@@ -31,6 +32,70 @@ func Of(a *storev1.Account) Contact {
 		return Phone(a.GetPhone())
 	}
 	return Contact{}
+}
+
+// Channels are the ways to reach somebody, the one that comes first first.
+func Channels() []identityv1.MessageChannel {
+	return []identityv1.MessageChannel{
+		identityv1.MessageChannel_MESSAGE_CHANNEL_EMAIL, identityv1.MessageChannel_MESSAGE_CHANNEL_SMS,
+	}
+}
+
+// On returns how an account is reached on a channel; its Target is empty of an
+// account that is not.
+func On(a *storev1.Account, channel identityv1.MessageChannel) Contact {
+	if channel == identityv1.MessageChannel_MESSAGE_CHANNEL_EMAIL {
+		return Email(a.GetEmail())
+	}
+	return Phone(a.GetPhone())
+}
+
+// All returns how an account is reached on all channels on which it is.
+func All(a *storev1.Account) (out []Contact) {
+	for _, channel := range Channels() {
+		if c := On(a, channel); c.Target != "" {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// Same reports whether two accounts are reached alike on a channel.
+func Same(a, b *storev1.Account, channel identityv1.MessageChannel) bool {
+	return On(a, channel).Folded() == On(b, channel).Folded()
+}
+
+// Set makes a contact an account's.
+func Set(a *storev1.Account, c Contact) {
+	if c.Channel == identityv1.MessageChannel_MESSAGE_CHANNEL_EMAIL {
+		a.Email = c.Target
+	} else {
+		a.Phone = c.Target
+	}
+}
+
+// VerifyTime returns when an account's contact was proven to be theirs, nil of one
+// that was not.
+func VerifyTime(a *storev1.Account, channel identityv1.MessageChannel) *timestamppb.Timestamp {
+	if channel == identityv1.MessageChannel_MESSAGE_CHANNEL_EMAIL {
+		return a.GetEmailVerifyTime()
+	}
+	return a.GetPhoneVerifyTime()
+}
+
+// Verified reports whether an account has a contact on a channel that was proven to
+// be theirs.
+func Verified(a *storev1.Account, channel identityv1.MessageChannel) bool {
+	return On(a, channel).Target != "" && VerifyTime(a, channel) != nil
+}
+
+// SetVerified says when a contact was proven, or with nil that it was not.
+func SetVerified(a *storev1.Account, channel identityv1.MessageChannel, at *timestamppb.Timestamp) {
+	if channel == identityv1.MessageChannel_MESSAGE_CHANNEL_EMAIL {
+		a.EmailVerifyTime = at
+	} else {
+		a.PhoneVerifyTime = at
+	}
 }
 
 // Email is a mail address.

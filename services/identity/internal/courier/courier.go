@@ -12,6 +12,7 @@ import (
 	"errors"
 	"log/slog"
 	mathrand "math/rand/v2"
+	"net/url"
 	"strings"
 	"time"
 
@@ -46,9 +47,11 @@ type Config struct {
 	Templates *message.Book
 	// Mail and SMS are who brings what.
 	Mail, SMS provider.Provider
-	Logger    *slog.Logger
-	Meter     metric.Meter
-	Clock     func() time.Time
+	// Issuer is the URL that people know the gateway by: links lead there.
+	Issuer string
+	Logger *slog.Logger
+	Meter  metric.Meter
+	Clock  func() time.Time
 }
 
 // Courier sends messages. It is safe for concurrent use.
@@ -174,6 +177,9 @@ func (c *Courier) hand(ctx context.Context, by provider.Provider, claimed delive
 	for name, value := range claimed.Values {
 		values[name] = value
 	}
+	if d.GetKind() == message.PasswordReset {
+		values[message.Link] = c.link(d.GetLanguage(), values[message.Code])
+	}
 	made := d.GetCreateTime().AsTime()
 	values[message.Valid] = message.Duration(d.GetLanguage(), d.GetExpireTime().AsTime().Sub(made))
 	text, err := message.Render(template, values)
@@ -184,6 +190,11 @@ func (c *Courier) hand(ctx context.Context, by provider.Provider, claimed delive
 		Delivery: d.GetName(), ID: id, Channel: d.GetChannel(), Kind: d.GetKind(), Language: d.GetLanguage(),
 		To: claimed.Target, Text: text, Time: made,
 	})
+}
+
+// link returns the address of the gateway's page on which a code sets a new password.
+func (c *Courier) link(language, code string) string {
+	return strings.TrimSuffix(c.cfg.Issuer, "/") + "/oauth2/password?" + url.Values{"ui_locales": {language}, "code": {code}}.Encode()
 }
 
 // outcome says what an attempt's error means. A provider that says when to come

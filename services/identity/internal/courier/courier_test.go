@@ -165,7 +165,7 @@ func TestOnce_waitsForAsLongAsTheProviderSays(t *testing.T) {
 func TestOnce_sendsNothingThatIsOfNoUse(t *testing.T) {
 	eachOffice(t, delivery.Config{}, func(t *testing.T, o *office) {
 		o.post.fail(errAway)
-		d, dead := o.invite(ada()), o.invite(ada())
+		d, dead := o.invite(ada()), o.invite(&storev1.Account{Name: acme + "/customers/bo", Email: "bo@example.com"})
 		o.bring()
 		o.post.fail(fmt.Errorf("%w: 550", provider.ErrRefused))
 		o.wait(time.Hour)

@@ -150,7 +150,7 @@ func (o *office) do(fn func(*change.Tx) error) error {
 func (o *office) courier() *courier.Courier {
 	o.t.Helper()
 	c, err := courier.New(courier.Config{
-		Store: o.store, Journal: o.journal, Outbox: o.outbox, Templates: o.words, Mail: o.post, SMS: o.post,
+		Store: o.store, Journal: o.journal, Outbox: o.outbox, Templates: o.words, Mail: o.post, SMS: o.post, Issuer: "https://id.example/",
 		Logger: slog.New(slog.DiscardHandler), Meter: noop.NewMeterProvider().Meter(""), Clock: o.clock,
 	})
 	o.must(err)

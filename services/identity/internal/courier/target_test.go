@@ -17,19 +17,22 @@ import (
 	"guildhall.dev/services/identity/internal/delivery"
 )
 
-// TestOnce_nobodyIsWrittenToWithoutEnd: to one address go so many at once, and
-// then one every ten minutes, of all organisations together and however it is
-// spelt. Others do not wait.
+// TestOnce_nobodyIsWrittenToWithoutEnd: from one organisation so many go to one
+// address at once, and then one every ten minutes, however it is spelt. Others do not
+// wait.
 func TestOnce_nobodyIsWrittenToWithoutEnd(t *testing.T) {
 	eachOffice(t, delivery.Config{PerTarget: 3}, func(t *testing.T, o *office) {
 		spellings := []string{"ada@example.com", "ADA@example.com", "Ada@Example.com"}
 		for i := range 6 {
-			organization := []string{acme, other}[i%2]
-			o.invite(&storev1.Account{Name: fmt.Sprint(organization, "/customers/c", i), Email: spellings[i%3]})
+			o.invite(&storev1.Account{Name: fmt.Sprint(acme, "/customers/c", i), Email: spellings[i%3]})
 		}
 		o.invite(&storev1.Account{Name: acme + "/customers/bo", Email: "bo@example.com"})
 		if to := o.bring(); len(to) != 4 || !slices.Contains(to, "bo@example.com") {
 			t.Errorf("at once letters go to %v, want three to Ada and one to Bo", to)
+		}
+		o.invite(&storev1.Account{Name: other + "/customers/ada", Email: "ada@example.com"})
+		if to := o.bring(); len(to) != 1 {
+			t.Errorf("another organisation's letters go to %v, want one", to)
 		}
 		for range 3 {
 			o.wait(10*time.Minute - time.Second)
@@ -44,6 +47,25 @@ func TestOnce_nobodyIsWrittenToWithoutEnd(t *testing.T) {
 		o.wait(time.Hour)
 		if o.sweep(); len(o.bring()) != 0 {
 			t.Error("more than there were")
+		}
+	})
+}
+
+// TestOnce_manyTogetherDoNotWhatOneMustNot: of all organisations together four times
+// as many go to one address.
+func TestOnce_manyTogetherDoNotWhatOneMustNot(t *testing.T) {
+	eachOffice(t, delivery.Config{PerTarget: 1}, func(t *testing.T, o *office) {
+		for i := range 7 {
+			o.invite(&storev1.Account{Name: fmt.Sprintf("organizations/o%d/customers/ada", i), Email: "ada@example.com"})
+		}
+		if to := o.bring(); len(to) != 4 {
+			t.Errorf("at once letters go to %v, want four", to)
+		}
+		for range 3 {
+			o.wait(150 * time.Second)
+			if to := o.bring(); len(to) != 1 {
+				t.Errorf("after two and a half minutes letters go to %v, want one", to)
+			}
 		}
 	})
 }

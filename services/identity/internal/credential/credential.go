@@ -78,6 +78,19 @@ func (b *Book) SetPassword(tx kv.Tx, account string, s Secret, now time.Time) er
 	return b.voidCodes(tx, account)
 }
 
+// Follow is for an account whose owner is reached at another folded contact from now
+// on: codes that set a new password go there, and not to the one before, whoever
+// makes that the account's again.
+func (b *Book) Follow(tx kv.Tx, account, from, to string) error {
+	c, found, err := b.Password(tx, account)
+	if err != nil || !found || from == to || c.GetContact() != from {
+		return err
+	}
+	c.Contact = to
+	_, err = b.passwords.Update(tx, c, "")
+	return err
+}
+
 // Rehash replaces the hash of a password that stays the same.
 func (b *Book) Rehash(tx kv.Tx, account, hash string) error {
 	_, err := b.passwords.Modify(tx, kv.Key{kv.String(account)}, "", func(c *storev1.Credential) error {

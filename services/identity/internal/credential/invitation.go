@@ -57,18 +57,46 @@ func (b *Book) Invite(tx kv.Tx, account, code string, now time.Time) (expire tim
 	return expire, err
 }
 
-// Invited returns the account that the code invites. The error is
-// Unauthenticated (INVITATION_INVALID), the same for a code that never was,
-// was used or voided, or has expired.
-func (b *Book) Invited(r kv.Reader, code string, now time.Time) (account string, err error) {
+// Sent notes where the code of an account's invitation was sent, folded, and whether
+// nobody was shown it beside.
+func (b *Book) Sent(tx kv.Tx, account, target string, unseen bool) error {
+	_, err := b.invitations.Modify(tx, kv.Key{kv.String(account)}, "", func(i *storev1.Invitation) error {
+		i.Target, i.Unseen = target, unseen
+		return nil
+	})
+	return err
+}
+
+// Invited returns the invitation that a code is of: whom it invites, and where it
+// was sent. The error is Unauthenticated (INVITATION_INVALID), the same for a code
+// that never was, was used or voided, or has expired.
+func (b *Book) Invited(r kv.Reader, code string, now time.Time) (*storev1.Invitation, error) {
 	rec, ok, err := b.invitations.FindBy(r, byCode, kv.Key{kv.Bytes(hashCode(code))})
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	if !ok || !now.Before(rec.Value.GetExpireTime().AsTime()) {
-		return "", InvitationInvalid()
+		return nil, InvitationInvalid()
 	}
-	return rec.Value.GetAccount(), nil
+	return rec.Value, nil
+}
+
+// VoidSentTo removes an account's invitation and its reset if their codes were sent
+// to the folded target.
+func (b *Book) VoidSentTo(tx kv.Tx, account, target string) error {
+	k := kv.Key{kv.String(account)}
+	invitation, found, err := b.invitations.Find(tx, k)
+	if err == nil && found && invitation.Value.GetTarget() == target {
+		err = b.VoidInvitation(tx, account)
+	}
+	if err != nil {
+		return err
+	}
+	reset, found, err := b.resets.Find(tx, k)
+	if err == nil && found && reset.Value.GetTarget() == target {
+		err = b.VoidReset(tx, account)
+	}
+	return err
 }
 
 // InvitationInvalid is the one answer to every code that lets nobody in.

@@ -17,6 +17,9 @@
 //	SENT ──▶ DELIVERED                    as a provider reports
 //	  └───────┴──▶ BOUNCED                nothing is sent there from then on
 //
+// What could still be sent is WITHDRAWN when a newer message of its kind takes its
+// place, or when it has a code for a contact that the account has no more.
+//
 // A crash between the provider's yes and SENT sends a message again, under the
 // same id, by which providers and mail programs know it: at least once, since
 // nothing can do it exactly once. Two replicas do not send one message, unless one
@@ -108,9 +111,11 @@ func (b *Book) Tables() []string {
 
 // Message is what somebody is to be told.
 type Message struct {
-	// Account is whom; it says where messages go and in which language.
+	// Account is whom; it says in which language.
 	Account *storev1.Account
-	Kind    identityv1.MessageKind
+	// To is where it goes; the zero Contact is where the account is reached.
+	To   contact.Contact
+	Kind identityv1.MessageKind
 	// Values are those of the template's variables but for message.Organization
 	// and message.Valid.
 	Values message.Values
@@ -118,12 +123,15 @@ type Message struct {
 	Expire time.Time
 }
 
-// Enqueue puts a message into the outbox, to the account's mail address or else
-// its phone, and returns the delivery: QUEUED, or SUPPRESSED, and nil for an
-// account that has neither. It records the delivery's event; the audit entry is
-// that of the change it belongs to.
+// Enqueue puts a message into the outbox, in place of one of its kind that waits to
+// go there, and returns the delivery: QUEUED, or SUPPRESSED, and nil for an account
+// that is reached nowhere. It records the delivery's event; the audit entry is that
+// of the change it belongs to.
 func (b *Book) Enqueue(tx *change.Tx, m Message) (*identityv1.Delivery, error) {
-	to := contact.Of(m.Account)
+	to := m.To
+	if to.Target == "" {
+		to = contact.Of(m.Account)
+	}
 	if to.Target == "" {
 		return nil, nil
 	}
@@ -138,6 +146,9 @@ func (b *Book) Enqueue(tx *change.Tx, m Message) (*identityv1.Delivery, error) {
 		State: queued, CreateTime: timestamppb.New(tx.Time), NextAttemptTime: timestamppb.New(tx.Time), ExpireTime: timestamppb.New(m.Expire),
 	}
 	rec := &storev1.Delivery{Delivery: d, TargetHash: b.hash(to)}
+	if err := b.replace(tx, rec); err != nil {
+		return nil, err
+	}
 	suppressed, err := b.suppressed(tx, rec)
 	if err != nil {
 		return nil, err

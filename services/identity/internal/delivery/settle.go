@@ -50,7 +50,9 @@ func (b *Book) Settle(tx *change.Tx, c Claimed, o Outcome) (identityv1.Delivery_
 	}
 	now, d := clone(rec)
 	wasSent := o.Failure == identityv1.Delivery_FAILURE_UNSPECIFIED
-	if d.GetState() != queued || now.GetClaim() != c.claim && !wasSent {
+	// One that was withdrawn meanwhile has gone all the same.
+	open := d.GetState() == queued || d.GetState() == withdrawn && wasSent
+	if !open || now.GetClaim() != c.claim && !wasSent {
 		return d.GetState(), nil
 	}
 	d.Provider, d.Failure = o.Provider, o.Failure

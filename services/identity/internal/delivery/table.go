@@ -24,6 +24,7 @@ const (
 	bounced         = identityv1.Delivery_STATE_BOUNCED
 	stateSuppressed = identityv1.Delivery_STATE_SUPPRESSED
 	failed          = identityv1.Delivery_STATE_FAILED
+	withdrawn       = identityv1.Delivery_STATE_WITHDRAWN
 )
 
 // StateName returns a state as events and filters spell it: "SENT".
@@ -46,6 +47,7 @@ const (
 	byCreated = "created" // all, by when they were made
 	byState   = "state"
 	byAccount = "account"
+	byOpen    = "open" // those that could still be sent, by account
 )
 
 // deliveryTable is (organisation, name) -> Delivery. Names are UUIDv7, so that
@@ -80,6 +82,12 @@ func deliveryTable() *kv.Table[*storev1.Delivery] {
 				return kv.Key{kv.String(resource.Parent(d.GetName())), kv.String(StateName(d.GetState()))}
 			}),
 			index(byAccount, func(d *identityv1.Delivery) kv.Key { return kv.Key{kv.String(d.GetAccount())} }),
+			index(byOpen, func(d *identityv1.Delivery) kv.Key {
+				if d.GetState() != queued && d.GetState() != failed {
+					return nil
+				}
+				return kv.Key{kv.String(d.GetAccount())}
+			}),
 		},
 	})
 }
@@ -108,8 +116,8 @@ func suppressionTable() *kv.Table[*identityv1.Suppression] {
 
 func key(name string) kv.Key { return kv.Key{kv.String(resource.Parent(name)), kv.String(name)} }
 
-// hash hides where a message goes. Organisations have one hash of it, so that
-// together they write no more often to anybody than one does.
+// hash hides where a message goes. Organisations have one hash of it, so that what
+// they send there together is counted.
 func (b *Book) hash(to contact.Contact) []byte {
 	return b.cfg.Hasher.Hash("identity delivery target", []byte(to.Folded()))
 }

@@ -23,9 +23,11 @@ import (
 
 // The kinds and channels of messages, for short.
 const (
-	Invitation      = identityv1.MessageKind_MESSAGE_KIND_INVITATION
-	PasswordChanged = identityv1.MessageKind_MESSAGE_KIND_PASSWORD_CHANGED
-	PasswordReset   = identityv1.MessageKind_MESSAGE_KIND_PASSWORD_RESET
+	Invitation          = identityv1.MessageKind_MESSAGE_KIND_INVITATION
+	PasswordChanged     = identityv1.MessageKind_MESSAGE_KIND_PASSWORD_CHANGED
+	PasswordReset       = identityv1.MessageKind_MESSAGE_KIND_PASSWORD_RESET
+	ContactVerification = identityv1.MessageKind_MESSAGE_KIND_CONTACT_VERIFICATION
+	ContactChanged      = identityv1.MessageKind_MESSAGE_KIND_CONTACT_CHANGED
 
 	Email = identityv1.MessageChannel_MESSAGE_CHANNEL_EMAIL
 	SMS   = identityv1.MessageChannel_MESSAGE_CHANNEL_SMS
@@ -41,8 +43,10 @@ const (
 const (
 	Organization = "organization" // what it is called
 	Code         = "code"
-	Valid        = "valid" // how long what the message says is of use: "10 minutes"
-	Time         = "time"  // when it happened
+	Valid        = "valid"   // how long what the message says is of use: "10 minutes"
+	Time         = "time"    // when it happened
+	Contact      = "contact" // a part of the new address or number: "a***@example.com"
+	Link         = "link"    // where to use the code, which is in it
 )
 
 // Language returns the language of a message to somebody who has chosen, or else
@@ -58,18 +62,27 @@ func Language(chosen, ofOrganization string) string {
 
 // variables returns what templates of a kind may speak of.
 func variables(kind identityv1.MessageKind) []string {
-	if kind == PasswordChanged {
+	switch kind {
+	case PasswordChanged:
 		return []string{Organization, Time}
+	case ContactChanged:
+		return []string{Organization, Time, Contact}
+	case PasswordReset:
+		return []string{Organization, Code, Valid, Link}
+	default:
+		return []string{Organization, Code, Valid}
 	}
-	return []string{Organization, Code, Valid}
 }
 
+// HasCode reports whether messages of a kind bring a code.
+func HasCode(kind identityv1.MessageKind) bool { return len(required(kind)) > 0 }
+
 // isSecret reports whether the value of a variable lets its reader in.
-func isSecret(variable string) bool { return variable == Code }
+func isSecret(variable string) bool { return variable == Code || variable == Link }
 
 // required returns the variables without which a text of the kind is useless.
 func required(kind identityv1.MessageKind) []string {
-	return slices.DeleteFunc(variables(kind), func(v string) bool { return !isSecret(v) })
+	return slices.DeleteFunc(variables(kind), func(v string) bool { return v != Code })
 }
 
 // Duration says how long something is valid, in whole units: "10 minutes", "7

@@ -73,10 +73,12 @@ type page struct {
 	Paragraphs      [][]span
 }
 
-// span is a part of a paragraph. Code says that it is to be copied.
+// span is a part of a paragraph. Code says that it is to be copied, Link that it is
+// to be followed.
 type span struct {
 	Text  string
 	Code  bool
+	Link  bool
 	Break bool // a line ends before it
 }
 
@@ -91,7 +93,7 @@ func paragraphs(pieces []piece, values Values) [][]span {
 	}
 	for _, p := range pieces {
 		if p.variable != "" {
-			now = append(now, span{Text: plain(values[p.variable]), Code: isSecret(p.variable)})
+			now = append(now, span{Text: plain(values[p.variable]), Code: p.variable == Code, Link: p.variable == Link})
 			continue
 		}
 		lines := strings.Split(p.text, "\n")
@@ -116,7 +118,7 @@ func layout() *template.Template {
 <head><meta charset="utf-8"><title>{{.Title}}</title></head>
 <body style="font-family:sans-serif;line-height:1.5;max-width:36em">
 {{- range .Paragraphs}}
-<p>{{range .}}{{if .Break}}<br>{{end}}{{if .Code}}<strong style="font-family:monospace;font-size:120%">{{.Text}}</strong>{{else}}{{.Text}}{{end}}{{end}}</p>
+<p>{{range .}}{{if .Break}}<br>{{end}}{{if .Code}}<strong style="font-family:monospace;font-size:120%">{{.Text}}</strong>{{else if .Link}}<a href="{{.Text}}">{{.Text}}</a>{{else}}{{.Text}}{{end}}{{end}}</p>
 {{- end}}
 </body>
 </html>

@@ -10,6 +10,7 @@ import (
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/account"
+	"guildhall.dev/services/identity/internal/contact"
 )
 
 // GetUserInfo says who the person is whose access token it is. Errors are
@@ -54,9 +55,9 @@ func about(a *storev1.Account, granted []string) *identityv1.UserInfo {
 		case "profile":
 			info.Name, info.Locale = a.GetDisplayName(), a.GetLanguage()
 		case "email":
-			info.Email = a.GetEmail()
+			info.Email, info.EmailVerified = a.GetEmail(), contact.Verified(a, identityv1.MessageChannel_MESSAGE_CHANNEL_EMAIL)
 		case "phone":
-			info.PhoneNumber = a.GetPhone()
+			info.PhoneNumber, info.PhoneNumberVerified = a.GetPhone(), contact.Verified(a, identityv1.MessageChannel_MESSAGE_CHANNEL_SMS)
 		}
 	}
 	return info

@@ -23,6 +23,7 @@ import (
 	"guildhall.dev/services/identity/internal/ownership"
 	"guildhall.dev/services/identity/internal/session"
 	"guildhall.dev/services/identity/internal/throttle"
+	"guildhall.dev/services/identity/internal/verification"
 )
 
 const (
@@ -41,9 +42,11 @@ type Sweeper struct {
 	Keys        *clientkey.Book
 	Ownerships  *ownership.Book
 	Outbox      *delivery.Book
-	Throttle    *throttle.Turnstile
-	Logger      *slog.Logger
-	Clock       func() time.Time
+	// Verifications are the codes that prove contacts.
+	Verifications *verification.Book
+	Throttle      *throttle.Turnstile
+	Logger        *slog.Logger
+	Clock         func() time.Time
 }
 
 // Run sweeps every minute until ctx ends.
@@ -93,6 +96,9 @@ func (s *Sweeper) Once(ctx context.Context) (purged, ended int, err error) {
 		return purged, ended, err
 	}
 	if err := s.forget(ctx, s.Outbox.Sweep); err != nil {
+		return purged, ended, err
+	}
+	if err := s.forget(ctx, s.Verifications.Sweep); err != nil {
 		return purged, ended, err
 	}
 	if err := s.forget(ctx, s.Sessions.SweepChallenges); err != nil {

@@ -51,7 +51,8 @@ type AuthServiceClient interface {
 	// An account with a mail address, or else a phone number, is sent the code
 	// (DeliveryService), and the caller sees it only with show_code. One that has
 	// neither, or to whose contact nothing is sent any more, gets it from the
-	// caller.
+	// caller. A code that was sent is void when the account is not reached there any
+	// more; one that the caller did not see verifies the contact.
 	//
 	// Reasons: ACCOUNT_NOT_FOUND, ILLEGAL_STATE, TARGET_EXCEEDS_CALLER,
 	// PERMISSION_UNAVAILABLE; SUSPENSION_PENDING with reset_password, after which
@@ -103,14 +104,15 @@ type AuthServiceClient interface {
 	// SUSPENSION_PENDING.
 	ChangePassword(ctx context.Context, in *ChangePasswordRequest, opts ...grpc.CallOption) (*ChangePasswordResponse, error)
 	// Has a code sent with which somebody who forgot the password sets a new one,
-	// to the account's mail address, or else its phone. The answer, and the time it
-	// takes, is the same whatever becomes of it. Nothing is sent for who is no
-	// account, may not log in, has no password (CreateInvitation is for those) or no
-	// contact, or to whom a minute ago one was sent, or as many messages as go to one
+	// to the account's mail address, or else its phone, if that is verified or was its
+	// contact when the password was set. The answer, and the time it takes, is the same
+	// whatever becomes of it. Nothing is sent for who is no account, may not log in, has
+	// no password (CreateInvitation is for those) or no such contact, or to whom a minute ago one was sent, or as many messages as go to one
 	// address; nor to who asks too often from one network.
 	RequestPasswordReset(ctx context.Context, in *RequestPasswordResetRequest, opts ...grpc.CallOption) (*RequestPasswordResetResponse, error)
 	// Sets a new password with the code of RequestPasswordReset, and ends all
-	// sessions of the account, whose owner is told. It logs nobody in.
+	// sessions of the account, whose owner is told. The contact that the code was sent
+	// to is verified then. It logs nobody in.
 	//
 	// Reasons: PASSWORD_RESET_INVALID (also for a used, voided or expired code),
 	// PASSWORD_TOO_SHORT, PASSWORD_TOO_LONG, PASSWORD_BLOCKED, HASHING_BUSY,
@@ -286,7 +288,8 @@ type AuthServiceServer interface {
 	// An account with a mail address, or else a phone number, is sent the code
 	// (DeliveryService), and the caller sees it only with show_code. One that has
 	// neither, or to whose contact nothing is sent any more, gets it from the
-	// caller.
+	// caller. A code that was sent is void when the account is not reached there any
+	// more; one that the caller did not see verifies the contact.
 	//
 	// Reasons: ACCOUNT_NOT_FOUND, ILLEGAL_STATE, TARGET_EXCEEDS_CALLER,
 	// PERMISSION_UNAVAILABLE; SUSPENSION_PENDING with reset_password, after which
@@ -338,14 +341,15 @@ type AuthServiceServer interface {
 	// SUSPENSION_PENDING.
 	ChangePassword(context.Context, *ChangePasswordRequest) (*ChangePasswordResponse, error)
 	// Has a code sent with which somebody who forgot the password sets a new one,
-	// to the account's mail address, or else its phone. The answer, and the time it
-	// takes, is the same whatever becomes of it. Nothing is sent for who is no
-	// account, may not log in, has no password (CreateInvitation is for those) or no
-	// contact, or to whom a minute ago one was sent, or as many messages as go to one
+	// to the account's mail address, or else its phone, if that is verified or was its
+	// contact when the password was set. The answer, and the time it takes, is the same
+	// whatever becomes of it. Nothing is sent for who is no account, may not log in, has
+	// no password (CreateInvitation is for those) or no such contact, or to whom a minute ago one was sent, or as many messages as go to one
 	// address; nor to who asks too often from one network.
 	RequestPasswordReset(context.Context, *RequestPasswordResetRequest) (*RequestPasswordResetResponse, error)
 	// Sets a new password with the code of RequestPasswordReset, and ends all
-	// sessions of the account, whose owner is told. It logs nobody in.
+	// sessions of the account, whose owner is told. The contact that the code was sent
+	// to is verified then. It logs nobody in.
 	//
 	// Reasons: PASSWORD_RESET_INVALID (also for a used, voided or expired code),
 	// PASSWORD_TOO_SHORT, PASSWORD_TOO_LONG, PASSWORD_BLOCKED, HASHING_BUSY,

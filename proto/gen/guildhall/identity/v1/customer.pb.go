@@ -127,9 +127,14 @@ type Customer struct {
 	Attributes map[string]*AttributeValue `protobuf:"bytes,15,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// The member of staff who looks after it, as in "organizations/acme/staff/s1";
 	// see OwnershipService. Empty of a customer without an owner.
-	Owner         string `protobuf:"bytes,16,opt,name=owner,proto3" json:"owner,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Owner string `protobuf:"bytes,16,opt,name=owner,proto3" json:"owner,omitempty"`
+	// When the mail address was proven to be theirs; empty when it was not. See
+	// ContactService.
+	EmailVerifyTime *timestamppb.Timestamp `protobuf:"bytes,30,opt,name=email_verify_time,json=emailVerifyTime,proto3" json:"email_verify_time,omitempty"`
+	// The same of the phone number.
+	PhoneVerifyTime *timestamppb.Timestamp `protobuf:"bytes,31,opt,name=phone_verify_time,json=phoneVerifyTime,proto3" json:"phone_verify_time,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Customer) Reset() {
@@ -272,6 +277,20 @@ func (x *Customer) GetOwner() string {
 		return x.Owner
 	}
 	return ""
+}
+
+func (x *Customer) GetEmailVerifyTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EmailVerifyTime
+	}
+	return nil
+}
+
+func (x *Customer) GetPhoneVerifyTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PhoneVerifyTime
+	}
+	return nil
 }
 
 // See CreateCustomer.
@@ -1315,7 +1334,7 @@ var File_guildhall_identity_v1_customer_proto protoreflect.FileDescriptor
 
 const file_guildhall_identity_v1_customer_proto_rawDesc = "" +
 	"\n" +
-	"$guildhall/identity/v1/customer.proto\x12\x15guildhall.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a*guildhall/identity/v1/classification.proto\x1a!guildhall/identity/v1/staff.proto\x1a\"guildhall/options/v1/options.proto\"\xe0\a\n" +
+	"$guildhall/identity/v1/customer.proto\x12\x15guildhall.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a*guildhall/identity/v1/classification.proto\x1a!guildhall/identity/v1/staff.proto\x1a\"guildhall/options/v1/options.proto\"\xfa\b\n" +
 	"\bCustomer\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12?\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\x1c\xbaH\x05r\x03\x18\xc8\x01\xf0\xe0\x18\x01\x8a\xe1\x18\f\n" +
@@ -1347,7 +1366,9 @@ const file_guildhall_identity_v1_customer_proto_rawDesc = "" +
 	"attributes\x18\x0f \x03(\v2/.guildhall.identity.v1.Customer.AttributesEntryB\x1b\xbaH\x05\x9a\x01\x02\x102\xf0\xe0\x18\x01\x8a\xe1\x18\v\n" +
 	"\tattributeR\n" +
 	"attributes\x12\x19\n" +
-	"\x05owner\x18\x10 \x01(\tB\x03\xe0A\x03R\x05owner\x1ad\n" +
+	"\x05owner\x18\x10 \x01(\tB\x03\xe0A\x03R\x05owner\x12K\n" +
+	"\x11email_verify_time\x18\x1e \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\x0femailVerifyTime\x12K\n" +
+	"\x11phone_verify_time\x18\x1f \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\x0fphoneVerifyTime\x1ad\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12;\n" +
 	"\x05value\x18\x02 \x01(\v2%.guildhall.identity.v1.AttributeValueR\x05value:\x028\x01\"\xcf\x01\n" +
@@ -1515,44 +1536,46 @@ var file_guildhall_identity_v1_customer_proto_depIdxs = []int32{
 	21, // 3: guildhall.identity.v1.Customer.delete_time:type_name -> google.protobuf.Timestamp
 	21, // 4: guildhall.identity.v1.Customer.purge_time:type_name -> google.protobuf.Timestamp
 	17, // 5: guildhall.identity.v1.Customer.attributes:type_name -> guildhall.identity.v1.Customer.AttributesEntry
-	1,  // 6: guildhall.identity.v1.CreateCustomerRequest.customer:type_name -> guildhall.identity.v1.Customer
-	1,  // 7: guildhall.identity.v1.BatchGetCustomersResponse.customers:type_name -> guildhall.identity.v1.Customer
-	1,  // 8: guildhall.identity.v1.ListCustomersResponse.customers:type_name -> guildhall.identity.v1.Customer
-	1,  // 9: guildhall.identity.v1.UpdateCustomerRequest.customer:type_name -> guildhall.identity.v1.Customer
-	22, // 10: guildhall.identity.v1.UpdateCustomerRequest.update_mask:type_name -> google.protobuf.FieldMask
-	18, // 11: guildhall.identity.v1.ClassifyCustomerRequest.set_attributes:type_name -> guildhall.identity.v1.ClassifyCustomerRequest.SetAttributesEntry
-	15, // 12: guildhall.identity.v1.ImportCustomersRequest.options:type_name -> guildhall.identity.v1.ImportOptions
-	19, // 13: guildhall.identity.v1.ImportOptions.columns:type_name -> guildhall.identity.v1.ImportOptions.ColumnsEntry
-	0,  // 14: guildhall.identity.v1.ImportCustomersResponse.result:type_name -> guildhall.identity.v1.ImportCustomersResponse.Result
-	23, // 15: guildhall.identity.v1.Customer.AttributesEntry.value:type_name -> guildhall.identity.v1.AttributeValue
-	23, // 16: guildhall.identity.v1.ClassifyCustomerRequest.SetAttributesEntry.value:type_name -> guildhall.identity.v1.AttributeValue
-	2,  // 17: guildhall.identity.v1.CustomerService.CreateCustomer:input_type -> guildhall.identity.v1.CreateCustomerRequest
-	3,  // 18: guildhall.identity.v1.CustomerService.GetCustomer:input_type -> guildhall.identity.v1.GetCustomerRequest
-	4,  // 19: guildhall.identity.v1.CustomerService.BatchGetCustomers:input_type -> guildhall.identity.v1.BatchGetCustomersRequest
-	6,  // 20: guildhall.identity.v1.CustomerService.ListCustomers:input_type -> guildhall.identity.v1.ListCustomersRequest
-	8,  // 21: guildhall.identity.v1.CustomerService.UpdateCustomer:input_type -> guildhall.identity.v1.UpdateCustomerRequest
-	9,  // 22: guildhall.identity.v1.CustomerService.ClassifyCustomer:input_type -> guildhall.identity.v1.ClassifyCustomerRequest
-	10, // 23: guildhall.identity.v1.CustomerService.DeleteCustomer:input_type -> guildhall.identity.v1.DeleteCustomerRequest
-	11, // 24: guildhall.identity.v1.CustomerService.UndeleteCustomer:input_type -> guildhall.identity.v1.UndeleteCustomerRequest
-	12, // 25: guildhall.identity.v1.CustomerService.DisableCustomer:input_type -> guildhall.identity.v1.DisableCustomerRequest
-	13, // 26: guildhall.identity.v1.CustomerService.EnableCustomer:input_type -> guildhall.identity.v1.EnableCustomerRequest
-	14, // 27: guildhall.identity.v1.CustomerService.ImportCustomers:input_type -> guildhall.identity.v1.ImportCustomersRequest
-	1,  // 28: guildhall.identity.v1.CustomerService.CreateCustomer:output_type -> guildhall.identity.v1.Customer
-	1,  // 29: guildhall.identity.v1.CustomerService.GetCustomer:output_type -> guildhall.identity.v1.Customer
-	5,  // 30: guildhall.identity.v1.CustomerService.BatchGetCustomers:output_type -> guildhall.identity.v1.BatchGetCustomersResponse
-	7,  // 31: guildhall.identity.v1.CustomerService.ListCustomers:output_type -> guildhall.identity.v1.ListCustomersResponse
-	1,  // 32: guildhall.identity.v1.CustomerService.UpdateCustomer:output_type -> guildhall.identity.v1.Customer
-	1,  // 33: guildhall.identity.v1.CustomerService.ClassifyCustomer:output_type -> guildhall.identity.v1.Customer
-	1,  // 34: guildhall.identity.v1.CustomerService.DeleteCustomer:output_type -> guildhall.identity.v1.Customer
-	1,  // 35: guildhall.identity.v1.CustomerService.UndeleteCustomer:output_type -> guildhall.identity.v1.Customer
-	1,  // 36: guildhall.identity.v1.CustomerService.DisableCustomer:output_type -> guildhall.identity.v1.Customer
-	1,  // 37: guildhall.identity.v1.CustomerService.EnableCustomer:output_type -> guildhall.identity.v1.Customer
-	16, // 38: guildhall.identity.v1.CustomerService.ImportCustomers:output_type -> guildhall.identity.v1.ImportCustomersResponse
-	28, // [28:39] is the sub-list for method output_type
-	17, // [17:28] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	21, // 6: guildhall.identity.v1.Customer.email_verify_time:type_name -> google.protobuf.Timestamp
+	21, // 7: guildhall.identity.v1.Customer.phone_verify_time:type_name -> google.protobuf.Timestamp
+	1,  // 8: guildhall.identity.v1.CreateCustomerRequest.customer:type_name -> guildhall.identity.v1.Customer
+	1,  // 9: guildhall.identity.v1.BatchGetCustomersResponse.customers:type_name -> guildhall.identity.v1.Customer
+	1,  // 10: guildhall.identity.v1.ListCustomersResponse.customers:type_name -> guildhall.identity.v1.Customer
+	1,  // 11: guildhall.identity.v1.UpdateCustomerRequest.customer:type_name -> guildhall.identity.v1.Customer
+	22, // 12: guildhall.identity.v1.UpdateCustomerRequest.update_mask:type_name -> google.protobuf.FieldMask
+	18, // 13: guildhall.identity.v1.ClassifyCustomerRequest.set_attributes:type_name -> guildhall.identity.v1.ClassifyCustomerRequest.SetAttributesEntry
+	15, // 14: guildhall.identity.v1.ImportCustomersRequest.options:type_name -> guildhall.identity.v1.ImportOptions
+	19, // 15: guildhall.identity.v1.ImportOptions.columns:type_name -> guildhall.identity.v1.ImportOptions.ColumnsEntry
+	0,  // 16: guildhall.identity.v1.ImportCustomersResponse.result:type_name -> guildhall.identity.v1.ImportCustomersResponse.Result
+	23, // 17: guildhall.identity.v1.Customer.AttributesEntry.value:type_name -> guildhall.identity.v1.AttributeValue
+	23, // 18: guildhall.identity.v1.ClassifyCustomerRequest.SetAttributesEntry.value:type_name -> guildhall.identity.v1.AttributeValue
+	2,  // 19: guildhall.identity.v1.CustomerService.CreateCustomer:input_type -> guildhall.identity.v1.CreateCustomerRequest
+	3,  // 20: guildhall.identity.v1.CustomerService.GetCustomer:input_type -> guildhall.identity.v1.GetCustomerRequest
+	4,  // 21: guildhall.identity.v1.CustomerService.BatchGetCustomers:input_type -> guildhall.identity.v1.BatchGetCustomersRequest
+	6,  // 22: guildhall.identity.v1.CustomerService.ListCustomers:input_type -> guildhall.identity.v1.ListCustomersRequest
+	8,  // 23: guildhall.identity.v1.CustomerService.UpdateCustomer:input_type -> guildhall.identity.v1.UpdateCustomerRequest
+	9,  // 24: guildhall.identity.v1.CustomerService.ClassifyCustomer:input_type -> guildhall.identity.v1.ClassifyCustomerRequest
+	10, // 25: guildhall.identity.v1.CustomerService.DeleteCustomer:input_type -> guildhall.identity.v1.DeleteCustomerRequest
+	11, // 26: guildhall.identity.v1.CustomerService.UndeleteCustomer:input_type -> guildhall.identity.v1.UndeleteCustomerRequest
+	12, // 27: guildhall.identity.v1.CustomerService.DisableCustomer:input_type -> guildhall.identity.v1.DisableCustomerRequest
+	13, // 28: guildhall.identity.v1.CustomerService.EnableCustomer:input_type -> guildhall.identity.v1.EnableCustomerRequest
+	14, // 29: guildhall.identity.v1.CustomerService.ImportCustomers:input_type -> guildhall.identity.v1.ImportCustomersRequest
+	1,  // 30: guildhall.identity.v1.CustomerService.CreateCustomer:output_type -> guildhall.identity.v1.Customer
+	1,  // 31: guildhall.identity.v1.CustomerService.GetCustomer:output_type -> guildhall.identity.v1.Customer
+	5,  // 32: guildhall.identity.v1.CustomerService.BatchGetCustomers:output_type -> guildhall.identity.v1.BatchGetCustomersResponse
+	7,  // 33: guildhall.identity.v1.CustomerService.ListCustomers:output_type -> guildhall.identity.v1.ListCustomersResponse
+	1,  // 34: guildhall.identity.v1.CustomerService.UpdateCustomer:output_type -> guildhall.identity.v1.Customer
+	1,  // 35: guildhall.identity.v1.CustomerService.ClassifyCustomer:output_type -> guildhall.identity.v1.Customer
+	1,  // 36: guildhall.identity.v1.CustomerService.DeleteCustomer:output_type -> guildhall.identity.v1.Customer
+	1,  // 37: guildhall.identity.v1.CustomerService.UndeleteCustomer:output_type -> guildhall.identity.v1.Customer
+	1,  // 38: guildhall.identity.v1.CustomerService.DisableCustomer:output_type -> guildhall.identity.v1.Customer
+	1,  // 39: guildhall.identity.v1.CustomerService.EnableCustomer:output_type -> guildhall.identity.v1.Customer
+	16, // 40: guildhall.identity.v1.CustomerService.ImportCustomers:output_type -> guildhall.identity.v1.ImportCustomersResponse
+	30, // [30:41] is the sub-list for method output_type
+	19, // [19:30] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_guildhall_identity_v1_customer_proto_init() }

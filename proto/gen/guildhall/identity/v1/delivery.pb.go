@@ -41,21 +41,30 @@ const (
 	// A code with which an account sets a new password. See
 	// AuthService.RequestPasswordReset.
 	MessageKind_MESSAGE_KIND_PASSWORD_RESET MessageKind = 3
+	// A code that proves the contact that it was sent to. See ContactService.
+	MessageKind_MESSAGE_KIND_CONTACT_VERIFICATION MessageKind = 10
+	// The mail address or the phone number of an account has been changed by its
+	// owner; to those of before, and to the new one.
+	MessageKind_MESSAGE_KIND_CONTACT_CHANGED MessageKind = 11
 )
 
 // Enum value maps for MessageKind.
 var (
 	MessageKind_name = map[int32]string{
-		0: "MESSAGE_KIND_UNSPECIFIED",
-		1: "MESSAGE_KIND_INVITATION",
-		2: "MESSAGE_KIND_PASSWORD_CHANGED",
-		3: "MESSAGE_KIND_PASSWORD_RESET",
+		0:  "MESSAGE_KIND_UNSPECIFIED",
+		1:  "MESSAGE_KIND_INVITATION",
+		2:  "MESSAGE_KIND_PASSWORD_CHANGED",
+		3:  "MESSAGE_KIND_PASSWORD_RESET",
+		10: "MESSAGE_KIND_CONTACT_VERIFICATION",
+		11: "MESSAGE_KIND_CONTACT_CHANGED",
 	}
 	MessageKind_value = map[string]int32{
-		"MESSAGE_KIND_UNSPECIFIED":      0,
-		"MESSAGE_KIND_INVITATION":       1,
-		"MESSAGE_KIND_PASSWORD_CHANGED": 2,
-		"MESSAGE_KIND_PASSWORD_RESET":   3,
+		"MESSAGE_KIND_UNSPECIFIED":          0,
+		"MESSAGE_KIND_INVITATION":           1,
+		"MESSAGE_KIND_PASSWORD_CHANGED":     2,
+		"MESSAGE_KIND_PASSWORD_RESET":       3,
+		"MESSAGE_KIND_CONTACT_VERIFICATION": 10,
+		"MESSAGE_KIND_CONTACT_CHANGED":      11,
 	}
 )
 
@@ -157,6 +166,9 @@ const (
 	Delivery_STATE_SUPPRESSED Delivery_State = 5
 	// It was not sent, and is not tried again. See RetryDelivery.
 	Delivery_STATE_FAILED Delivery_State = 6
+	// It was not sent: a newer one of its kind has taken its place, or the account
+	// is not reached there any more.
+	Delivery_STATE_WITHDRAWN Delivery_State = 7
 )
 
 // Enum value maps for Delivery_State.
@@ -169,6 +181,7 @@ var (
 		4: "STATE_BOUNCED",
 		5: "STATE_SUPPRESSED",
 		6: "STATE_FAILED",
+		7: "STATE_WITHDRAWN",
 	}
 	Delivery_State_value = map[string]int32{
 		"STATE_UNSPECIFIED": 0,
@@ -178,6 +191,7 @@ var (
 		"STATE_BOUNCED":     4,
 		"STATE_SUPPRESSED":  5,
 		"STATE_FAILED":      6,
+		"STATE_WITHDRAWN":   7,
 	}
 )
 
@@ -1095,7 +1109,7 @@ var File_guildhall_identity_v1_delivery_proto protoreflect.FileDescriptor
 
 const file_guildhall_identity_v1_delivery_proto_rawDesc = "" +
 	"\n" +
-	"$guildhall/identity/v1/delivery.proto\x12\x15guildhall.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\"\x88\b\n" +
+	"$guildhall/identity/v1/delivery.proto\x12\x15guildhall.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\"\x9d\b\n" +
 	"\bDelivery\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aaccount\x18\x02 \x01(\tR\aaccount\x126\n" +
@@ -1118,7 +1132,7 @@ const file_guildhall_identity_v1_delivery_proto_rawDesc = "" +
 	"reportTime\x12;\n" +
 	"\vexpire_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12\x12\n" +
-	"\x04etag\x18\x10 \x01(\tR\x04etag\"\x90\x01\n" +
+	"\x04etag\x18\x10 \x01(\tR\x04etag\"\xa5\x01\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fSTATE_QUEUED\x10\x01\x12\x0e\n" +
@@ -1127,7 +1141,8 @@ const file_guildhall_identity_v1_delivery_proto_rawDesc = "" +
 	"\x0fSTATE_DELIVERED\x10\x03\x12\x11\n" +
 	"\rSTATE_BOUNCED\x10\x04\x12\x14\n" +
 	"\x10STATE_SUPPRESSED\x10\x05\x12\x10\n" +
-	"\fSTATE_FAILED\x10\x06\"e\n" +
+	"\fSTATE_FAILED\x10\x06\x12\x13\n" +
+	"\x0fSTATE_WITHDRAWN\x10\a\"e\n" +
 	"\aFailure\x12\x17\n" +
 	"\x13FAILURE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13FAILURE_UNAVAILABLE\x10\x01\x12\x13\n" +
@@ -1185,12 +1200,15 @@ const file_guildhall_identity_v1_delivery_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\x12\x12\n" +
 	"\x04etag\x18\x02 \x01(\tR\x04etag\x12&\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId*\x8c\x01\n" +
+	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId*\xd5\x01\n" +
 	"\vMessageKind\x12\x1c\n" +
 	"\x18MESSAGE_KIND_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17MESSAGE_KIND_INVITATION\x10\x01\x12!\n" +
 	"\x1dMESSAGE_KIND_PASSWORD_CHANGED\x10\x02\x12\x1f\n" +
-	"\x1bMESSAGE_KIND_PASSWORD_RESET\x10\x03*e\n" +
+	"\x1bMESSAGE_KIND_PASSWORD_RESET\x10\x03\x12%\n" +
+	"!MESSAGE_KIND_CONTACT_VERIFICATION\x10\n" +
+	"\x12 \n" +
+	"\x1cMESSAGE_KIND_CONTACT_CHANGED\x10\v*e\n" +
 	"\x0eMessageChannel\x12\x1f\n" +
 	"\x1bMESSAGE_CHANNEL_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15MESSAGE_CHANNEL_EMAIL\x10\x01\x12\x17\n" +

@@ -477,12 +477,16 @@ type UserInfo struct {
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	// With "profile": "zh-CN" or "en"; empty when unknown.
 	Locale string `protobuf:"bytes,3,opt,name=locale,proto3" json:"locale,omitempty"`
-	// With "email". Nobody has proven it to be theirs.
+	// With "email".
 	Email string `protobuf:"bytes,4,opt,name=email,proto3" json:"email,omitempty"`
-	// With "phone". Nobody has proven it to be theirs.
-	PhoneNumber   string `protobuf:"bytes,5,opt,name=phone_number,json=phoneNumber,proto3" json:"phone_number,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// With "phone".
+	PhoneNumber string `protobuf:"bytes,5,opt,name=phone_number,json=phoneNumber,proto3" json:"phone_number,omitempty"`
+	// The mail address was proven to be theirs.
+	EmailVerified bool `protobuf:"varint,6,opt,name=email_verified,json=emailVerified,proto3" json:"email_verified,omitempty"`
+	// The number was.
+	PhoneNumberVerified bool `protobuf:"varint,7,opt,name=phone_number_verified,json=phoneNumberVerified,proto3" json:"phone_number_verified,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *UserInfo) Reset() {
@@ -548,6 +552,20 @@ func (x *UserInfo) GetPhoneNumber() string {
 		return x.PhoneNumber
 	}
 	return ""
+}
+
+func (x *UserInfo) GetEmailVerified() bool {
+	if x != nil {
+		return x.EmailVerified
+	}
+	return false
+}
+
+func (x *UserInfo) GetPhoneNumberVerified() bool {
+	if x != nil {
+		return x.PhoneNumberVerified
+	}
+	return false
 }
 
 // How a client says who it is: with a secret, or with a JWT that it signed (RFC
@@ -1149,13 +1167,15 @@ const file_guildhall_identity_v1_oauth_proto_rawDesc = "" +
 	"\x04code\x18\x01 \x01(\tB\x04\xf8\xe0\x18\x01R\x04code\x12C\n" +
 	"\tchallenge\x18\x02 \x01(\v2%.guildhall.identity.v1.LoginChallengeR\tchallenge\"E\n" +
 	"\x12GetUserInfoRequest\x12/\n" +
-	"\faccess_token\x18\x01 \x01(\tB\f\xbaH\x05r\x03(\x80@\xf8\xe0\x18\x01R\vaccessToken\"\x93\x01\n" +
+	"\faccess_token\x18\x01 \x01(\tB\f\xbaH\x05r\x03(\x80@\xf8\xe0\x18\x01R\vaccessToken\"\xee\x01\n" +
 	"\bUserInfo\x12\x10\n" +
 	"\x03sub\x18\x01 \x01(\tR\x03sub\x12\x18\n" +
 	"\x04name\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x01R\x04name\x12\x16\n" +
 	"\x06locale\x18\x03 \x01(\tR\x06locale\x12\x1a\n" +
 	"\x05email\x18\x04 \x01(\tB\x04\xf0\xe0\x18\x01R\x05email\x12'\n" +
-	"\fphone_number\x18\x05 \x01(\tB\x04\xf0\xe0\x18\x01R\vphoneNumber\"\xe7\x01\n" +
+	"\fphone_number\x18\x05 \x01(\tB\x04\xf0\xe0\x18\x01R\vphoneNumber\x12%\n" +
+	"\x0eemail_verified\x18\x06 \x01(\bR\remailVerified\x122\n" +
+	"\x15phone_number_verified\x18\a \x01(\bR\x13phoneNumberVerified\"\xe7\x01\n" +
 	"\x14ClientAuthentication\x12%\n" +
 	"\tclient_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xac\x02R\bclientId\x121\n" +
 	"\rclient_secret\x18\x02 \x01(\tB\f\xbaH\x05r\x03\x18\xf4\x03\xf8\xe0\x18\x01R\fclientSecret\x12<\n" +

@@ -115,9 +115,12 @@ type StaffMember struct {
 	// When a deleted one is gone for good.
 	PurgeTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=purge_time,json=purgeTime,proto3" json:"purge_time,omitempty"`
 	// Changes with each change (AIP-154).
-	Etag          string `protobuf:"bytes,10,opt,name=etag,proto3" json:"etag,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Etag string `protobuf:"bytes,10,opt,name=etag,proto3" json:"etag,omitempty"`
+	// When the mail address was proven to be theirs; empty when it was not. See
+	// ContactService.
+	EmailVerifyTime *timestamppb.Timestamp `protobuf:"bytes,30,opt,name=email_verify_time,json=emailVerifyTime,proto3" json:"email_verify_time,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *StaffMember) Reset() {
@@ -218,6 +221,13 @@ func (x *StaffMember) GetEtag() string {
 		return x.Etag
 	}
 	return ""
+}
+
+func (x *StaffMember) GetEmailVerifyTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EmailVerifyTime
+	}
+	return nil
 }
 
 // See CreateStaffMember.
@@ -903,7 +913,7 @@ var File_guildhall_identity_v1_staff_proto protoreflect.FileDescriptor
 
 const file_guildhall_identity_v1_staff_proto_rawDesc = "" +
 	"\n" +
-	"!guildhall/identity/v1/staff.proto\x12\x15guildhall.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\"\xab\x04\n" +
+	"!guildhall/identity/v1/staff.proto\x12\x15guildhall.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\"\xf8\x04\n" +
 	"\vStaffMember\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12A\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\x1e\xbaH\ar\x05\x10\x01\x18\xc8\x01\xf0\xe0\x18\x01\x8a\xe1\x18\f\n" +
@@ -922,7 +932,8 @@ const file_guildhall_identity_v1_staff_proto_rawDesc = "" +
 	"\n" +
 	"purge_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\tpurgeTime\x12\x12\n" +
 	"\x04etag\x18\n" +
-	" \x01(\tR\x04etag\"\xe3\x01\n" +
+	" \x01(\tR\x04etag\x12K\n" +
+	"\x11email_verify_time\x18\x1e \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\x0femailVerifyTime\"\xe3\x01\n" +
 	"\x18CreateStaffMemberRequest\x12\x1f\n" +
 	"\x06parent\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06parent\x12/\n" +
 	"\x0fstaff_member_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x182R\rstaffMemberId\x12M\n" +
@@ -1037,34 +1048,35 @@ var file_guildhall_identity_v1_staff_proto_depIdxs = []int32{
 	13, // 2: guildhall.identity.v1.StaffMember.update_time:type_name -> google.protobuf.Timestamp
 	13, // 3: guildhall.identity.v1.StaffMember.delete_time:type_name -> google.protobuf.Timestamp
 	13, // 4: guildhall.identity.v1.StaffMember.purge_time:type_name -> google.protobuf.Timestamp
-	1,  // 5: guildhall.identity.v1.CreateStaffMemberRequest.staff_member:type_name -> guildhall.identity.v1.StaffMember
-	1,  // 6: guildhall.identity.v1.BatchGetStaffMembersResponse.staff_members:type_name -> guildhall.identity.v1.StaffMember
-	1,  // 7: guildhall.identity.v1.ListStaffMembersResponse.staff_members:type_name -> guildhall.identity.v1.StaffMember
-	1,  // 8: guildhall.identity.v1.UpdateStaffMemberRequest.staff_member:type_name -> guildhall.identity.v1.StaffMember
-	14, // 9: guildhall.identity.v1.UpdateStaffMemberRequest.update_mask:type_name -> google.protobuf.FieldMask
-	2,  // 10: guildhall.identity.v1.StaffService.CreateStaffMember:input_type -> guildhall.identity.v1.CreateStaffMemberRequest
-	3,  // 11: guildhall.identity.v1.StaffService.GetStaffMember:input_type -> guildhall.identity.v1.GetStaffMemberRequest
-	4,  // 12: guildhall.identity.v1.StaffService.BatchGetStaffMembers:input_type -> guildhall.identity.v1.BatchGetStaffMembersRequest
-	6,  // 13: guildhall.identity.v1.StaffService.ListStaffMembers:input_type -> guildhall.identity.v1.ListStaffMembersRequest
-	8,  // 14: guildhall.identity.v1.StaffService.UpdateStaffMember:input_type -> guildhall.identity.v1.UpdateStaffMemberRequest
-	9,  // 15: guildhall.identity.v1.StaffService.DeleteStaffMember:input_type -> guildhall.identity.v1.DeleteStaffMemberRequest
-	10, // 16: guildhall.identity.v1.StaffService.UndeleteStaffMember:input_type -> guildhall.identity.v1.UndeleteStaffMemberRequest
-	11, // 17: guildhall.identity.v1.StaffService.DisableStaffMember:input_type -> guildhall.identity.v1.DisableStaffMemberRequest
-	12, // 18: guildhall.identity.v1.StaffService.EnableStaffMember:input_type -> guildhall.identity.v1.EnableStaffMemberRequest
-	1,  // 19: guildhall.identity.v1.StaffService.CreateStaffMember:output_type -> guildhall.identity.v1.StaffMember
-	1,  // 20: guildhall.identity.v1.StaffService.GetStaffMember:output_type -> guildhall.identity.v1.StaffMember
-	5,  // 21: guildhall.identity.v1.StaffService.BatchGetStaffMembers:output_type -> guildhall.identity.v1.BatchGetStaffMembersResponse
-	7,  // 22: guildhall.identity.v1.StaffService.ListStaffMembers:output_type -> guildhall.identity.v1.ListStaffMembersResponse
-	1,  // 23: guildhall.identity.v1.StaffService.UpdateStaffMember:output_type -> guildhall.identity.v1.StaffMember
-	1,  // 24: guildhall.identity.v1.StaffService.DeleteStaffMember:output_type -> guildhall.identity.v1.StaffMember
-	1,  // 25: guildhall.identity.v1.StaffService.UndeleteStaffMember:output_type -> guildhall.identity.v1.StaffMember
-	1,  // 26: guildhall.identity.v1.StaffService.DisableStaffMember:output_type -> guildhall.identity.v1.StaffMember
-	1,  // 27: guildhall.identity.v1.StaffService.EnableStaffMember:output_type -> guildhall.identity.v1.StaffMember
-	19, // [19:28] is the sub-list for method output_type
-	10, // [10:19] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	13, // 5: guildhall.identity.v1.StaffMember.email_verify_time:type_name -> google.protobuf.Timestamp
+	1,  // 6: guildhall.identity.v1.CreateStaffMemberRequest.staff_member:type_name -> guildhall.identity.v1.StaffMember
+	1,  // 7: guildhall.identity.v1.BatchGetStaffMembersResponse.staff_members:type_name -> guildhall.identity.v1.StaffMember
+	1,  // 8: guildhall.identity.v1.ListStaffMembersResponse.staff_members:type_name -> guildhall.identity.v1.StaffMember
+	1,  // 9: guildhall.identity.v1.UpdateStaffMemberRequest.staff_member:type_name -> guildhall.identity.v1.StaffMember
+	14, // 10: guildhall.identity.v1.UpdateStaffMemberRequest.update_mask:type_name -> google.protobuf.FieldMask
+	2,  // 11: guildhall.identity.v1.StaffService.CreateStaffMember:input_type -> guildhall.identity.v1.CreateStaffMemberRequest
+	3,  // 12: guildhall.identity.v1.StaffService.GetStaffMember:input_type -> guildhall.identity.v1.GetStaffMemberRequest
+	4,  // 13: guildhall.identity.v1.StaffService.BatchGetStaffMembers:input_type -> guildhall.identity.v1.BatchGetStaffMembersRequest
+	6,  // 14: guildhall.identity.v1.StaffService.ListStaffMembers:input_type -> guildhall.identity.v1.ListStaffMembersRequest
+	8,  // 15: guildhall.identity.v1.StaffService.UpdateStaffMember:input_type -> guildhall.identity.v1.UpdateStaffMemberRequest
+	9,  // 16: guildhall.identity.v1.StaffService.DeleteStaffMember:input_type -> guildhall.identity.v1.DeleteStaffMemberRequest
+	10, // 17: guildhall.identity.v1.StaffService.UndeleteStaffMember:input_type -> guildhall.identity.v1.UndeleteStaffMemberRequest
+	11, // 18: guildhall.identity.v1.StaffService.DisableStaffMember:input_type -> guildhall.identity.v1.DisableStaffMemberRequest
+	12, // 19: guildhall.identity.v1.StaffService.EnableStaffMember:input_type -> guildhall.identity.v1.EnableStaffMemberRequest
+	1,  // 20: guildhall.identity.v1.StaffService.CreateStaffMember:output_type -> guildhall.identity.v1.StaffMember
+	1,  // 21: guildhall.identity.v1.StaffService.GetStaffMember:output_type -> guildhall.identity.v1.StaffMember
+	5,  // 22: guildhall.identity.v1.StaffService.BatchGetStaffMembers:output_type -> guildhall.identity.v1.BatchGetStaffMembersResponse
+	7,  // 23: guildhall.identity.v1.StaffService.ListStaffMembers:output_type -> guildhall.identity.v1.ListStaffMembersResponse
+	1,  // 24: guildhall.identity.v1.StaffService.UpdateStaffMember:output_type -> guildhall.identity.v1.StaffMember
+	1,  // 25: guildhall.identity.v1.StaffService.DeleteStaffMember:output_type -> guildhall.identity.v1.StaffMember
+	1,  // 26: guildhall.identity.v1.StaffService.UndeleteStaffMember:output_type -> guildhall.identity.v1.StaffMember
+	1,  // 27: guildhall.identity.v1.StaffService.DisableStaffMember:output_type -> guildhall.identity.v1.StaffMember
+	1,  // 28: guildhall.identity.v1.StaffService.EnableStaffMember:output_type -> guildhall.identity.v1.StaffMember
+	20, // [20:29] is the sub-list for method output_type
+	11, // [11:20] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_guildhall_identity_v1_staff_proto_init() }

@@ -71,9 +71,13 @@ type Account struct {
 	Description string `protobuf:"bytes,18,opt,name=description,proto3" json:"description,omitempty"`
 	// The member of staff who looks after it: "organizations/acme/staff/s1".
 	// Customers only.
-	Owner         string `protobuf:"bytes,19,opt,name=owner,proto3" json:"owner,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Owner string `protobuf:"bytes,19,opt,name=owner,proto3" json:"owner,omitempty"`
+	// When the mail address and the phone number were proven to be theirs; empty
+	// when they were not.
+	EmailVerifyTime *timestamppb.Timestamp `protobuf:"bytes,30,opt,name=email_verify_time,json=emailVerifyTime,proto3" json:"email_verify_time,omitempty"`
+	PhoneVerifyTime *timestamppb.Timestamp `protobuf:"bytes,31,opt,name=phone_verify_time,json=phoneVerifyTime,proto3" json:"phone_verify_time,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Account) Reset() {
@@ -239,6 +243,20 @@ func (x *Account) GetOwner() string {
 	return ""
 }
 
+func (x *Account) GetEmailVerifyTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EmailVerifyTime
+	}
+	return nil
+}
+
+func (x *Account) GetPhoneVerifyTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PhoneVerifyTime
+	}
+	return nil
+}
+
 // A value of a customer's attribute. Which field it is in was decided by its
 // definition.
 type Attribute struct {
@@ -397,7 +415,12 @@ type Invitation struct {
 	// SHA-256 of the code. The code has 128 bits of its own, so it needs no salt.
 	CodeHash []byte `protobuf:"bytes,2,opt,name=code_hash,json=codeHash,proto3" json:"code_hash,omitempty"`
 	// When it ends.
-	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// Where the code was sent, folded: of an account that is not reached there any
+	// more, it is void. Empty when it was handed over in another way.
+	Target string `protobuf:"bytes,4,opt,name=target,proto3" json:"target,omitempty"`
+	// Nobody was shown the code, so that who has it has read what was sent.
+	Unseen        bool `protobuf:"varint,5,opt,name=unseen,proto3" json:"unseen,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -451,6 +474,20 @@ func (x *Invitation) GetExpireTime() *timestamppb.Timestamp {
 		return x.ExpireTime
 	}
 	return nil
+}
+
+func (x *Invitation) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *Invitation) GetUnseen() bool {
+	if x != nil {
+		return x.Unseen
+	}
+	return false
 }
 
 // A live session. An ended one is removed.
@@ -850,7 +887,7 @@ var File_guildhall_identity_store_v1_store_proto protoreflect.FileDescriptor
 
 const file_guildhall_identity_store_v1_store_proto_rawDesc = "" +
 	"\n" +
-	"'guildhall/identity/store/v1/store.proto\x12\x1bguildhall.identity.store.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a*guildhall/identity/v1/classification.proto\x1a!guildhall/identity/v1/staff.proto\x1a\"guildhall/options/v1/options.proto\"\xa9\a\n" +
+	"'guildhall/identity/store/v1/store.proto\x12\x1bguildhall.identity.store.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a*guildhall/identity/v1/classification.proto\x1a!guildhall/identity/v1/staff.proto\x1a\"guildhall/options/v1/options.proto\"\xb9\b\n" +
 	"\aAccount\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12'\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x01R\vdisplayName\x12\x1a\n" +
@@ -878,7 +915,9 @@ const file_guildhall_identity_store_v1_store_proto_rawDesc = "" +
 	"attributes\x18\x11 \x03(\v24.guildhall.identity.store.v1.Account.AttributesEntryR\n" +
 	"attributes\x12 \n" +
 	"\vdescription\x18\x12 \x01(\tR\vdescription\x12\x14\n" +
-	"\x05owner\x18\x13 \x01(\tR\x05owner\x1ae\n" +
+	"\x05owner\x18\x13 \x01(\tR\x05owner\x12F\n" +
+	"\x11email_verify_time\x18\x1e \x01(\v2\x1a.google.protobuf.TimestampR\x0femailVerifyTime\x12F\n" +
+	"\x11phone_verify_time\x18\x1f \x01(\v2\x1a.google.protobuf.TimestampR\x0fphoneVerifyTime\x1ae\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12<\n" +
 	"\x05value\x18\x02 \x01(\v2&.guildhall.identity.store.v1.AttributeR\x05value:\x028\x01\"\x9c\x01\n" +
@@ -894,13 +933,15 @@ const file_guildhall_identity_store_v1_store_proto_rawDesc = "" +
 	"\vupdate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\x12!\n" +
 	"\fneeds_factor\x18\x05 \x01(\bR\vneedsFactor\x12\x1e\n" +
-	"\acontact\x18\x06 \x01(\tB\x04\xf0\xe0\x18\x01R\acontact\"\x86\x01\n" +
+	"\acontact\x18\x06 \x01(\tB\x04\xf0\xe0\x18\x01R\acontact\"\xbc\x01\n" +
 	"\n" +
 	"Invitation\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12!\n" +
 	"\tcode_hash\x18\x02 \x01(\fB\x04\xf8\xe0\x18\x01R\bcodeHash\x12;\n" +
 	"\vexpire_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"\xb0\x04\n" +
+	"expireTime\x12\x1c\n" +
+	"\x06target\x18\x04 \x01(\tB\x04\xf0\xe0\x18\x01R\x06target\x12\x16\n" +
+	"\x06unseen\x18\x05 \x01(\bR\x06unseen\"\xb0\x04\n" +
 	"\aSession\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12'\n" +
 	"\fdevice_label\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x01R\vdeviceLabel\x12+\n" +
@@ -972,26 +1013,28 @@ var file_guildhall_identity_store_v1_store_proto_depIdxs = []int32{
 	11, // 4: guildhall.identity.store.v1.Account.delete_time:type_name -> google.protobuf.Timestamp
 	11, // 5: guildhall.identity.store.v1.Account.purge_time:type_name -> google.protobuf.Timestamp
 	9,  // 6: guildhall.identity.store.v1.Account.attributes:type_name -> guildhall.identity.store.v1.Account.AttributesEntry
-	12, // 7: guildhall.identity.store.v1.Attribute.value:type_name -> guildhall.identity.v1.AttributeValue
-	12, // 8: guildhall.identity.store.v1.Attribute.personal_value:type_name -> guildhall.identity.v1.AttributeValue
-	11, // 9: guildhall.identity.store.v1.Credential.update_time:type_name -> google.protobuf.Timestamp
-	11, // 10: guildhall.identity.store.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
-	11, // 11: guildhall.identity.store.v1.Session.create_time:type_name -> google.protobuf.Timestamp
-	11, // 12: guildhall.identity.store.v1.Session.last_seen_time:type_name -> google.protobuf.Timestamp
-	11, // 13: guildhall.identity.store.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
-	11, // 14: guildhall.identity.store.v1.Session.token_expire_time:type_name -> google.protobuf.Timestamp
-	11, // 15: guildhall.identity.store.v1.Session.auth_time:type_name -> google.protobuf.Timestamp
-	6,  // 16: guildhall.identity.store.v1.KeyRing.next:type_name -> guildhall.identity.store.v1.SigningKey
-	6,  // 17: guildhall.identity.store.v1.KeyRing.current:type_name -> guildhall.identity.store.v1.SigningKey
-	6,  // 18: guildhall.identity.store.v1.KeyRing.previous:type_name -> guildhall.identity.store.v1.SigningKey
-	11, // 19: guildhall.identity.store.v1.KeyRing.rotate_time:type_name -> google.protobuf.Timestamp
-	11, // 20: guildhall.identity.store.v1.Bootstrap.create_time:type_name -> google.protobuf.Timestamp
-	1,  // 21: guildhall.identity.store.v1.Account.AttributesEntry.value:type_name -> guildhall.identity.store.v1.Attribute
-	22, // [22:22] is the sub-list for method output_type
-	22, // [22:22] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	11, // 7: guildhall.identity.store.v1.Account.email_verify_time:type_name -> google.protobuf.Timestamp
+	11, // 8: guildhall.identity.store.v1.Account.phone_verify_time:type_name -> google.protobuf.Timestamp
+	12, // 9: guildhall.identity.store.v1.Attribute.value:type_name -> guildhall.identity.v1.AttributeValue
+	12, // 10: guildhall.identity.store.v1.Attribute.personal_value:type_name -> guildhall.identity.v1.AttributeValue
+	11, // 11: guildhall.identity.store.v1.Credential.update_time:type_name -> google.protobuf.Timestamp
+	11, // 12: guildhall.identity.store.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
+	11, // 13: guildhall.identity.store.v1.Session.create_time:type_name -> google.protobuf.Timestamp
+	11, // 14: guildhall.identity.store.v1.Session.last_seen_time:type_name -> google.protobuf.Timestamp
+	11, // 15: guildhall.identity.store.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	11, // 16: guildhall.identity.store.v1.Session.token_expire_time:type_name -> google.protobuf.Timestamp
+	11, // 17: guildhall.identity.store.v1.Session.auth_time:type_name -> google.protobuf.Timestamp
+	6,  // 18: guildhall.identity.store.v1.KeyRing.next:type_name -> guildhall.identity.store.v1.SigningKey
+	6,  // 19: guildhall.identity.store.v1.KeyRing.current:type_name -> guildhall.identity.store.v1.SigningKey
+	6,  // 20: guildhall.identity.store.v1.KeyRing.previous:type_name -> guildhall.identity.store.v1.SigningKey
+	11, // 21: guildhall.identity.store.v1.KeyRing.rotate_time:type_name -> google.protobuf.Timestamp
+	11, // 22: guildhall.identity.store.v1.Bootstrap.create_time:type_name -> google.protobuf.Timestamp
+	1,  // 23: guildhall.identity.store.v1.Account.AttributesEntry.value:type_name -> guildhall.identity.store.v1.Attribute
+	24, // [24:24] is the sub-list for method output_type
+	24, // [24:24] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_guildhall_identity_store_v1_store_proto_init() }
