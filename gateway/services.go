@@ -49,6 +49,8 @@ func registerIdentity(ctx context.Context, mux *runtime.ServeMux, conn grpc.Clie
 		identityv1.RegisterMessageTemplateServiceHandlerClient(ctx, mux, identityv1.NewMessageTemplateServiceClient(conn)),
 		identityv1.RegisterOwnershipServiceHandlerClient(ctx, mux, identityv1.NewOwnershipServiceClient(conn)),
 		identityv1.RegisterOwnershipTransferServiceHandlerClient(ctx, mux, identityv1.NewOwnershipTransferServiceClient(conn)),
+		identityv1.RegisterStageServiceHandlerClient(ctx, mux, identityv1.NewStageServiceClient(conn)),
+		identityv1.RegisterConsentServiceHandlerClient(ctx, mux, identityv1.NewConsentServiceClient(conn)),
 		identityv1.RegisterIdentityEventServiceHandlerClient(ctx, mux, identityv1.NewIdentityEventServiceClient(conn)),
 		identityv1.RegisterIdentityAuditServiceHandlerClient(ctx, mux, identityv1.NewIdentityAuditServiceClient(conn)),
 	)

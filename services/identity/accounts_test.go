@@ -245,6 +245,11 @@ func TestAccount_purgeRemovesAllOfIt(t *testing.T) {
 		c, tokens := p.customer(ctx, &identityv1.Customer{DisplayName: "Ada", Email: "ada@example.com", Phone: "+8613800138000", ExternalId: "1", Country: "China"})
 		p.enroll(with(tokens))
 		p.order(ctx, c.GetName(), bought("1", 0, 1))
+		if err := p.transition(ctx, c.GetName(), stageCustomer); err != nil {
+			t.Fatal(err)
+		}
+		p.purpose(ctx, "newsletter", identityv1.LawfulBasis_LAWFUL_BASIS_CONSENT)
+		p.grant(ctx, c.GetName(), "newsletter")
 		if _, err := p.customers().DeleteCustomer(ctx, &identityv1.DeleteCustomerRequest{Name: c.GetName()}); err != nil {
 			t.Fatal(err)
 		}
@@ -269,7 +274,8 @@ func TestAccount_purgeRemovesAllOfIt(t *testing.T) {
 		_, err = after.customers().UndeleteCustomer(ctx, &identityv1.UndeleteCustomerRequest{Name: c.GetName()})
 		wantError(t, err, errs.NotFound, "CUSTOMER_NOT_FOUND")
 		for _, table := range []string{"customers", "customers__email", "customers__phone", "customers__external_id", "customers__state", "customers__country", "customers__live", "customers__purge",
-			"orders", "orders__external_id", "orders__time", "orders__type", "purchase_summaries", "factors", "factor_proofs", "recovery_codes"} {
+			"orders", "orders__external_id", "orders__time", "orders__type", "purchase_summaries",
+			"stage_transitions", "stage_clocks", "stage_clocks__idle", "consents", "consent_records", "factors", "factor_proofs", "recovery_codes"} {
 			err := after.raw.View(context.Background(), func(r kv.Reader) error {
 				for item, err := range r.Scan(table, kv.Range{}) {
 					if err != nil {

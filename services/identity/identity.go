@@ -25,6 +25,7 @@ import (
 	"guildhall.dev/services/identity/internal/access"
 	"guildhall.dev/services/identity/internal/api"
 	"guildhall.dev/services/identity/internal/api/clients"
+	"guildhall.dev/services/identity/internal/api/consents"
 	"guildhall.dev/services/identity/internal/api/contacts"
 	"guildhall.dev/services/identity/internal/api/factors"
 	"guildhall.dev/services/identity/internal/api/messages"
@@ -208,6 +209,7 @@ func (s *service) Name() string { return name }
 func (s *service) Register(r grpc.ServiceRegistrar) {
 	api.Register(r, s.centres)
 	clients.Register(r, s.centres)
+	consents.Register(r, s.centres)
 	contacts.Register(r, s.centres)
 	factors.Register(r, s.centres)
 	messages.Register(r, s.centres)

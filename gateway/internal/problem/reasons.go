@@ -26,6 +26,8 @@ var chineseReasons = merge(
 	chineseReach,
 	chineseOwnership,
 	chineseFactors,
+	chineseStages,
+	chineseConsents,
 )
 
 // merge returns the texts of all parts. A reason is in one of them.

@@ -46,6 +46,7 @@ import (
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/attribute"
 	"guildhall.dev/services/identity/internal/clientkey"
+	"guildhall.dev/services/identity/internal/consent"
 	"guildhall.dev/services/identity/internal/contact"
 	"guildhall.dev/services/identity/internal/credential"
 	"guildhall.dev/services/identity/internal/delivery"
@@ -55,6 +56,7 @@ import (
 	"guildhall.dev/services/identity/internal/ownership"
 	"guildhall.dev/services/identity/internal/segment"
 	"guildhall.dev/services/identity/internal/session"
+	"guildhall.dev/services/identity/internal/stage"
 	"guildhall.dev/services/identity/internal/standing"
 	"guildhall.dev/services/identity/internal/tag"
 	"guildhall.dev/services/identity/internal/team"
@@ -99,8 +101,11 @@ type Config struct {
 	Verifications *verification.Book
 	// Ownerships hear of who looks after whom.
 	Ownerships *ownership.Book
-	// Orders are customers' own, and go with them.
+	// Orders are customers' own, and go with them; Stages follow them.
 	Orders *order.Book
+	Stages *stage.Book
+	// Consents are customers' own too.
+	Consents *consent.Book
 	// Standing hears of accounts that may not act any more, or again.
 	Standing *standing.Book
 	// PurgeAfter is how long a deleted account can be brought back; zero is
@@ -117,7 +122,7 @@ type Book struct {
 // New returns a book.
 func New(cfg Config) (*Book, error) {
 	if cfg.Hasher == nil || cfg.Organizations == nil || cfg.Credentials == nil || cfg.Factors == nil || cfg.Keys == nil || cfg.Sessions == nil || cfg.Teams == nil || cfg.Standing == nil ||
-		cfg.Tags == nil || cfg.Attributes == nil || cfg.Segments == nil || cfg.Ownerships == nil || cfg.Outbox == nil || cfg.Verifications == nil || cfg.Orders == nil {
+		cfg.Tags == nil || cfg.Attributes == nil || cfg.Segments == nil || cfg.Ownerships == nil || cfg.Outbox == nil || cfg.Verifications == nil || cfg.Orders == nil || cfg.Stages == nil || cfg.Consents == nil {
 		return nil, errors.New("account: a book needs a hasher and the centres it changes along")
 	}
 	if cfg.PurgeAfter <= 0 {
@@ -207,6 +212,13 @@ func (b *Book) CheckThere(r kv.Reader, name string) error {
 	return err
 }
 
+// CheckChangeable returns nil when name is that of an account that is not deleted,
+// and else NotFound or Precondition (ILLEGAL_STATE).
+func (b *Book) CheckChangeable(r kv.Reader, name string) error {
+	_, err := b.changeable(r, name, "")
+	return err
+}
+
 // Create makes an account with the name and the caller's fields of a, and
 // records it: in state PENDING, or ACTIVE when it is a program's. Its errors are NotFound
 // (ORGANIZATION_NOT_FOUND), Exists: the name, or a value that only one account
@@ -247,6 +259,9 @@ func (b *Book) create(tx *change.Tx, a *storev1.Account, how manner) (kv.Record[
 		return kv.Record[*storev1.Account]{}, err
 	}
 	if err := b.cfg.Segments.Reassess(tx, nil, made, how.permit); err != nil {
+		return kv.Record[*storev1.Account]{}, err
+	}
+	if err := b.begin(tx, made); err != nil {
 		return kv.Record[*storev1.Account]{}, err
 	}
 	fields := change.ChangedFields(nil, made)

@@ -12,6 +12,7 @@ import (
 	"guildhall.dev/services/identity/internal/contact"
 	"guildhall.dev/services/identity/internal/naming"
 	"guildhall.dev/services/identity/internal/segment"
+	"guildhall.dev/services/identity/internal/stage"
 )
 
 // Query selects the accounts of one kind and organisation, by name.
@@ -42,7 +43,7 @@ const (
 
 // served are the fields of a filter, from the one that leaves the fewest
 // accounts to the one that leaves the most.
-var served = []string{byEmail, byPhone, byExternalID, displayName, inSegment, byOwner, byTag, byCountry, unowned, byState}
+var served = []string{byEmail, byPhone, byExternalID, displayName, inSegment, byOwner, byTag, byStage, byCountry, unowned, byState}
 
 // unowned stands for an owner condition that finds customers without one, who may
 // be most.
@@ -71,6 +72,7 @@ func ParseFilter(kind authn.Kind, organization, text string) (Filter, error) {
 		fields = append(fields, filter.Field{Name: byEmail, Type: filter.String})
 	}
 	if kind == authn.Customer {
+		fields = append(fields, filter.Field{Name: byStage, Type: filter.Enum, Values: stageNames()})
 		for _, name := range []string{byPhone, byExternalID, byCountry, byTag, byOwner, inSegment} {
 			fields = append(fields, filter.Field{Name: name, Type: filter.String})
 		}
@@ -101,6 +103,14 @@ func ParseFilter(kind authn.Kind, organization, text string) (Filter, error) {
 	}
 	slices.SortFunc(terms, func(a, b filter.Term) int { return rank(a) - rank(b) })
 	return f, nil
+}
+
+func stageNames() []string {
+	names := make([]string, 0, len(stage.All()))
+	for _, s := range stage.All() {
+		names = append(names, stage.Name(s))
+	}
+	return names
 }
 
 // Segment returns the segment that the filter names; "" for none.
@@ -278,6 +288,8 @@ func valueOf(a *storev1.Account, field string) string {
 		return a.GetExternalId()
 	case byCountry:
 		return a.GetCountry()
+	case byStage:
+		return stage.Name(a.GetStage())
 	default:
 		return StateName(a.GetState())
 	}

@@ -191,6 +191,9 @@ func (b *Book) move(tx *change.Tx, name, etag string, permit segment.Permit, to 
 	if err := b.followOwners(tx, old.Value, now); err != nil {
 		return rec, err
 	}
+	if err := b.followStage(tx, old.Value, now); err != nil {
+		return rec, err
+	}
 	if mayAct(old.Value) && mayAct(now) {
 		return rec, nil
 	}
@@ -234,8 +237,8 @@ func (b *Book) Purgeable(r kv.Reader, now time.Time, limit int) ([]string, error
 // Purge removes a deleted account that is past its purge time, with its
 // password and factors, its place in every index, its history in segments, the
 // messages it was sent and what permission was yet to hear of it, and records it.
-// A member of staff loses the customers first, and a customer the orders, some at a
-// time: until there are none left the account stays, for the next call. An account that is
+// A member of staff loses the customers first, and a customer what was written down of
+// it, some at a time: until there are none left the account stays, for the next call. An account that is
 // gone or was brought back meanwhile is left alone.
 func (b *Book) Purge(tx *change.Tx, name string) error {
 	rec, found, err := b.Find(tx, name)
@@ -249,7 +252,7 @@ func (b *Book) Purge(tx *change.Tx, name string) error {
 	if more, err := b.release(tx, name); more || err != nil {
 		return err
 	}
-	if more, err := b.cfg.Orders.Forget(tx, name); more || err != nil {
+	if more, err := b.forget(tx, name); more || err != nil {
 		tx.Unchanged()
 		return err
 	}
@@ -282,4 +285,15 @@ func (b *Book) Purge(tx *change.Tx, name string) error {
 	}
 	tx.Record(change.Change{Resource: name, Type: PurgedType})
 	return nil
+}
+
+// forget removes some of what was written down of a customer, and reports whether
+// there is more.
+func (b *Book) forget(tx kv.Tx, name string) (more bool, err error) {
+	for _, some := range []func(kv.Tx, string) (bool, error){b.cfg.Orders.Forget, b.cfg.Stages.Forget, b.cfg.Consents.Forget} {
+		if more, err = some(tx, name); more || err != nil {
+			return more, err
+		}
+	}
+	return false, nil
 }

@@ -7,6 +7,7 @@ import (
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/contact"
 	"guildhall.dev/services/identity/internal/naming"
+	"guildhall.dev/services/identity/internal/stage"
 )
 
 const (
@@ -26,6 +27,7 @@ const (
 	byCountry    = "country"
 	byTag        = "tag"
 	byOwner      = "owner"                   // customers, also those without
+	byStage      = "stage"                   // customers
 	byOwned      = "owned"                   // customers that have one and are not deleted
 	byName       = "name_v" + naming.Version // one entry for each term
 	byLive       = "live"                    // all but deleted ones
@@ -75,6 +77,9 @@ func customerTable(h kv.Hasher) *kv.Table[*storev1.Account] {
 			}},
 			kv.Index[*storev1.Account]{Name: byOwner, Keys: func(a *storev1.Account) []kv.Key {
 				return []kv.Key{{organizationOf(a), kv.String(a.GetOwner())}}
+			}},
+			kv.Index[*storev1.Account]{Name: byStage, Keys: func(a *storev1.Account) []kv.Key {
+				return []kv.Key{{organizationOf(a), kv.String(stage.Name(a.GetStage()))}}
 			}},
 			kv.Index[*storev1.Account]{Name: byOwned, Keys: func(a *storev1.Account) []kv.Key {
 				if a.GetOwner() == "" || deleted(a) {

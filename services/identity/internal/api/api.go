@@ -27,6 +27,7 @@ import (
 	"guildhall.dev/services/identity/internal/app"
 	"guildhall.dev/services/identity/internal/attribute"
 	"guildhall.dev/services/identity/internal/clientkey"
+	"guildhall.dev/services/identity/internal/consent"
 	"guildhall.dev/services/identity/internal/delivery"
 	"guildhall.dev/services/identity/internal/evaluation"
 	"guildhall.dev/services/identity/internal/factor"
@@ -41,6 +42,7 @@ import (
 	"guildhall.dev/services/identity/internal/reach"
 	"guildhall.dev/services/identity/internal/segment"
 	"guildhall.dev/services/identity/internal/session"
+	"guildhall.dev/services/identity/internal/stage"
 	"guildhall.dev/services/identity/internal/standing"
 	"guildhall.dev/services/identity/internal/tag"
 	"guildhall.dev/services/identity/internal/team"
@@ -62,6 +64,8 @@ type Centres struct {
 	Attributes    *attribute.Book
 	Segments      *segment.Book
 	Orders        *order.Book
+	Stages        *stage.Book
+	Consents      *consent.Book
 	Ownerships    *ownership.Book
 	Handovers     *handover.Book
 	Factors       *factor.Book

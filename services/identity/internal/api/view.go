@@ -40,6 +40,7 @@ func Customer(rec kv.Record[*storev1.Account]) *identityv1.Customer {
 		CreateTime: a.GetCreateTime(), UpdateTime: a.GetUpdateTime(), DeleteTime: a.GetDeleteTime(), PurgeTime: a.GetPurgeTime(),
 		Tags: a.GetTags(), Attributes: attribute.Values(a.GetAttributes()), Etag: rec.Etag, Owner: a.GetOwner(),
 		EmailVerifyTime: a.GetEmailVerifyTime(), PhoneVerifyTime: a.GetPhoneVerifyTime(),
+		Stage: a.GetStage(), StageTime: a.GetStageTime(),
 	}
 }
 

@@ -37,6 +37,9 @@ func (r *orderRun) apply(tx *change.Tx, all []*bundle) (changed bool, err error)
 		if err == nil {
 			done, err = r.cfg.Orders.Import(tx, customer, b.order)
 		}
+		if err == nil && !done.Bought.IsZero() {
+			err = r.cfg.Accounts.Bought(tx, customer, done.Name, done.Bought)
+		}
 		if refused, ok := refusal(err, errs.NotFound, errs.Precondition, errs.Exists, errs.Exhausted, errs.Invalid); ok {
 			b.refuse(fault{reason: refused.Reason, message: refused.Message})
 			continue

@@ -1,6 +1,8 @@
 package order
 
 import (
+	"time"
+
 	"google.golang.org/protobuf/proto"
 
 	"guildhall.dev/pkg/change"
@@ -17,6 +19,8 @@ type Imported struct {
 	Created, Changed bool
 	// Added says of each line whether it is new in the order.
 	Added []bool
+	// Bought is when it was made, if it has changed and is a purchase now.
+	Bought time.Time
 }
 
 // Import writes down an order of a customer, who exists, or adds those lines to the
@@ -68,6 +72,9 @@ func (b *Book) put(tx *change.Tx, old kv.Record[*storev1.Order], now *storev1.Or
 	}
 	tx.Record(change.Change{Resource: now.GetName(), Type: event, ChangedFields: changed, Covered: true})
 	done.Changed = true
+	if typeOf(now) == purchase {
+		done.Bought = now.GetOrderTime().AsTime()
+	}
 	return done, nil
 }
 

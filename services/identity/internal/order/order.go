@@ -71,38 +71,38 @@ func (b *Book) Get(r kv.Reader, name string) (*identityv1.Order, error) {
 }
 
 // Create writes down an order of a customer, who exists, and records it. An order
-// that is there with the same content is returned, and nothing changes. Errors are
+// that is there with the same content is returned, not made, and nothing changes. Errors are
 // Exists (ORDER_EXISTS) for another content, and Invalid: CURRENCY_INVALID,
 // CURRENCY_MISMATCH, MONEY_INVALID, AMOUNT_OVERFLOW, ORDER_TIME_INVALID and
 // RETURNED_ORDER_INVALID.
-func (b *Book) Create(tx *change.Tx, customer string, asked *identityv1.Order) (*identityv1.Order, error) {
+func (b *Book) Create(tx *change.Tx, customer string, asked *identityv1.Order) (o *identityv1.Order, made bool, err error) {
 	now, err := stored(asked)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if err := CheckTime("order.order_time", now.GetOrderTime().AsTime(), tx.Time); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	now.Name = customer + "/orders/" + tx.NewID()
 	old, found, err := b.find(tx, now)
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, false, err
 	case found && same(old.Value, now):
 		tx.Unchanged()
-		return view(old, true), nil
+		return view(old, true), false, nil
 	case found:
-		return nil, taken()
+		return nil, false, taken()
 	}
 	if err := b.checkReturned(tx, now); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	rec, err := b.write(tx, kv.Record[*storev1.Order]{}, now)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	tx.Record(change.Change{Resource: now.GetName(), Type: CreatedType, ChangedFields: change.ChangedFields(nil, now)})
-	return view(rec, true), nil
+	return view(rec, true), true, nil
 }
 
 // stored returns an order as it is kept. Errors are those of its money.

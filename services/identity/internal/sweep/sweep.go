@@ -2,7 +2,8 @@
 // purge time, sessions behind their last, keys of clients that expired long ago,
 // proofs and codes that nobody takes any more, logins that nobody ended, messages
 // that were sent long ago, and counts of guesses that are over. Transfers of customers that
-// wait past their time it ends.
+// wait past their time it ends, and customers who bought nothing for as long as
+// their organisation says get into another stage.
 //
 // Replicas sweep at once and do not mind: each removal looks again, in its own
 // transaction, whether there is still something to remove.
@@ -107,7 +108,11 @@ func (s *Sweeper) Once(ctx context.Context) (purged, ended int, err error) {
 	if err := s.forget(ctx, s.Factors.SweepEnrollments); err != nil {
 		return purged, ended, err
 	}
-	_, err = s.Throttle.Sweep(ctx) // nobody needs to know of what means nothing any more
+	if _, err = s.Throttle.Sweep(ctx); err != nil { // nobody needs to know of what means nothing any more
+		return purged, ended, err
+	}
+	// The last: they may be very many, the first time.
+	_, err = s.drain(ctx, "identity.stages.age", s.Accounts.Idle, s.Accounts.Age)
 	return purged, ended, err
 }
 

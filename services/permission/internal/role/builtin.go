@@ -59,10 +59,11 @@ func builtIns() []builtIn {
 		},
 	}, {
 		name: Customer, title: "Customer",
-		purpose: "What every customer may do: answer surveys, and see which types messages have.",
+		purpose: "What every customer may do: answer surveys, and see which types messages have and what consent is asked for.",
 		allow: []string{
 			"identity.organizations.get", "feedback.surveys.get", "feedback.responses.create",
 			"groupchat.messageTypes.get", "groupchat.messageTypes.list",
+			"identity.consentPurposes.get", "identity.consentPurposes.list", "identity.consentTexts.list",
 		},
 	}, {
 		name: "roles/customer.service", title: "Customer service",
@@ -73,6 +74,9 @@ func builtIns() []builtIn {
 			"identity.attributeDefinitions.get", "identity.attributeDefinitions.list", "identity.segments.get", "identity.segments.list",
 			"identity.segmentMemberships.list", "identity.segmentMemberships.explain",
 			"identity.ownerships.get", "identity.ownershipPeriods.list", "identity.ownershipTransfers.list", "identity.ownershipPolicies.get",
+			"identity.customers.transitionStage", "identity.stageTransitions.list", "identity.stagePolicies.get",
+			"identity.consentPurposes.get", "identity.consentPurposes.list", "identity.consentTexts.list", "identity.consents.*",
+			"identity.consentRecords.list", "identity.customers.checkContactable",
 			"groupchat.groups.create", "groupchat.groups.get", "groupchat.groups.update",
 			"groupchat.members.*", "groupchat.messages.*", "feedback.complaints.*",
 			"feedback.surveys.get", "feedback.surveys.list", "feedback.surveys.summarize",
@@ -109,6 +113,7 @@ func builtIns() []builtIn {
 			"identity.customers.get", "identity.staff.get", "identity.sessions.list", "identity.sessions.revoke",
 			"identity.ownerships.get", "identity.ownerships.decline", "identity.ownershipTransfers.list",
 			"identity.factors.list", "identity.factors.update",
+			"identity.consents.*", "identity.consentRecords.list",
 			"feedback.complaints.create", "feedback.complaints.get", "feedback.complaints.list",
 			"feedback.complaints.accept", "feedback.complaints.dispute", "feedback.complaints.withdraw",
 			"permission.trainingRecords.get", "permission.trainingRecords.list",

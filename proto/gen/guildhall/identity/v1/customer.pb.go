@@ -28,6 +28,76 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// How far a customer has come with the organisation. StageService has the moves
+// between stages.
+type LifecycleStage int32
+
+const (
+	// Not said.
+	LifecycleStage_LIFECYCLE_STAGE_UNSPECIFIED LifecycleStage = 0
+	// Known, and nothing more. Where all begin.
+	LifecycleStage_LIFECYCLE_STAGE_LEAD LifecycleStage = 1
+	// Somebody found that it may buy.
+	LifecycleStage_LIFECYCLE_STAGE_PROSPECT LifecycleStage = 2
+	// It has bought, or agreed to.
+	LifecycleStage_LIFECYCLE_STAGE_CUSTOMER LifecycleStage = 3
+	// It was a customer and may be about to leave.
+	LifecycleStage_LIFECYCLE_STAGE_AT_RISK LifecycleStage = 4
+	// It was a customer and has left.
+	LifecycleStage_LIFECYCLE_STAGE_LAPSED LifecycleStage = 5
+	// It was about to leave, or had left, and has bought again.
+	LifecycleStage_LIFECYCLE_STAGE_WON_BACK LifecycleStage = 6
+)
+
+// Enum value maps for LifecycleStage.
+var (
+	LifecycleStage_name = map[int32]string{
+		0: "LIFECYCLE_STAGE_UNSPECIFIED",
+		1: "LIFECYCLE_STAGE_LEAD",
+		2: "LIFECYCLE_STAGE_PROSPECT",
+		3: "LIFECYCLE_STAGE_CUSTOMER",
+		4: "LIFECYCLE_STAGE_AT_RISK",
+		5: "LIFECYCLE_STAGE_LAPSED",
+		6: "LIFECYCLE_STAGE_WON_BACK",
+	}
+	LifecycleStage_value = map[string]int32{
+		"LIFECYCLE_STAGE_UNSPECIFIED": 0,
+		"LIFECYCLE_STAGE_LEAD":        1,
+		"LIFECYCLE_STAGE_PROSPECT":    2,
+		"LIFECYCLE_STAGE_CUSTOMER":    3,
+		"LIFECYCLE_STAGE_AT_RISK":     4,
+		"LIFECYCLE_STAGE_LAPSED":      5,
+		"LIFECYCLE_STAGE_WON_BACK":    6,
+	}
+)
+
+func (x LifecycleStage) Enum() *LifecycleStage {
+	p := new(LifecycleStage)
+	*p = x
+	return p
+}
+
+func (x LifecycleStage) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (LifecycleStage) Descriptor() protoreflect.EnumDescriptor {
+	return file_guildhall_identity_v1_customer_proto_enumTypes[0].Descriptor()
+}
+
+func (LifecycleStage) Type() protoreflect.EnumType {
+	return &file_guildhall_identity_v1_customer_proto_enumTypes[0]
+}
+
+func (x LifecycleStage) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use LifecycleStage.Descriptor instead.
+func (LifecycleStage) EnumDescriptor() ([]byte, []int) {
+	return file_guildhall_identity_v1_customer_proto_rawDescGZIP(), []int{0}
+}
+
 // What happened to a line.
 type ImportCustomersResponse_Result int32
 
@@ -73,11 +143,11 @@ func (x ImportCustomersResponse_Result) String() string {
 }
 
 func (ImportCustomersResponse_Result) Descriptor() protoreflect.EnumDescriptor {
-	return file_guildhall_identity_v1_customer_proto_enumTypes[0].Descriptor()
+	return file_guildhall_identity_v1_customer_proto_enumTypes[1].Descriptor()
 }
 
 func (ImportCustomersResponse_Result) Type() protoreflect.EnumType {
-	return &file_guildhall_identity_v1_customer_proto_enumTypes[0]
+	return &file_guildhall_identity_v1_customer_proto_enumTypes[1]
 }
 
 func (x ImportCustomersResponse_Result) Number() protoreflect.EnumNumber {
@@ -133,8 +203,12 @@ type Customer struct {
 	EmailVerifyTime *timestamppb.Timestamp `protobuf:"bytes,30,opt,name=email_verify_time,json=emailVerifyTime,proto3" json:"email_verify_time,omitempty"`
 	// The same of the phone number.
 	PhoneVerifyTime *timestamppb.Timestamp `protobuf:"bytes,31,opt,name=phone_verify_time,json=phoneVerifyTime,proto3" json:"phone_verify_time,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// How far it has come with the organisation; see StageService. LEAD of a new one.
+	Stage LifecycleStage `protobuf:"varint,20,opt,name=stage,proto3,enum=guildhall.identity.v1.LifecycleStage" json:"stage,omitempty"`
+	// When it came to that stage.
+	StageTime     *timestamppb.Timestamp `protobuf:"bytes,21,opt,name=stage_time,json=stageTime,proto3" json:"stage_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Customer) Reset() {
@@ -289,6 +363,20 @@ func (x *Customer) GetEmailVerifyTime() *timestamppb.Timestamp {
 func (x *Customer) GetPhoneVerifyTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.PhoneVerifyTime
+	}
+	return nil
+}
+
+func (x *Customer) GetStage() LifecycleStage {
+	if x != nil {
+		return x.Stage
+	}
+	return LifecycleStage_LIFECYCLE_STAGE_UNSPECIFIED
+}
+
+func (x *Customer) GetStageTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StageTime
 	}
 	return nil
 }
@@ -527,6 +615,7 @@ type ListCustomersRequest struct {
 	// `external_id = "…"`, `country = "…"`, `tag = "…"` with a tag's name,
 	// `segment = "…"` with a segment's, `owner = "…"` with that of a member of
 	// staff, who may have left, or `owner = ""` for customers without one,
+	// `stage = "AT_RISK"`,
 	// `display_name:"…"`.
 	//
 	// display_name finds names in which all the words begin some word, without
@@ -1334,7 +1423,7 @@ var File_guildhall_identity_v1_customer_proto protoreflect.FileDescriptor
 
 const file_guildhall_identity_v1_customer_proto_rawDesc = "" +
 	"\n" +
-	"$guildhall/identity/v1/customer.proto\x12\x15guildhall.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a*guildhall/identity/v1/classification.proto\x1a!guildhall/identity/v1/staff.proto\x1a\"guildhall/options/v1/options.proto\"\xfa\b\n" +
+	"$guildhall/identity/v1/customer.proto\x12\x15guildhall.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a*guildhall/identity/v1/classification.proto\x1a!guildhall/identity/v1/staff.proto\x1a\"guildhall/options/v1/options.proto\"\xfc\t\n" +
 	"\bCustomer\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12?\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\x1c\xbaH\x05r\x03\x18\xc8\x01\xf0\xe0\x18\x01\x8a\xe1\x18\f\n" +
@@ -1368,7 +1457,10 @@ const file_guildhall_identity_v1_customer_proto_rawDesc = "" +
 	"attributes\x12\x19\n" +
 	"\x05owner\x18\x10 \x01(\tB\x03\xe0A\x03R\x05owner\x12K\n" +
 	"\x11email_verify_time\x18\x1e \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\x0femailVerifyTime\x12K\n" +
-	"\x11phone_verify_time\x18\x1f \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\x0fphoneVerifyTime\x1ad\n" +
+	"\x11phone_verify_time\x18\x1f \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\x0fphoneVerifyTime\x12@\n" +
+	"\x05stage\x18\x14 \x01(\x0e2%.guildhall.identity.v1.LifecycleStageB\x03\xe0A\x03R\x05stage\x12>\n" +
+	"\n" +
+	"stage_time\x18\x15 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\tstageTime\x1ad\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12;\n" +
 	"\x05value\x18\x02 \x01(\v2%.guildhall.identity.v1.AttributeValueR\x05value:\x028\x01\"\xcf\x01\n" +
@@ -1462,7 +1554,15 @@ const file_guildhall_identity_v1_customer_proto_rawDesc = "" +
 	"\x0eRESULT_CREATED\x10\x01\x12\x12\n" +
 	"\x0eRESULT_UPDATED\x10\x02\x12\x14\n" +
 	"\x10RESULT_UNCHANGED\x10\x03\x12\x11\n" +
-	"\rRESULT_FAILED\x10\x042\x91\x12\n" +
+	"\rRESULT_FAILED\x10\x04*\xde\x01\n" +
+	"\x0eLifecycleStage\x12\x1f\n" +
+	"\x1bLIFECYCLE_STAGE_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14LIFECYCLE_STAGE_LEAD\x10\x01\x12\x1c\n" +
+	"\x18LIFECYCLE_STAGE_PROSPECT\x10\x02\x12\x1c\n" +
+	"\x18LIFECYCLE_STAGE_CUSTOMER\x10\x03\x12\x1b\n" +
+	"\x17LIFECYCLE_STAGE_AT_RISK\x10\x04\x12\x1a\n" +
+	"\x16LIFECYCLE_STAGE_LAPSED\x10\x05\x12\x1c\n" +
+	"\x18LIFECYCLE_STAGE_WON_BACK\x10\x062\x91\x12\n" +
 	"\x0fCustomerService\x12\xcb\x01\n" +
 	"\x0eCreateCustomer\x12,.guildhall.identity.v1.CreateCustomerRequest\x1a\x1f.guildhall.identity.v1.Customer\"j\xea\xe0\x18%*\x06parent8\x01\n" +
 	"\x19identity.customers.create\x82\xd3\xe4\x93\x02;:\bcustomer\"//identity/v1/{parent=organizations/*}/customers\x12\xc9\x01\n" +
@@ -1501,81 +1601,84 @@ func file_guildhall_identity_v1_customer_proto_rawDescGZIP() []byte {
 	return file_guildhall_identity_v1_customer_proto_rawDescData
 }
 
-var file_guildhall_identity_v1_customer_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_guildhall_identity_v1_customer_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
 var file_guildhall_identity_v1_customer_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_guildhall_identity_v1_customer_proto_goTypes = []any{
-	(ImportCustomersResponse_Result)(0), // 0: guildhall.identity.v1.ImportCustomersResponse.Result
-	(*Customer)(nil),                    // 1: guildhall.identity.v1.Customer
-	(*CreateCustomerRequest)(nil),       // 2: guildhall.identity.v1.CreateCustomerRequest
-	(*GetCustomerRequest)(nil),          // 3: guildhall.identity.v1.GetCustomerRequest
-	(*BatchGetCustomersRequest)(nil),    // 4: guildhall.identity.v1.BatchGetCustomersRequest
-	(*BatchGetCustomersResponse)(nil),   // 5: guildhall.identity.v1.BatchGetCustomersResponse
-	(*ListCustomersRequest)(nil),        // 6: guildhall.identity.v1.ListCustomersRequest
-	(*ListCustomersResponse)(nil),       // 7: guildhall.identity.v1.ListCustomersResponse
-	(*UpdateCustomerRequest)(nil),       // 8: guildhall.identity.v1.UpdateCustomerRequest
-	(*ClassifyCustomerRequest)(nil),     // 9: guildhall.identity.v1.ClassifyCustomerRequest
-	(*DeleteCustomerRequest)(nil),       // 10: guildhall.identity.v1.DeleteCustomerRequest
-	(*UndeleteCustomerRequest)(nil),     // 11: guildhall.identity.v1.UndeleteCustomerRequest
-	(*DisableCustomerRequest)(nil),      // 12: guildhall.identity.v1.DisableCustomerRequest
-	(*EnableCustomerRequest)(nil),       // 13: guildhall.identity.v1.EnableCustomerRequest
-	(*ImportCustomersRequest)(nil),      // 14: guildhall.identity.v1.ImportCustomersRequest
-	(*ImportOptions)(nil),               // 15: guildhall.identity.v1.ImportOptions
-	(*ImportCustomersResponse)(nil),     // 16: guildhall.identity.v1.ImportCustomersResponse
-	nil,                                 // 17: guildhall.identity.v1.Customer.AttributesEntry
-	nil,                                 // 18: guildhall.identity.v1.ClassifyCustomerRequest.SetAttributesEntry
-	nil,                                 // 19: guildhall.identity.v1.ImportOptions.ColumnsEntry
-	(AccountState)(0),                   // 20: guildhall.identity.v1.AccountState
-	(*timestamppb.Timestamp)(nil),       // 21: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),       // 22: google.protobuf.FieldMask
-	(*AttributeValue)(nil),              // 23: guildhall.identity.v1.AttributeValue
+	(LifecycleStage)(0),                 // 0: guildhall.identity.v1.LifecycleStage
+	(ImportCustomersResponse_Result)(0), // 1: guildhall.identity.v1.ImportCustomersResponse.Result
+	(*Customer)(nil),                    // 2: guildhall.identity.v1.Customer
+	(*CreateCustomerRequest)(nil),       // 3: guildhall.identity.v1.CreateCustomerRequest
+	(*GetCustomerRequest)(nil),          // 4: guildhall.identity.v1.GetCustomerRequest
+	(*BatchGetCustomersRequest)(nil),    // 5: guildhall.identity.v1.BatchGetCustomersRequest
+	(*BatchGetCustomersResponse)(nil),   // 6: guildhall.identity.v1.BatchGetCustomersResponse
+	(*ListCustomersRequest)(nil),        // 7: guildhall.identity.v1.ListCustomersRequest
+	(*ListCustomersResponse)(nil),       // 8: guildhall.identity.v1.ListCustomersResponse
+	(*UpdateCustomerRequest)(nil),       // 9: guildhall.identity.v1.UpdateCustomerRequest
+	(*ClassifyCustomerRequest)(nil),     // 10: guildhall.identity.v1.ClassifyCustomerRequest
+	(*DeleteCustomerRequest)(nil),       // 11: guildhall.identity.v1.DeleteCustomerRequest
+	(*UndeleteCustomerRequest)(nil),     // 12: guildhall.identity.v1.UndeleteCustomerRequest
+	(*DisableCustomerRequest)(nil),      // 13: guildhall.identity.v1.DisableCustomerRequest
+	(*EnableCustomerRequest)(nil),       // 14: guildhall.identity.v1.EnableCustomerRequest
+	(*ImportCustomersRequest)(nil),      // 15: guildhall.identity.v1.ImportCustomersRequest
+	(*ImportOptions)(nil),               // 16: guildhall.identity.v1.ImportOptions
+	(*ImportCustomersResponse)(nil),     // 17: guildhall.identity.v1.ImportCustomersResponse
+	nil,                                 // 18: guildhall.identity.v1.Customer.AttributesEntry
+	nil,                                 // 19: guildhall.identity.v1.ClassifyCustomerRequest.SetAttributesEntry
+	nil,                                 // 20: guildhall.identity.v1.ImportOptions.ColumnsEntry
+	(AccountState)(0),                   // 21: guildhall.identity.v1.AccountState
+	(*timestamppb.Timestamp)(nil),       // 22: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),       // 23: google.protobuf.FieldMask
+	(*AttributeValue)(nil),              // 24: guildhall.identity.v1.AttributeValue
 }
 var file_guildhall_identity_v1_customer_proto_depIdxs = []int32{
-	20, // 0: guildhall.identity.v1.Customer.state:type_name -> guildhall.identity.v1.AccountState
-	21, // 1: guildhall.identity.v1.Customer.create_time:type_name -> google.protobuf.Timestamp
-	21, // 2: guildhall.identity.v1.Customer.update_time:type_name -> google.protobuf.Timestamp
-	21, // 3: guildhall.identity.v1.Customer.delete_time:type_name -> google.protobuf.Timestamp
-	21, // 4: guildhall.identity.v1.Customer.purge_time:type_name -> google.protobuf.Timestamp
-	17, // 5: guildhall.identity.v1.Customer.attributes:type_name -> guildhall.identity.v1.Customer.AttributesEntry
-	21, // 6: guildhall.identity.v1.Customer.email_verify_time:type_name -> google.protobuf.Timestamp
-	21, // 7: guildhall.identity.v1.Customer.phone_verify_time:type_name -> google.protobuf.Timestamp
-	1,  // 8: guildhall.identity.v1.CreateCustomerRequest.customer:type_name -> guildhall.identity.v1.Customer
-	1,  // 9: guildhall.identity.v1.BatchGetCustomersResponse.customers:type_name -> guildhall.identity.v1.Customer
-	1,  // 10: guildhall.identity.v1.ListCustomersResponse.customers:type_name -> guildhall.identity.v1.Customer
-	1,  // 11: guildhall.identity.v1.UpdateCustomerRequest.customer:type_name -> guildhall.identity.v1.Customer
-	22, // 12: guildhall.identity.v1.UpdateCustomerRequest.update_mask:type_name -> google.protobuf.FieldMask
-	18, // 13: guildhall.identity.v1.ClassifyCustomerRequest.set_attributes:type_name -> guildhall.identity.v1.ClassifyCustomerRequest.SetAttributesEntry
-	15, // 14: guildhall.identity.v1.ImportCustomersRequest.options:type_name -> guildhall.identity.v1.ImportOptions
-	19, // 15: guildhall.identity.v1.ImportOptions.columns:type_name -> guildhall.identity.v1.ImportOptions.ColumnsEntry
-	0,  // 16: guildhall.identity.v1.ImportCustomersResponse.result:type_name -> guildhall.identity.v1.ImportCustomersResponse.Result
-	23, // 17: guildhall.identity.v1.Customer.AttributesEntry.value:type_name -> guildhall.identity.v1.AttributeValue
-	23, // 18: guildhall.identity.v1.ClassifyCustomerRequest.SetAttributesEntry.value:type_name -> guildhall.identity.v1.AttributeValue
-	2,  // 19: guildhall.identity.v1.CustomerService.CreateCustomer:input_type -> guildhall.identity.v1.CreateCustomerRequest
-	3,  // 20: guildhall.identity.v1.CustomerService.GetCustomer:input_type -> guildhall.identity.v1.GetCustomerRequest
-	4,  // 21: guildhall.identity.v1.CustomerService.BatchGetCustomers:input_type -> guildhall.identity.v1.BatchGetCustomersRequest
-	6,  // 22: guildhall.identity.v1.CustomerService.ListCustomers:input_type -> guildhall.identity.v1.ListCustomersRequest
-	8,  // 23: guildhall.identity.v1.CustomerService.UpdateCustomer:input_type -> guildhall.identity.v1.UpdateCustomerRequest
-	9,  // 24: guildhall.identity.v1.CustomerService.ClassifyCustomer:input_type -> guildhall.identity.v1.ClassifyCustomerRequest
-	10, // 25: guildhall.identity.v1.CustomerService.DeleteCustomer:input_type -> guildhall.identity.v1.DeleteCustomerRequest
-	11, // 26: guildhall.identity.v1.CustomerService.UndeleteCustomer:input_type -> guildhall.identity.v1.UndeleteCustomerRequest
-	12, // 27: guildhall.identity.v1.CustomerService.DisableCustomer:input_type -> guildhall.identity.v1.DisableCustomerRequest
-	13, // 28: guildhall.identity.v1.CustomerService.EnableCustomer:input_type -> guildhall.identity.v1.EnableCustomerRequest
-	14, // 29: guildhall.identity.v1.CustomerService.ImportCustomers:input_type -> guildhall.identity.v1.ImportCustomersRequest
-	1,  // 30: guildhall.identity.v1.CustomerService.CreateCustomer:output_type -> guildhall.identity.v1.Customer
-	1,  // 31: guildhall.identity.v1.CustomerService.GetCustomer:output_type -> guildhall.identity.v1.Customer
-	5,  // 32: guildhall.identity.v1.CustomerService.BatchGetCustomers:output_type -> guildhall.identity.v1.BatchGetCustomersResponse
-	7,  // 33: guildhall.identity.v1.CustomerService.ListCustomers:output_type -> guildhall.identity.v1.ListCustomersResponse
-	1,  // 34: guildhall.identity.v1.CustomerService.UpdateCustomer:output_type -> guildhall.identity.v1.Customer
-	1,  // 35: guildhall.identity.v1.CustomerService.ClassifyCustomer:output_type -> guildhall.identity.v1.Customer
-	1,  // 36: guildhall.identity.v1.CustomerService.DeleteCustomer:output_type -> guildhall.identity.v1.Customer
-	1,  // 37: guildhall.identity.v1.CustomerService.UndeleteCustomer:output_type -> guildhall.identity.v1.Customer
-	1,  // 38: guildhall.identity.v1.CustomerService.DisableCustomer:output_type -> guildhall.identity.v1.Customer
-	1,  // 39: guildhall.identity.v1.CustomerService.EnableCustomer:output_type -> guildhall.identity.v1.Customer
-	16, // 40: guildhall.identity.v1.CustomerService.ImportCustomers:output_type -> guildhall.identity.v1.ImportCustomersResponse
-	30, // [30:41] is the sub-list for method output_type
-	19, // [19:30] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	21, // 0: guildhall.identity.v1.Customer.state:type_name -> guildhall.identity.v1.AccountState
+	22, // 1: guildhall.identity.v1.Customer.create_time:type_name -> google.protobuf.Timestamp
+	22, // 2: guildhall.identity.v1.Customer.update_time:type_name -> google.protobuf.Timestamp
+	22, // 3: guildhall.identity.v1.Customer.delete_time:type_name -> google.protobuf.Timestamp
+	22, // 4: guildhall.identity.v1.Customer.purge_time:type_name -> google.protobuf.Timestamp
+	18, // 5: guildhall.identity.v1.Customer.attributes:type_name -> guildhall.identity.v1.Customer.AttributesEntry
+	22, // 6: guildhall.identity.v1.Customer.email_verify_time:type_name -> google.protobuf.Timestamp
+	22, // 7: guildhall.identity.v1.Customer.phone_verify_time:type_name -> google.protobuf.Timestamp
+	0,  // 8: guildhall.identity.v1.Customer.stage:type_name -> guildhall.identity.v1.LifecycleStage
+	22, // 9: guildhall.identity.v1.Customer.stage_time:type_name -> google.protobuf.Timestamp
+	2,  // 10: guildhall.identity.v1.CreateCustomerRequest.customer:type_name -> guildhall.identity.v1.Customer
+	2,  // 11: guildhall.identity.v1.BatchGetCustomersResponse.customers:type_name -> guildhall.identity.v1.Customer
+	2,  // 12: guildhall.identity.v1.ListCustomersResponse.customers:type_name -> guildhall.identity.v1.Customer
+	2,  // 13: guildhall.identity.v1.UpdateCustomerRequest.customer:type_name -> guildhall.identity.v1.Customer
+	23, // 14: guildhall.identity.v1.UpdateCustomerRequest.update_mask:type_name -> google.protobuf.FieldMask
+	19, // 15: guildhall.identity.v1.ClassifyCustomerRequest.set_attributes:type_name -> guildhall.identity.v1.ClassifyCustomerRequest.SetAttributesEntry
+	16, // 16: guildhall.identity.v1.ImportCustomersRequest.options:type_name -> guildhall.identity.v1.ImportOptions
+	20, // 17: guildhall.identity.v1.ImportOptions.columns:type_name -> guildhall.identity.v1.ImportOptions.ColumnsEntry
+	1,  // 18: guildhall.identity.v1.ImportCustomersResponse.result:type_name -> guildhall.identity.v1.ImportCustomersResponse.Result
+	24, // 19: guildhall.identity.v1.Customer.AttributesEntry.value:type_name -> guildhall.identity.v1.AttributeValue
+	24, // 20: guildhall.identity.v1.ClassifyCustomerRequest.SetAttributesEntry.value:type_name -> guildhall.identity.v1.AttributeValue
+	3,  // 21: guildhall.identity.v1.CustomerService.CreateCustomer:input_type -> guildhall.identity.v1.CreateCustomerRequest
+	4,  // 22: guildhall.identity.v1.CustomerService.GetCustomer:input_type -> guildhall.identity.v1.GetCustomerRequest
+	5,  // 23: guildhall.identity.v1.CustomerService.BatchGetCustomers:input_type -> guildhall.identity.v1.BatchGetCustomersRequest
+	7,  // 24: guildhall.identity.v1.CustomerService.ListCustomers:input_type -> guildhall.identity.v1.ListCustomersRequest
+	9,  // 25: guildhall.identity.v1.CustomerService.UpdateCustomer:input_type -> guildhall.identity.v1.UpdateCustomerRequest
+	10, // 26: guildhall.identity.v1.CustomerService.ClassifyCustomer:input_type -> guildhall.identity.v1.ClassifyCustomerRequest
+	11, // 27: guildhall.identity.v1.CustomerService.DeleteCustomer:input_type -> guildhall.identity.v1.DeleteCustomerRequest
+	12, // 28: guildhall.identity.v1.CustomerService.UndeleteCustomer:input_type -> guildhall.identity.v1.UndeleteCustomerRequest
+	13, // 29: guildhall.identity.v1.CustomerService.DisableCustomer:input_type -> guildhall.identity.v1.DisableCustomerRequest
+	14, // 30: guildhall.identity.v1.CustomerService.EnableCustomer:input_type -> guildhall.identity.v1.EnableCustomerRequest
+	15, // 31: guildhall.identity.v1.CustomerService.ImportCustomers:input_type -> guildhall.identity.v1.ImportCustomersRequest
+	2,  // 32: guildhall.identity.v1.CustomerService.CreateCustomer:output_type -> guildhall.identity.v1.Customer
+	2,  // 33: guildhall.identity.v1.CustomerService.GetCustomer:output_type -> guildhall.identity.v1.Customer
+	6,  // 34: guildhall.identity.v1.CustomerService.BatchGetCustomers:output_type -> guildhall.identity.v1.BatchGetCustomersResponse
+	8,  // 35: guildhall.identity.v1.CustomerService.ListCustomers:output_type -> guildhall.identity.v1.ListCustomersResponse
+	2,  // 36: guildhall.identity.v1.CustomerService.UpdateCustomer:output_type -> guildhall.identity.v1.Customer
+	2,  // 37: guildhall.identity.v1.CustomerService.ClassifyCustomer:output_type -> guildhall.identity.v1.Customer
+	2,  // 38: guildhall.identity.v1.CustomerService.DeleteCustomer:output_type -> guildhall.identity.v1.Customer
+	2,  // 39: guildhall.identity.v1.CustomerService.UndeleteCustomer:output_type -> guildhall.identity.v1.Customer
+	2,  // 40: guildhall.identity.v1.CustomerService.DisableCustomer:output_type -> guildhall.identity.v1.Customer
+	2,  // 41: guildhall.identity.v1.CustomerService.EnableCustomer:output_type -> guildhall.identity.v1.Customer
+	17, // 42: guildhall.identity.v1.CustomerService.ImportCustomers:output_type -> guildhall.identity.v1.ImportCustomersResponse
+	32, // [32:43] is the sub-list for method output_type
+	21, // [21:32] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_guildhall_identity_v1_customer_proto_init() }
@@ -1594,7 +1697,7 @@ func file_guildhall_identity_v1_customer_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_identity_v1_customer_proto_rawDesc), len(file_guildhall_identity_v1_customer_proto_rawDesc)),
-			NumEnums:      1,
+			NumEnums:      2,
 			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,

@@ -542,6 +542,134 @@ func (x *OwnershipChanged) GetDeclineDeadline() *timestamppb.Timestamp {
 	return nil
 }
 
+// With "guildhall.identity.stage.transitioned.v1", on the customer.
+type StageTransitioned struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// From where.
+	FromStage LifecycleStage `protobuf:"varint,1,opt,name=from_stage,json=fromStage,proto3,enum=guildhall.identity.v1.LifecycleStage" json:"from_stage,omitempty"`
+	// To where.
+	ToStage LifecycleStage `protobuf:"varint,2,opt,name=to_stage,json=toStage,proto3,enum=guildhall.identity.v1.LifecycleStage" json:"to_stage,omitempty"`
+	// What moved it.
+	Cause         StageCause `protobuf:"varint,3,opt,name=cause,proto3,enum=guildhall.identity.v1.StageCause" json:"cause,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StageTransitioned) Reset() {
+	*x = StageTransitioned{}
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StageTransitioned) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StageTransitioned) ProtoMessage() {}
+
+func (x *StageTransitioned) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StageTransitioned.ProtoReflect.Descriptor instead.
+func (*StageTransitioned) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *StageTransitioned) GetFromStage() LifecycleStage {
+	if x != nil {
+		return x.FromStage
+	}
+	return LifecycleStage_LIFECYCLE_STAGE_UNSPECIFIED
+}
+
+func (x *StageTransitioned) GetToStage() LifecycleStage {
+	if x != nil {
+		return x.ToStage
+	}
+	return LifecycleStage_LIFECYCLE_STAGE_UNSPECIFIED
+}
+
+func (x *StageTransitioned) GetCause() StageCause {
+	if x != nil {
+		return x.Cause
+	}
+	return StageCause_STAGE_CAUSE_UNSPECIFIED
+}
+
+// With "guildhall.identity.consent.granted.v1" and ".withdrawn.v1", on the consent.
+type ConsentChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "organizations/acme/customers/c1".
+	Customer string `protobuf:"bytes,1,opt,name=customer,proto3" json:"customer,omitempty"`
+	// "organizations/acme/consentPurposes/newsletter".
+	Purpose string `protobuf:"bytes,2,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	// Over which channel.
+	Channel       ContactChannel `protobuf:"varint,3,opt,name=channel,proto3,enum=guildhall.identity.v1.ContactChannel" json:"channel,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConsentChanged) Reset() {
+	*x = ConsentChanged{}
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConsentChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConsentChanged) ProtoMessage() {}
+
+func (x *ConsentChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConsentChanged.ProtoReflect.Descriptor instead.
+func (*ConsentChanged) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ConsentChanged) GetCustomer() string {
+	if x != nil {
+		return x.Customer
+	}
+	return ""
+}
+
+func (x *ConsentChanged) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
+}
+
+func (x *ConsentChanged) GetChannel() ContactChannel {
+	if x != nil {
+		return x.Channel
+	}
+	return ContactChannel_CONTACT_CHANNEL_UNSPECIFIED
+}
+
 // With "guildhall.identity.ownership_transfer.created.v1", ".accepted.v1",
 // ".declined.v1", ".cancelled.v1" and ".expired.v1".
 type OwnershipTransferChanged struct {
@@ -558,7 +686,7 @@ type OwnershipTransferChanged struct {
 
 func (x *OwnershipTransferChanged) Reset() {
 	*x = OwnershipTransferChanged{}
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[9]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -570,7 +698,7 @@ func (x *OwnershipTransferChanged) String() string {
 func (*OwnershipTransferChanged) ProtoMessage() {}
 
 func (x *OwnershipTransferChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[9]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -583,7 +711,7 @@ func (x *OwnershipTransferChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OwnershipTransferChanged.ProtoReflect.Descriptor instead.
 func (*OwnershipTransferChanged) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{9}
+	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *OwnershipTransferChanged) GetCustomer() string {
@@ -611,7 +739,7 @@ var File_guildhall_identity_v1_events_proto protoreflect.FileDescriptor
 
 const file_guildhall_identity_v1_events_proto_rawDesc = "" +
 	"\n" +
-	"\"guildhall/identity/v1/events.proto\x12\x15guildhall.identity.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%guildhall/identity/v1/ownership.proto\"W\n" +
+	"\"guildhall/identity/v1/events.proto\x12\x15guildhall.identity.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#guildhall/identity/v1/consent.proto\x1a$guildhall/identity/v1/customer.proto\x1a%guildhall/identity/v1/ownership.proto\x1a!guildhall/identity/v1/stage.proto\"W\n" +
 	"\x13OrganizationCreated\x12$\n" +
 	"\radministrator\x18\x01 \x01(\tR\radministrator\x12\x1a\n" +
 	"\boperator\x18\x02 \x01(\bR\boperator\"E\n" +
@@ -639,7 +767,16 @@ const file_guildhall_identity_v1_events_proto_rawDesc = "" +
 	"\x0eprevious_owner\x18\x03 \x01(\tR\rpreviousOwner\x12;\n" +
 	"\x05cause\x18\x04 \x01(\x0e2%.guildhall.identity.v1.OwnershipCauseR\x05cause\x12\x1a\n" +
 	"\btransfer\x18\x05 \x01(\tR\btransfer\x12E\n" +
-	"\x10decline_deadline\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x0fdeclineDeadline\"p\n" +
+	"\x10decline_deadline\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x0fdeclineDeadline\"\xd4\x01\n" +
+	"\x11StageTransitioned\x12D\n" +
+	"\n" +
+	"from_stage\x18\x01 \x01(\x0e2%.guildhall.identity.v1.LifecycleStageR\tfromStage\x12@\n" +
+	"\bto_stage\x18\x02 \x01(\x0e2%.guildhall.identity.v1.LifecycleStageR\atoStage\x127\n" +
+	"\x05cause\x18\x03 \x01(\x0e2!.guildhall.identity.v1.StageCauseR\x05cause\"\x87\x01\n" +
+	"\x0eConsentChanged\x12\x1a\n" +
+	"\bcustomer\x18\x01 \x01(\tR\bcustomer\x12\x18\n" +
+	"\apurpose\x18\x02 \x01(\tR\apurpose\x12?\n" +
+	"\achannel\x18\x03 \x01(\x0e2%.guildhall.identity.v1.ContactChannelR\achannel\"p\n" +
 	"\x18OwnershipTransferChanged\x12\x1a\n" +
 	"\bcustomer\x18\x01 \x01(\tR\bcustomer\x12\x1d\n" +
 	"\n" +
@@ -658,7 +795,7 @@ func file_guildhall_identity_v1_events_proto_rawDescGZIP() []byte {
 	return file_guildhall_identity_v1_events_proto_rawDescData
 }
 
-var file_guildhall_identity_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_guildhall_identity_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_guildhall_identity_v1_events_proto_goTypes = []any{
 	(*OrganizationCreated)(nil),      // 0: guildhall.identity.v1.OrganizationCreated
 	(*AccountStateChanged)(nil),      // 1: guildhall.identity.v1.AccountStateChanged
@@ -669,18 +806,27 @@ var file_guildhall_identity_v1_events_proto_goTypes = []any{
 	(*SessionEnded)(nil),             // 6: guildhall.identity.v1.SessionEnded
 	(*DeliveryStateChanged)(nil),     // 7: guildhall.identity.v1.DeliveryStateChanged
 	(*OwnershipChanged)(nil),         // 8: guildhall.identity.v1.OwnershipChanged
-	(*OwnershipTransferChanged)(nil), // 9: guildhall.identity.v1.OwnershipTransferChanged
-	(OwnershipCause)(0),              // 10: guildhall.identity.v1.OwnershipCause
-	(*timestamppb.Timestamp)(nil),    // 11: google.protobuf.Timestamp
+	(*StageTransitioned)(nil),        // 9: guildhall.identity.v1.StageTransitioned
+	(*ConsentChanged)(nil),           // 10: guildhall.identity.v1.ConsentChanged
+	(*OwnershipTransferChanged)(nil), // 11: guildhall.identity.v1.OwnershipTransferChanged
+	(OwnershipCause)(0),              // 12: guildhall.identity.v1.OwnershipCause
+	(*timestamppb.Timestamp)(nil),    // 13: google.protobuf.Timestamp
+	(LifecycleStage)(0),              // 14: guildhall.identity.v1.LifecycleStage
+	(StageCause)(0),                  // 15: guildhall.identity.v1.StageCause
+	(ContactChannel)(0),              // 16: guildhall.identity.v1.ContactChannel
 }
 var file_guildhall_identity_v1_events_proto_depIdxs = []int32{
-	10, // 0: guildhall.identity.v1.OwnershipChanged.cause:type_name -> guildhall.identity.v1.OwnershipCause
-	11, // 1: guildhall.identity.v1.OwnershipChanged.decline_deadline:type_name -> google.protobuf.Timestamp
-	2,  // [2:2] is the sub-list for method output_type
-	2,  // [2:2] is the sub-list for method input_type
-	2,  // [2:2] is the sub-list for extension type_name
-	2,  // [2:2] is the sub-list for extension extendee
-	0,  // [0:2] is the sub-list for field type_name
+	12, // 0: guildhall.identity.v1.OwnershipChanged.cause:type_name -> guildhall.identity.v1.OwnershipCause
+	13, // 1: guildhall.identity.v1.OwnershipChanged.decline_deadline:type_name -> google.protobuf.Timestamp
+	14, // 2: guildhall.identity.v1.StageTransitioned.from_stage:type_name -> guildhall.identity.v1.LifecycleStage
+	14, // 3: guildhall.identity.v1.StageTransitioned.to_stage:type_name -> guildhall.identity.v1.LifecycleStage
+	15, // 4: guildhall.identity.v1.StageTransitioned.cause:type_name -> guildhall.identity.v1.StageCause
+	16, // 5: guildhall.identity.v1.ConsentChanged.channel:type_name -> guildhall.identity.v1.ContactChannel
+	6,  // [6:6] is the sub-list for method output_type
+	6,  // [6:6] is the sub-list for method input_type
+	6,  // [6:6] is the sub-list for extension type_name
+	6,  // [6:6] is the sub-list for extension extendee
+	0,  // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_guildhall_identity_v1_events_proto_init() }
@@ -688,14 +834,17 @@ func file_guildhall_identity_v1_events_proto_init() {
 	if File_guildhall_identity_v1_events_proto != nil {
 		return
 	}
+	file_guildhall_identity_v1_consent_proto_init()
+	file_guildhall_identity_v1_customer_proto_init()
 	file_guildhall_identity_v1_ownership_proto_init()
+	file_guildhall_identity_v1_stage_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_identity_v1_events_proto_rawDesc), len(file_guildhall_identity_v1_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

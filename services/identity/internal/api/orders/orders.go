@@ -13,6 +13,7 @@ import (
 
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/kv"
+	"guildhall.dev/pkg/resource"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/account"
 	"guildhall.dev/services/identity/internal/api"
@@ -36,7 +37,11 @@ func (s orders) CreateOrder(ctx context.Context, req *identityv1.CreateOrderRequ
 		if err := s.Accounts.CheckThere(tx, req.GetParent()); err != nil {
 			return nil, err
 		}
-		return s.Orders.Create(tx, req.GetParent(), req.GetOrder())
+		o, made, err := s.Orders.Create(tx, req.GetParent(), req.GetOrder())
+		if err == nil && made && o.GetType() == identityv1.Order_TYPE_PURCHASE {
+			err = s.Accounts.Bought(tx, req.GetParent(), o.GetName(), o.GetOrderTime().AsTime())
+		}
+		return o, err
 	})
 }
 
@@ -74,7 +79,11 @@ func (s orders) DeleteOrder(ctx context.Context, req *identityv1.DeleteOrderRequ
 		return nil, err
 	}
 	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.Order, error) {
-		return s.Orders.Delete(tx, req.GetName(), req.GetEtag())
+		o, err := s.Orders.Delete(tx, req.GetName(), req.GetEtag())
+		if err == nil {
+			err = s.Accounts.Unbought(tx, resource.Parent(req.GetName()))
+		}
+		return o, err
 	})
 }
 

@@ -76,8 +76,11 @@ type Account struct {
 	// when they were not.
 	EmailVerifyTime *timestamppb.Timestamp `protobuf:"bytes,30,opt,name=email_verify_time,json=emailVerifyTime,proto3" json:"email_verify_time,omitempty"`
 	PhoneVerifyTime *timestamppb.Timestamp `protobuf:"bytes,31,opt,name=phone_verify_time,json=phoneVerifyTime,proto3" json:"phone_verify_time,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// How far it has come, and when it came there. Customers only.
+	Stage         v1.LifecycleStage      `protobuf:"varint,20,opt,name=stage,proto3,enum=guildhall.identity.v1.LifecycleStage" json:"stage,omitempty"`
+	StageTime     *timestamppb.Timestamp `protobuf:"bytes,21,opt,name=stage_time,json=stageTime,proto3" json:"stage_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Account) Reset() {
@@ -253,6 +256,20 @@ func (x *Account) GetEmailVerifyTime() *timestamppb.Timestamp {
 func (x *Account) GetPhoneVerifyTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.PhoneVerifyTime
+	}
+	return nil
+}
+
+func (x *Account) GetStage() v1.LifecycleStage {
+	if x != nil {
+		return x.Stage
+	}
+	return v1.LifecycleStage(0)
+}
+
+func (x *Account) GetStageTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StageTime
 	}
 	return nil
 }
@@ -887,7 +904,7 @@ var File_guildhall_identity_store_v1_store_proto protoreflect.FileDescriptor
 
 const file_guildhall_identity_store_v1_store_proto_rawDesc = "" +
 	"\n" +
-	"'guildhall/identity/store/v1/store.proto\x12\x1bguildhall.identity.store.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a*guildhall/identity/v1/classification.proto\x1a!guildhall/identity/v1/staff.proto\x1a\"guildhall/options/v1/options.proto\"\xb9\b\n" +
+	"'guildhall/identity/store/v1/store.proto\x12\x1bguildhall.identity.store.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a*guildhall/identity/v1/classification.proto\x1a$guildhall/identity/v1/customer.proto\x1a!guildhall/identity/v1/staff.proto\x1a\"guildhall/options/v1/options.proto\"\xb1\t\n" +
 	"\aAccount\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12'\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x01R\vdisplayName\x12\x1a\n" +
@@ -917,7 +934,10 @@ const file_guildhall_identity_store_v1_store_proto_rawDesc = "" +
 	"\vdescription\x18\x12 \x01(\tR\vdescription\x12\x14\n" +
 	"\x05owner\x18\x13 \x01(\tR\x05owner\x12F\n" +
 	"\x11email_verify_time\x18\x1e \x01(\v2\x1a.google.protobuf.TimestampR\x0femailVerifyTime\x12F\n" +
-	"\x11phone_verify_time\x18\x1f \x01(\v2\x1a.google.protobuf.TimestampR\x0fphoneVerifyTime\x1ae\n" +
+	"\x11phone_verify_time\x18\x1f \x01(\v2\x1a.google.protobuf.TimestampR\x0fphoneVerifyTime\x12;\n" +
+	"\x05stage\x18\x14 \x01(\x0e2%.guildhall.identity.v1.LifecycleStageR\x05stage\x129\n" +
+	"\n" +
+	"stage_time\x18\x15 \x01(\v2\x1a.google.protobuf.TimestampR\tstageTime\x1ae\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12<\n" +
 	"\x05value\x18\x02 \x01(\v2&.guildhall.identity.store.v1.AttributeR\x05value:\x028\x01\"\x9c\x01\n" +
@@ -1003,7 +1023,8 @@ var file_guildhall_identity_store_v1_store_proto_goTypes = []any{
 	nil,                           // 9: guildhall.identity.store.v1.Account.AttributesEntry
 	(v1.AccountState)(0),          // 10: guildhall.identity.v1.AccountState
 	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
-	(*v1.AttributeValue)(nil),     // 12: guildhall.identity.v1.AttributeValue
+	(v1.LifecycleStage)(0),        // 12: guildhall.identity.v1.LifecycleStage
+	(*v1.AttributeValue)(nil),     // 13: guildhall.identity.v1.AttributeValue
 }
 var file_guildhall_identity_store_v1_store_proto_depIdxs = []int32{
 	10, // 0: guildhall.identity.store.v1.Account.state:type_name -> guildhall.identity.v1.AccountState
@@ -1015,26 +1036,28 @@ var file_guildhall_identity_store_v1_store_proto_depIdxs = []int32{
 	9,  // 6: guildhall.identity.store.v1.Account.attributes:type_name -> guildhall.identity.store.v1.Account.AttributesEntry
 	11, // 7: guildhall.identity.store.v1.Account.email_verify_time:type_name -> google.protobuf.Timestamp
 	11, // 8: guildhall.identity.store.v1.Account.phone_verify_time:type_name -> google.protobuf.Timestamp
-	12, // 9: guildhall.identity.store.v1.Attribute.value:type_name -> guildhall.identity.v1.AttributeValue
-	12, // 10: guildhall.identity.store.v1.Attribute.personal_value:type_name -> guildhall.identity.v1.AttributeValue
-	11, // 11: guildhall.identity.store.v1.Credential.update_time:type_name -> google.protobuf.Timestamp
-	11, // 12: guildhall.identity.store.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
-	11, // 13: guildhall.identity.store.v1.Session.create_time:type_name -> google.protobuf.Timestamp
-	11, // 14: guildhall.identity.store.v1.Session.last_seen_time:type_name -> google.protobuf.Timestamp
-	11, // 15: guildhall.identity.store.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
-	11, // 16: guildhall.identity.store.v1.Session.token_expire_time:type_name -> google.protobuf.Timestamp
-	11, // 17: guildhall.identity.store.v1.Session.auth_time:type_name -> google.protobuf.Timestamp
-	6,  // 18: guildhall.identity.store.v1.KeyRing.next:type_name -> guildhall.identity.store.v1.SigningKey
-	6,  // 19: guildhall.identity.store.v1.KeyRing.current:type_name -> guildhall.identity.store.v1.SigningKey
-	6,  // 20: guildhall.identity.store.v1.KeyRing.previous:type_name -> guildhall.identity.store.v1.SigningKey
-	11, // 21: guildhall.identity.store.v1.KeyRing.rotate_time:type_name -> google.protobuf.Timestamp
-	11, // 22: guildhall.identity.store.v1.Bootstrap.create_time:type_name -> google.protobuf.Timestamp
-	1,  // 23: guildhall.identity.store.v1.Account.AttributesEntry.value:type_name -> guildhall.identity.store.v1.Attribute
-	24, // [24:24] is the sub-list for method output_type
-	24, // [24:24] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	12, // 9: guildhall.identity.store.v1.Account.stage:type_name -> guildhall.identity.v1.LifecycleStage
+	11, // 10: guildhall.identity.store.v1.Account.stage_time:type_name -> google.protobuf.Timestamp
+	13, // 11: guildhall.identity.store.v1.Attribute.value:type_name -> guildhall.identity.v1.AttributeValue
+	13, // 12: guildhall.identity.store.v1.Attribute.personal_value:type_name -> guildhall.identity.v1.AttributeValue
+	11, // 13: guildhall.identity.store.v1.Credential.update_time:type_name -> google.protobuf.Timestamp
+	11, // 14: guildhall.identity.store.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
+	11, // 15: guildhall.identity.store.v1.Session.create_time:type_name -> google.protobuf.Timestamp
+	11, // 16: guildhall.identity.store.v1.Session.last_seen_time:type_name -> google.protobuf.Timestamp
+	11, // 17: guildhall.identity.store.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	11, // 18: guildhall.identity.store.v1.Session.token_expire_time:type_name -> google.protobuf.Timestamp
+	11, // 19: guildhall.identity.store.v1.Session.auth_time:type_name -> google.protobuf.Timestamp
+	6,  // 20: guildhall.identity.store.v1.KeyRing.next:type_name -> guildhall.identity.store.v1.SigningKey
+	6,  // 21: guildhall.identity.store.v1.KeyRing.current:type_name -> guildhall.identity.store.v1.SigningKey
+	6,  // 22: guildhall.identity.store.v1.KeyRing.previous:type_name -> guildhall.identity.store.v1.SigningKey
+	11, // 23: guildhall.identity.store.v1.KeyRing.rotate_time:type_name -> google.protobuf.Timestamp
+	11, // 24: guildhall.identity.store.v1.Bootstrap.create_time:type_name -> google.protobuf.Timestamp
+	1,  // 25: guildhall.identity.store.v1.Account.AttributesEntry.value:type_name -> guildhall.identity.store.v1.Attribute
+	26, // [26:26] is the sub-list for method output_type
+	26, // [26:26] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_guildhall_identity_store_v1_store_proto_init() }
