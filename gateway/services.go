@@ -32,6 +32,7 @@ func registerIdentity(ctx context.Context, mux *runtime.ServeMux, conn grpc.Clie
 		identityv1.RegisterAuthServiceHandlerClient(ctx, mux, identityv1.NewAuthServiceClient(conn)),
 		identityv1.RegisterContactServiceHandlerClient(ctx, mux, identityv1.NewContactServiceClient(conn)),
 		identityv1.RegisterFactorServiceHandlerClient(ctx, mux, identityv1.NewFactorServiceClient(conn)),
+		identityv1.RegisterPasskeyServiceHandlerClient(ctx, mux, identityv1.NewPasskeyServiceClient(conn)),
 		identityv1.RegisterThrottleServiceHandlerClient(ctx, mux, identityv1.NewThrottleServiceClient(conn)),
 		identityv1.RegisterOrganizationServiceHandlerClient(ctx, mux, identityv1.NewOrganizationServiceClient(conn)),
 		identityv1.RegisterStaffServiceHandlerClient(ctx, mux, identityv1.NewStaffServiceClient(conn)),

@@ -20,6 +20,7 @@ import (
 	"guildhall.dev/services/identity/internal/order"
 	"guildhall.dev/services/identity/internal/organization"
 	"guildhall.dev/services/identity/internal/ownership"
+	"guildhall.dev/services/identity/internal/passkey"
 	"guildhall.dev/services/identity/internal/segment"
 	"guildhall.dev/services/identity/internal/session"
 	"guildhall.dev/services/identity/internal/stage"
@@ -34,15 +35,19 @@ import (
 type within struct {
 	credentials *credential.Book
 	standings   *standing.Book
+	passkeys    *passkey.Party
 }
 
 // newBooks makes the centres that keep something, each behind those that it
 // changes along. They do no I/O until there is a store.
 func newBooks(cfg *Config, kit *serve.Kit) (c *api.Centres, w within, err error) {
 	w = within{credentials: credential.New(), standings: standing.New()}
+	if w.passkeys, err = passkey.New(cfg.Passkeys.party(kit)); err != nil {
+		return nil, w, err
+	}
 	c = &api.Centres{
 		Clock: kit.Clock, Organizations: organization.New(), Teams: team.New(team.MaxMembers, team.MaxSubteams),
-		Tags: tag.New(), Attributes: attribute.New(), Ownerships: ownership.New(), Factors: factor.New(), ClientKeys: clientkey.New(w.standings),
+		Tags: tag.New(), Attributes: attribute.New(), Ownerships: ownership.New(), Factors: factor.New(w.passkeys), ClientKeys: clientkey.New(w.standings),
 		Orders: order.New(kit.Ring), Verifications: verification.New(kit.Ring), Stages: stage.New(),
 	}
 	c.Segments, c.Apps = segment.New(c.Attributes), app.New(c.Organizations, c.ClientKeys)

@@ -17,6 +17,7 @@ type Config struct {
 	Bootstrap Bootstrap `yaml:"bootstrap" doc:"The first organisation, made at the first start on an empty store."`
 	Tokens    Tokens    `yaml:"tokens" doc:"Access tokens and the keys that sign them."`
 	Sessions  Sessions  `yaml:"sessions" doc:"How long a login lasts. A change counts for logins from then on, idle at once."`
+	Passkeys  Passkeys  `yaml:"passkeys" doc:"The relying party of passkeys (WebAuthn)."`
 	Passwords Passwords `yaml:"passwords" doc:"How passwords are hashed, with argon2id. A change takes effect for each account at its next login."`
 	Throttle  Throttle  `yaml:"throttle" doc:"How many wrong guesses make nobody wait. Beyond, waits double from a second: up to 5 minutes for an account, 15 minutes for one network at an account, 30 seconds for a network."`
 	Accounts  Accounts  `yaml:"accounts" doc:"Accounts of staff and customers."`
@@ -78,6 +79,7 @@ func DefaultConfig() *Config {
 		Bootstrap: Bootstrap{Organization: "guildhall"},
 		Tokens:    Tokens{TTL: session.DefaultTokenTTL, Rotation: keyring.DefaultRotation},
 		Sessions:  Sessions{Absolute: session.DefaultAbsolute, Idle: session.DefaultIdle, PerAccount: session.DefaultMost},
+		Passkeys:  Passkeys{Name: "Guildhall"},
 		Passwords: Passwords{Time: cost.Time, Memory: cost.Memory, Threads: cost.Threads, Wait: credential.DefaultWait},
 		Throttle:  Throttle{PerAccount: throttle.DefaultAccount, PerPair: throttle.DefaultPair, PerNetwork: throttle.DefaultNetwork},
 		Accounts:  Accounts{PurgeAfter: account.DefaultPurgeAfter},
@@ -91,6 +93,7 @@ func (c *Config) setDefaults() {
 	orDefault(&c.Bootstrap.Organization, d.Bootstrap.Organization)
 	orDefault(&c.Tokens.TTL, d.Tokens.TTL)
 	orDefault(&c.Tokens.Rotation, d.Tokens.Rotation)
+	orDefault(&c.Passkeys.Name, d.Passkeys.Name)
 	orDefault(&c.Passwords.Time, d.Passwords.Time)
 	orDefault(&c.Passwords.Memory, d.Passwords.Memory)
 	orDefault(&c.Passwords.Threads, d.Passwords.Threads)

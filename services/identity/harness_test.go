@@ -95,6 +95,8 @@ type host struct {
 	tables []string
 	// folder is where the service keeps files.
 	folder string
+	// issuer is the address of the suite.
+	issuer string
 }
 
 func newHost(t testing.TB, engine string) *host {
@@ -103,7 +105,7 @@ func newHost(t testing.TB, engine string) *host {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &host{t: t, url: testkit.StoreURL(t, engine), ring: ring, clock: newClock(), folder: t.TempDir()}
+	return &host{t: t, url: testkit.StoreURL(t, engine), ring: ring, clock: newClock(), folder: t.TempDir(), issuer: issuer}
 }
 
 // config is the configuration of tests: hashes that cost next to nothing.
@@ -143,7 +145,7 @@ func (h *host) start(cfg *identity.Config) *process {
 	kit := &serve.Kit{
 		Name: "identity", Logger: logger,
 		Meter:  sdkmetric.NewMeterProvider(sdkmetric.WithReader(p.metrics)).Meter("identity"),
-		Tracer: tracenoop.NewTracerProvider().Tracer(""), Ring: h.ring, Clock: h.clock.now, Issuer: issuer, Console: p.console, Folder: h.folder,
+		Tracer: tracenoop.NewTracerProvider().Tracer(""), Ring: h.ring, Clock: h.clock.now, Issuer: h.issuer, Console: p.console, Folder: h.folder,
 		Dial: func(string) grpc.ClientConnInterface { return p.permission },
 		OpenStore: func(ctx context.Context, tables []string, _ []kv.Migration) (kv.Store, error) {
 			var err error
@@ -174,7 +176,7 @@ func (h *host) start(cfg *identity.Config) *process {
 func (p *process) serve(logger *slog.Logger) (stop func()) {
 	p.t.Helper()
 	verifier, err := authn.NewVerifier(authn.VerifierConfig{
-		Issuer: issuer, Keys: p.service.(serve.KeySource).Keys, Cluster: authn.NewClusterKey(), Services: []string{"identity"}, Now: p.clock.now,
+		Issuer: p.issuer, Keys: p.service.(serve.KeySource).Keys, Cluster: authn.NewClusterKey(), Services: []string{"identity"}, Now: p.clock.now,
 	})
 	if err != nil {
 		p.t.Fatal(err)

@@ -94,7 +94,7 @@ func build(ctx context.Context, cfg *Config, kit *serve.Kit) (*service, error) {
 	if c.Standings, err = deliverer(c.Store, w.standings, kit); err != nil {
 		return nil, err
 	}
-	if err := openAccess(ctx, c, cfg, kit, w.credentials); err != nil {
+	if err := openAccess(ctx, c, cfg, kit, w); err != nil {
 		return nil, err
 	}
 	if c.Importer, err = importer.New(importer.Config{
@@ -152,7 +152,7 @@ func openJournal(ctx context.Context, c *api.Centres, kit *serve.Kit) (err error
 
 // openAccess opens what lets people in, and sees to it that there is somebody
 // to let in.
-func openAccess(ctx context.Context, c *api.Centres, cfg *Config, kit *serve.Kit, credentials *credential.Book) (err error) {
+func openAccess(ctx context.Context, c *api.Centres, cfg *Config, kit *serve.Kit, w within) (err error) {
 	if c.Keys, err = keyring.Open(ctx, keyring.Config{
 		Store: c.Store, Issuer: kit.Issuer, Rotation: cfg.Tokens.Rotation, Renew: cfg.Tokens.Renew, Clock: kit.Clock, Logger: kit.Logger,
 	}); err != nil {
@@ -178,7 +178,7 @@ func openAccess(ctx context.Context, c *api.Centres, cfg *Config, kit *serve.Kit
 	c.Throttle = turnstile
 	if c.Gate, err = access.New(access.Config{
 		Store: c.Store, Journal: c.Journal, Organizations: c.Organizations, Accounts: c.Accounts,
-		Credentials: credentials, Factors: c.Factors, Sessions: c.Sessions, Outbox: c.Outbox, Passwords: passwords, Keys: c.Keys,
+		Credentials: w.credentials, Factors: c.Factors, Passkeys: w.passkeys, Sessions: c.Sessions, Outbox: c.Outbox, Passwords: passwords, Keys: c.Keys,
 		Throttle: turnstile, Waits: c.Waits, Devices: devices, Standings: c.Standings, Logger: kit.Logger, Meter: kit.Meter, Clock: kit.Clock,
 	}); err != nil {
 		return err
@@ -197,7 +197,7 @@ func openAccess(ctx context.Context, c *api.Centres, cfg *Config, kit *serve.Kit
 	}
 	return bootstrap.Run(ctx, bootstrap.Config{
 		Store: c.Store, Journal: c.Journal, Organizations: c.Organizations, Accounts: c.Accounts,
-		Credentials: credentials, Factors: c.Factors, Sessions: c.Sessions, Passwords: passwords, Waits: c.Waits,
+		Credentials: w.credentials, Factors: c.Factors, Sessions: c.Sessions, Passwords: passwords, Waits: c.Waits,
 		Organization: cfg.Bootstrap.Organization, Reissue: cfg.Bootstrap.Reissue, Console: kit.Console,
 	})
 }
@@ -212,6 +212,7 @@ func (s *service) Register(r grpc.ServiceRegistrar) {
 	consents.Register(r, s.centres)
 	contacts.Register(r, s.centres)
 	factors.Register(r, s.centres)
+	factors.RegisterPasskeys(r, s.centres)
 	messages.Register(r, s.centres)
 	orders.Register(r, s.centres)
 	records.Register(r, s.centres)

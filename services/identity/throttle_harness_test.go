@@ -65,6 +65,11 @@ func (l *addressed) dial(ctx context.Context, from net.Addr) (net.Conn, error) {
 
 // from returns a client at the address.
 func (p *process) from(address string) identityv1.AuthServiceClient {
+	return identityv1.NewAuthServiceClient(p.connFrom(address))
+}
+
+// connFrom returns a connection from the address.
+func (p *process) connFrom(address string) *grpc.ClientConn {
 	p.t.Helper()
 	from := net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(address), 50_000))
 	conn, err := grpc.NewClient("passthrough:///identity", append(rpc.DialOptions(rpc.DialConfig{}),
@@ -73,7 +78,7 @@ func (p *process) from(address string) identityv1.AuthServiceClient {
 		p.t.Fatal(err)
 	}
 	p.t.Cleanup(func() { conn.Close() })
-	return identityv1.NewAuthServiceClient(conn)
+	return conn
 }
 
 func (p *process) throttles() identityv1.ThrottleServiceClient {

@@ -28,6 +28,7 @@ var chineseReasons = merge(
 	chineseFactors,
 	chineseStages,
 	chineseConsents,
+	chinesePasskeys,
 )
 
 // merge returns the texts of all parts. A reason is in one of them.

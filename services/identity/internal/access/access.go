@@ -31,6 +31,7 @@ import (
 	"guildhall.dev/services/identity/internal/factor"
 	"guildhall.dev/services/identity/internal/keyring"
 	"guildhall.dev/services/identity/internal/organization"
+	"guildhall.dev/services/identity/internal/passkey"
 	"guildhall.dev/services/identity/internal/session"
 	"guildhall.dev/services/identity/internal/standing"
 	"guildhall.dev/services/identity/internal/throttle"
@@ -44,6 +45,7 @@ type Config struct {
 	Accounts      *account.Book
 	Credentials   *credential.Book
 	Factors       *factor.Book
+	Passkeys      *passkey.Party
 	Sessions      *session.Book
 	// Outbox takes messages to people.
 	Outbox    *delivery.Book
@@ -73,7 +75,7 @@ type Gate struct {
 // New returns a gate.
 func New(cfg Config) (*Gate, error) {
 	if cfg.Store == nil || cfg.Journal == nil || cfg.Organizations == nil || cfg.Accounts == nil ||
-		cfg.Credentials == nil || cfg.Factors == nil || cfg.Sessions == nil || cfg.Passwords == nil || cfg.Keys == nil || cfg.Standings == nil ||
+		cfg.Credentials == nil || cfg.Factors == nil || cfg.Passkeys == nil || cfg.Sessions == nil || cfg.Passwords == nil || cfg.Keys == nil || cfg.Standings == nil ||
 		cfg.Throttle == nil || cfg.Waits == nil || cfg.Devices == nil || cfg.Outbox == nil {
 		return nil, errors.New("access: a gate needs a store, a journal and the centres it brings together")
 	}
@@ -89,7 +91,7 @@ func New(cfg Config) (*Gate, error) {
 	g := &Gate{cfg: cfg}
 	var err error
 	if g.logins, err = cfg.Meter.Int64Counter("guildhall.identity.logins",
-		metric.WithDescription("Logins by password, by outcome.")); err != nil {
+		metric.WithDescription("Logins, by method (password, passkey) and outcome.")); err != nil {
 		return nil, err
 	}
 	if g.resets, err = cfg.Meter.Int64Counter("guildhall.identity.password.resets",
@@ -105,8 +107,10 @@ func New(cfg Config) (*Gate, error) {
 	return g, err
 }
 
-func (g *Gate) countLogin(ctx context.Context, outcome string) {
-	g.logins.Add(ctx, 1, metric.WithAttributes(attribute.String("outcome", outcome)))
+func (g *Gate) countLogin(ctx context.Context, outcome string) { g.count(ctx, "password", outcome) }
+
+func (g *Gate) count(ctx context.Context, method, outcome string) {
+	g.logins.Add(ctx, 1, metric.WithAttributes(attribute.String("method", method), attribute.String("outcome", outcome)))
 }
 
 func (g *Gate) countReset(ctx context.Context, outcome string) {

@@ -11,6 +11,7 @@ import (
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/account"
 	"guildhall.dev/services/identity/internal/factor"
+	"guildhall.dev/services/identity/internal/passkey"
 	"guildhall.dev/services/identity/internal/session"
 	"guildhall.dev/services/identity/internal/throttle"
 )
@@ -18,14 +19,21 @@ import (
 // challenge keeps that a login waits for a second factor, and returns what to ask
 // for; nil when the account has none.
 func (g *Gate) challenge(tx *change.Tx, challenge string, c *storev1.LoginChallenge) (*identityv1.LoginChallenge, error) {
+	// Not by what there is to ask for, which may be nothing: then nobody gets in, and
+	// least of all by the password alone.
+	has, err := g.cfg.Factors.Has(tx, c.GetAccount())
+	if err != nil || !has {
+		return nil, err
+	}
 	types, err := g.cfg.Factors.Types(tx, c.GetAccount())
-	if err != nil || len(types) == 0 {
+	if err != nil {
 		return nil, err
 	}
 	if err := g.cfg.Sessions.Challenge(tx, challenge, c); err != nil {
 		return nil, err
 	}
-	return &identityv1.LoginChallenge{Challenge: challenge, FactorTypes: types, ExpireTime: c.GetExpireTime()}, nil
+	options, err := g.cfg.Factors.PasskeyRequest(tx, c.GetAccount(), passkey.ChallengeOf(challenge))
+	return &identityv1.LoginChallenge{Challenge: challenge, FactorTypes: types, ExpireTime: c.GetExpireTime(), PasskeyOptions: options}, err
 }
 
 // AnswerChallenge opens the session of a login whose second factor is proven.
@@ -77,6 +85,7 @@ func (g *Gate) Answer(ctx context.Context, req proto.Message, answer *identityv1
 // committed.
 func (g *Gate) answer(ctx context.Context, req proto.Message, answer *identityv1.ChallengeAnswer, address string, p Purpose) (e Entry, right bool, err error) {
 	var asked *storev1.LoginChallenge
+	proof := factor.ProofOf(answer)
 	s, err := change.Do(ctx, g.cfg.Journal, req, func(tx *change.Tx) (_ *storev1.Session, err error) {
 		right = false
 		if asked, err = g.cfg.Sessions.Challenged(tx, answer.GetChallenge(), p.Client, tx.Time); err != nil {
@@ -86,11 +95,11 @@ func (g *Gate) answer(ctx context.Context, req proto.Message, answer *identityv1
 		if err := g.stillOpen(tx, asked); err != nil {
 			return nil, err
 		}
-		method, err := g.cfg.Factors.Prove(tx, name, answer)
+		methods, err := g.cfg.Factors.Prove(tx, name, proof)
 		if err != nil {
 			return nil, err
 		}
-		if method == "" {
+		if len(methods) == 0 {
 			tx.Unchanged()
 			return &storev1.Session{}, g.cfg.Sessions.Missed(tx, asked)
 		}
@@ -103,7 +112,7 @@ func (g *Gate) answer(ctx context.Context, req proto.Message, answer *identityv1
 			return nil, err
 		}
 		return p.Open(tx, name, asked.GetSession(), session.Login{
-			Device: asked.GetDeviceLabel(), Address: address, Factors: append(passwordOnly(), method, factor.Multiple),
+			Device: asked.GetDeviceLabel(), Address: address, Factors: append(passwordOnly(), methods...),
 		})
 	})
 	if err != nil || !right {

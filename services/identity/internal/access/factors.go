@@ -8,6 +8,7 @@ import (
 	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
+	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/resource"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
@@ -38,11 +39,11 @@ func (g *Gate) EnrollTotp(ctx context.Context, caller authn.Caller, req *identit
 }
 
 // person returns the caller's account, who is one that has a password.
-func (g *Gate) person(tx *change.Tx, caller authn.Caller) (*storev1.Account, error) {
+func (g *Gate) person(r kv.Reader, caller authn.Caller) (*storev1.Account, error) {
 	if _, err := account.ParseName("", caller.Name); err != nil {
 		return nil, errs.New(errs.Precondition, "ILLEGAL_STATE", "only people have second factors; a program proves itself with its keys")
 	}
-	rec, err := g.cfg.Accounts.Get(tx, caller.Name)
+	rec, err := g.cfg.Accounts.Get(r, caller.Name)
 	return rec.Value, err
 }
 
@@ -61,28 +62,36 @@ func label(a *storev1.Account) string {
 // one, but the caller's: that is what proves it now. Errors are those of
 // factor.Book's Confirm, and Unavailable (SUSPENSION_PENDING).
 func (g *Gate) ConfirmTotp(ctx context.Context, caller authn.Caller, req *identityv1.ConfirmTotpRequest) (*identityv1.ConfirmTotpResponse, error) {
-	id, codes, own := resource.NewID(), factor.NewRecoveryCodes(), session.Name(caller.Name, caller.Session)
+	id, codes := resource.NewID(), factor.NewRecoveryCodes()
 	resp, err := change.Do(ctx, g.cfg.Journal, req, func(tx *change.Tx) (*identityv1.ConfirmTotpResponse, error) {
 		f, first, err := g.cfg.Factors.Confirm(tx, caller.Name, id, req.GetCode())
 		if err != nil {
 			return nil, err
 		}
-		resp := &identityv1.ConfirmTotpResponse{Factor: f}
-		if first {
-			if _, err := g.cfg.Sessions.EndAll(tx, caller.Name, own); err != nil {
-				return nil, err
-			}
-			if err := g.cfg.Factors.SetRecoveryCodes(tx, caller.Name, codes); err != nil {
-				return nil, err
-			}
-			resp.RecoveryCodes = codes
-		}
-		return resp, g.cfg.Sessions.Proved(tx, own, factor.OTP, factor.Multiple)
+		codes, err := g.added(tx, caller, first, codes, factor.OTP, factor.Multiple)
+		return &identityv1.ConfirmTotpResponse{Factor: f, RecoveryCodes: codes}, err
 	})
 	if err != nil {
 		return nil, err
 	}
 	return resp, g.cfg.Standings.Deliver(ctx, caller.Name)
+}
+
+// added notes in the caller's session that a new factor was proven in it. With the
+// first factor it ends the other sessions and sets the recovery codes, and returns
+// these.
+func (g *Gate) added(tx *change.Tx, caller authn.Caller, first bool, codes []string, methods ...string) ([]string, error) {
+	own := session.Name(caller.Name, caller.Session)
+	if !first {
+		return nil, g.cfg.Sessions.Proved(tx, own, methods...)
+	}
+	if _, err := g.cfg.Sessions.EndAll(tx, caller.Name, own); err != nil {
+		return nil, err
+	}
+	if err := g.cfg.Factors.SetRecoveryCodes(tx, caller.Name, codes); err != nil {
+		return nil, err
+	}
+	return codes, g.cfg.Sessions.Proved(tx, own, methods...)
 }
 
 // RegenerateRecoveryCodes gives the caller new recovery codes. The error is

@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -82,32 +83,28 @@ func (g *Gate) Logout(ctx context.Context, caller authn.Caller, req *identityv1.
 	return resp, g.cfg.Standings.Deliver(ctx, caller.Name)
 }
 
+// changeWithin is how old the proof of a session may be that changes the password of
+// who has a second factor: a stolen session and a stolen password are not enough.
+const changeWithin = 15 * time.Minute
+
 // ChangePassword sets a new password for the caller and ends its other
-// sessions. Errors are Unauthenticated (LOGIN_FAILED) when the old one is not
-// right, those of credential.Check on new_password, Exhausted (HASHING_BUSY,
-// LOGIN_THROTTLED), and Unavailable (SUSPENSION_PENDING).
+// sessions. Errors are Unauthenticated: LOGIN_FAILED when the old one is not
+// right, and STEP_UP_REQUIRED; Denied (OWN_LOGIN_REQUIRED); those of credential.Check
+// on new_password, Exhausted (HASHING_BUSY, LOGIN_THROTTLED), and Unavailable
+// (SUSPENSION_PENDING).
 func (g *Gate) ChangePassword(ctx context.Context, caller authn.Caller, req *identityv1.ChangePasswordRequest) (*identityv1.ChangePasswordResponse, error) {
-	var present candidate
-	err := g.cfg.Store.View(ctx, func(r kv.Reader) (err error) {
-		present, err = g.byName(r, caller.Organization(), caller.Name)
-		return err
-	})
+	has, err := g.hasFactor(ctx, caller.Name)
 	if err != nil {
 		return nil, err
 	}
-	// A session is a device that is known: its owner does not wait for what
-	// strangers do, and who stole it guesses no faster than one of them.
-	ticket, err := g.cfg.Throttle.Admit(ctx, throttle.Attempt{Organization: caller.Organization(), Identifier: caller.Name, Device: "session " + caller.Session})
+	if has {
+		if err := authn.Proven(caller, changeWithin, g.cfg.Clock()); err != nil {
+			return nil, err
+		}
+	}
+	present, err := g.retyped(ctx, caller, req.GetOldPassword())
 	if err != nil {
 		return nil, err
-	}
-	i, err := g.match(ctx, ticket, req.GetOldPassword(), present.hash)
-	if err != nil {
-		return nil, err
-	}
-	if i < 0 {
-		g.failed(ctx, ticket, caller.Organization(), present)
-		return nil, loginFailed()
 	}
 	fresh, err := g.choose(ctx, caller.Name, chosen{field: "new_password", password: req.GetNewPassword(), old: req.GetOldPassword(), words: present.words})
 	if err != nil {
@@ -126,4 +123,41 @@ func (g *Gate) ChangePassword(ctx context.Context, caller authn.Caller, req *ide
 		return nil, err
 	}
 	return resp, g.cfg.Standings.Deliver(ctx, caller.Name)
+}
+
+// retyped compares the password that the caller types once more, and returns the
+// account it is of. Errors are Unauthenticated (LOGIN_FAILED) and Exhausted
+// (HASHING_BUSY, LOGIN_THROTTLED).
+func (g *Gate) retyped(ctx context.Context, caller authn.Caller, password string) (present candidate, err error) {
+	if err := g.cfg.Store.View(ctx, func(r kv.Reader) (err error) {
+		present, err = g.byName(r, caller.Organization(), caller.Name)
+		return err
+	}); err != nil {
+		return present, err
+	}
+	ticket, err := g.cfg.Throttle.Admit(ctx, within(caller, false))
+	if err != nil {
+		return present, err
+	}
+	i, err := g.match(ctx, ticket, password, present.hash)
+	if err == nil && i < 0 {
+		g.failed(ctx, ticket, caller.Organization(), present)
+		err = loginFailed()
+	}
+	return present, err
+}
+
+// within is an attempt of the caller in its session, which is a device that is
+// known: its owner does not wait for what strangers do, and who stole it guesses no
+// faster than one of them.
+func within(caller authn.Caller, factor bool) throttle.Attempt {
+	return throttle.Attempt{Organization: caller.Organization(), Identifier: caller.Name, Device: "session " + caller.Session, Factor: factor}
+}
+
+func (g *Gate) hasFactor(ctx context.Context, account string) (has bool, err error) {
+	err = g.cfg.Store.View(ctx, func(r kv.Reader) (err error) {
+		has, err = g.cfg.Factors.Has(r, account)
+		return err
+	})
+	return has, err
 }

@@ -75,6 +75,24 @@ func (s auth) ChangePassword(ctx context.Context, req *identityv1.ChangePassword
 	return s.Gate.ChangePassword(ctx, caller, req)
 }
 
+// BeginSessionProof says what proves the caller's session again.
+func (s auth) BeginSessionProof(ctx context.Context, _ *identityv1.BeginSessionProofRequest) (*identityv1.BeginSessionProofResponse, error) {
+	caller, err := CallerOf(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.Gate.BeginSessionProof(ctx, caller)
+}
+
+// ProveSession proves it.
+func (s auth) ProveSession(ctx context.Context, req *identityv1.ProveSessionRequest) (*identityv1.ProveSessionResponse, error) {
+	caller, err := CallerOf(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.Gate.ProveSession(ctx, caller, req)
+}
+
 // RequestPasswordReset has a code sent for a new password.
 func (s auth) RequestPasswordReset(ctx context.Context, req *identityv1.RequestPasswordResetRequest) (*identityv1.RequestPasswordResetResponse, error) {
 	return s.Gate.RequestPasswordReset(ctx, req, RemoteAddress(ctx))

@@ -79,9 +79,17 @@ func (b *Book) Confirm(tx *change.Tx, account, id, code string) (f *identityv1.F
 }
 
 func (b *Book) checkRoom(r kv.Reader, account string) error {
-	n, err := b.factors.Count(r, kv.Query{Prefix: kv.Key{kv.String(account)}, Limit: Most})
-	if err == nil && n >= Most {
-		err = errs.New(errs.Exhausted, "FACTOR_LIMIT", "there are two authenticator apps already; remove one first")
+	n := 0
+	for rec, err := range b.factors.Scan(r, ofAccount(account)) {
+		if err != nil {
+			return err
+		}
+		if rec.Value.GetType() == identityv1.FactorType_FACTOR_TYPE_TOTP {
+			n++
+		}
 	}
-	return err
+	if n < Most {
+		return nil
+	}
+	return errs.New(errs.Exhausted, "FACTOR_LIMIT", "there are two authenticator apps already; remove one first")
 }

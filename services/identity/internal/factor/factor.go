@@ -1,5 +1,6 @@
-// Package factor keeps what people prove themselves with beside their password:
-// authenticator apps, and recovery codes for when these are lost.
+// Package factor keeps what people prove themselves with beside their password, or
+// in place of it: authenticator apps, passkeys, and recovery codes for when these are
+// lost.
 //
 // A factor counts from the moment it has proven that it works, so that nobody
 // locks himself out by a QR code that was scanned wrong:
@@ -13,9 +14,13 @@
 //	  ▲                                                      │
 //	  └──────────── Remove, Reset, end of the account ───────┘
 //
+// A passkey is made and proven in one answer, and so ACTIVE at once (AddPasskey);
+// until then nothing is kept of it, see package passkey.
+//
 // Recovery codes come with the first factor and go with the last. Each is for one
 // use, and so is each code of an authenticator app: the newest step of which one
-// was taken is stored in the transaction that takes it.
+// was taken is stored in the transaction that takes it. A passkey answers a challenge
+// once.
 //
 // Secrets lie in the store, which is sealed; recovery codes as hashes. The package
 // knows neither passwords nor sessions: what a proof opens, and how often somebody
@@ -23,6 +28,7 @@
 package factor
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -34,6 +40,7 @@ import (
 	"guildhall.dev/pkg/resource"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+	"guildhall.dev/services/identity/internal/passkey"
 	"guildhall.dev/services/identity/internal/revise"
 )
 
@@ -53,15 +60,18 @@ const notFound = "FACTOR_NOT_FOUND"
 
 // Book keeps the factors of all accounts. It is safe for concurrent use.
 type Book struct {
+	party    *passkey.Party
 	factors  *kv.Table[*identityv1.Factor]
 	proofs   *kv.Table[*storev1.FactorProof]
 	enrolled *kv.Table[*storev1.TotpEnrollment]
 	recovery *kv.Table[*storev1.RecoveryCodes]
+	used     *kv.Table[*storev1.UsedPasskeyChallenge]
 }
 
-// New returns a book.
-func New() *Book {
+// New returns a book. The party holds passkeys to the rules.
+func New(party *passkey.Party) *Book {
 	return &Book{
+		party: party,
 		// (account, name): ids are UUIDv7, so an account's lie in the order in which
 		// they were added.
 		factors: kv.NewTable(kv.TableConfig[*identityv1.Factor]{
@@ -69,7 +79,9 @@ func New() *Book {
 		}),
 		proofs: kv.NewTable(kv.TableConfig[*storev1.FactorProof]{
 			Name: "factor_proofs", NotFound: notFound, Key: func(p *storev1.FactorProof) kv.Key { return key(p.GetFactor()) },
+			Indexes: []kv.Index[*storev1.FactorProof]{{Name: byCredential, Unique: true, Keys: credentialKeys}},
 		}),
+		used:     usedChallenges(),
 		enrolled: enrollments(),
 		recovery: kv.NewTable(kv.TableConfig[*storev1.RecoveryCodes]{
 			Name: "recovery_codes", Key: func(c *storev1.RecoveryCodes) kv.Key { return kv.Key{kv.String(c.GetAccount())} },
@@ -80,7 +92,7 @@ func New() *Book {
 // Tables returns the raw tables of a book.
 func (b *Book) Tables() []string {
 	var all []string
-	for _, t := range []interface{ Tables() []string }{b.factors, b.proofs, b.enrolled, b.recovery} {
+	for _, t := range []interface{ Tables() []string }{b.factors, b.proofs, b.enrolled, b.recovery, b.used} {
 		all = append(all, t.Tables()...)
 	}
 	return all
@@ -113,8 +125,8 @@ func (b *Book) List(r kv.Reader, account string) (factors []*identityv1.Factor, 
 		if err != nil {
 			return nil, 0, err
 		}
-		f, err := b.view(r, rec)
-		if err != nil {
+		f := revise.View(rec)
+		if err := b.complete(r, f); err != nil {
 			return nil, 0, err
 		}
 		factors = append(factors, f)
@@ -123,22 +135,31 @@ func (b *Book) List(r kv.Reader, account string) (factors []*identityv1.Factor, 
 	return factors, len(codes.Value.GetCodeHashes()), err
 }
 
-// view returns the resource of a record, with its last use.
-func (b *Book) view(r kv.Reader, rec kv.Record[*identityv1.Factor]) (*identityv1.Factor, error) {
-	f := revise.View(rec)
+// complete sets what is shown of a factor and lies with its proof.
+func (b *Book) complete(r kv.Reader, f *identityv1.Factor) error {
 	proof, _, err := b.proofs.Find(r, key(f.GetName()))
-	f.LastUsedTime = proof.Value.GetLastUsedTime()
-	return f, err
+	f.LastUsedTime, f.Passkey = proof.Value.GetLastUsedTime(), detailsOf(proof.Value.GetPasskey())
+	return err
 }
 
 // Types returns what an account can prove itself with beside its password, in the
-// order in which to ask for it; none without a second factor.
+// order in which to ask for it, what nobody can be tricked out of first; none without
+// a second factor.
 func (b *Book) Types(r kv.Reader, account string) ([]identityv1.FactorType, error) {
 	factors, left, err := b.List(r, account)
 	if err != nil || len(factors) == 0 {
 		return nil, err
 	}
-	types := []identityv1.FactorType{identityv1.FactorType_FACTOR_TYPE_TOTP}
+	has := func(t identityv1.FactorType) bool {
+		return slices.ContainsFunc(factors, func(f *identityv1.Factor) bool { return f.GetType() == t })
+	}
+	var types []identityv1.FactorType
+	if has(identityv1.FactorType_FACTOR_TYPE_PASSKEY) && b.party.On() {
+		types = append(types, identityv1.FactorType_FACTOR_TYPE_PASSKEY)
+	}
+	if has(identityv1.FactorType_FACTOR_TYPE_TOTP) {
+		types = append(types, identityv1.FactorType_FACTOR_TYPE_TOTP)
+	}
 	if left > 0 {
 		types = append(types, identityv1.FactorType_FACTOR_TYPE_RECOVERY_CODE)
 	}
@@ -163,7 +184,8 @@ func (b *Book) add(tx *change.Tx, f *identityv1.Factor, p *storev1.FactorProof) 
 		return nil, err
 	}
 	tx.Record(change.Change{Resource: f.GetName(), Type: event + ".created.v1", ChangedFields: change.ChangedFields(nil, f)})
-	return b.view(tx, rec)
+	f = revise.View(rec)
+	return f, b.complete(tx, f)
 }
 
 // Update changes the masked fields to those of f. Errors are NotFound
@@ -174,9 +196,7 @@ func (b *Book) Update(tx *change.Tx, f *identityv1.Factor, mask *fieldmaskpb.Fie
 	if err != nil {
 		return nil, err
 	}
-	proof, _, err := b.proofs.Find(tx, key(f.GetName()))
-	now.LastUsedTime = proof.Value.GetLastUsedTime()
-	return now, err
+	return now, b.complete(tx, now)
 }
 
 func rules() revise.Rules[*identityv1.Factor] {
@@ -194,7 +214,7 @@ func (b *Book) Remove(tx *change.Tx, name, etag string) (was *identityv1.Factor,
 	if was, err = revise.Delete(tx, b.factors, key(name), etag, rules()); err != nil {
 		return nil, false, err
 	}
-	was.LastUsedTime = proof.Value.GetLastUsedTime()
+	was.LastUsedTime, was.Passkey = proof.Value.GetLastUsedTime(), detailsOf(proof.Value.GetPasskey())
 	if _, err := b.proofs.Delete(tx, key(name), ""); err != nil {
 		return nil, false, err
 	}

@@ -9,6 +9,7 @@ import (
 	"guildhall.dev/pkg/kv"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+	"guildhall.dev/services/identity/internal/passkey"
 )
 
 // What sessions say of a proof: the words of RFC 8176, and "rc" for a recovery code,
@@ -16,6 +17,10 @@ import (
 const (
 	OTP      = "otp"
 	Recovery = "rc"
+	// Key is the key of a passkey, whatever keeps it: nobody vouches for that. Present
+	// is that somebody was there.
+	Key     = "pop"
+	Present = "user"
 	// Multiple says that there was more than one factor.
 	Multiple = "mfa"
 )
@@ -27,27 +32,51 @@ func CodeInvalid() *errs.Error {
 	return errs.New(errs.Unauthenticated, codeInvalid, "the code is not right, or was used before; send the next one")
 }
 
-// Prove compares a proof with what the account has, and notes its use: no proof is
-// taken twice. It returns what to say of it in a session, "" for one that proves
-// nothing; then nothing was changed.
-func (b *Book) Prove(tx *change.Tx, account string, answer *identityv1.ChallengeAnswer) (method string, err error) {
+// Proof is what somebody proves a factor with. One that has nothing proves nothing.
+type Proof struct {
+	// TOTP is a code of an authenticator app, Recovery a recovery code.
+	TOTP, Recovery string
+	// Passkey is the answer of a passkey to Challenge; nil for none.
+	Passkey   *passkey.Assertion
+	Challenge []byte
+}
+
+// ProofOf returns what answers the challenge of a login. What cannot be read proves
+// nothing.
+func ProofOf(answer *identityv1.ChallengeAnswer) Proof {
+	p := Proof{TOTP: answer.GetTotpCode(), Recovery: answer.GetRecoveryCode()}
+	if answer.GetPasskey() != nil {
+		p.Passkey, _ = passkey.ParseAssertion(answer.GetPasskey()) // nil proves nothing
+		p.Challenge = passkey.ChallengeOf(answer.GetChallenge())
+	}
+	return p
+}
+
+// Prove compares a proof with what the account has, and notes its use: no code is
+// taken twice, and a passkey counts on. It returns what to say of it in a session,
+// none for one that proves nothing; then nothing was changed, but there may be a
+// record of a passkey that counts backwards.
+func (b *Book) Prove(tx *change.Tx, account string, p Proof) (methods []string, err error) {
 	has, err := b.Has(tx, account)
 	if err != nil || !has {
-		return "", err
+		return nil, err
 	}
-	switch proof := answer.GetProof().(type) {
-	case *identityv1.ChallengeAnswer_TotpCode:
-		if ok, err := b.totp(tx, account, proof.TotpCode); err != nil || !ok {
-			return "", err
-		}
-		return OTP, nil
-	case *identityv1.ChallengeAnswer_RecoveryCode:
-		if ok, err := b.recover(tx, account, proof.RecoveryCode); err != nil || !ok {
-			return "", err
-		}
-		return Recovery, nil
+	var right bool
+	switch {
+	case p.Passkey != nil:
+		methods = []string{Key, Present, Multiple}
+		right, err = b.passkey(tx, account, p.Passkey, p.Challenge)
+	case p.TOTP != "":
+		methods = []string{OTP, Multiple}
+		right, err = b.totp(tx, account, p.TOTP)
+	case p.Recovery != "":
+		methods = []string{Recovery, Multiple}
+		right, err = b.recover(tx, account, p.Recovery)
 	}
-	return "", nil
+	if err != nil || !right {
+		return nil, err
+	}
+	return methods, nil
 }
 
 // totp takes a code of one of the account's authenticator apps.

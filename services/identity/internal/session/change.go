@@ -8,6 +8,7 @@ import (
 
 	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/change"
+	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/kv"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
@@ -82,13 +83,38 @@ func (b *Book) Proved(tx *change.Tx, name string, factors ...string) error {
 	if err != nil || !found {
 		return err
 	}
-	for _, f := range factors {
-		if !slices.Contains(rec.Value.GetFactors(), f) {
-			rec.Value.Factors = append(rec.Value.Factors, f)
-		}
-	}
+	rec.Value.Factors = union(rec.Value.GetFactors(), factors)
 	_, err = b.table.Update(tx, rec.Value, "")
 	return err
+}
+
+// Renew notes in a live session that its person has proven again, by the factors, who
+// they are, issues an access token, and records it. The error is Unauthenticated
+// (SESSION_ENDED).
+func (b *Book) Renew(tx *change.Tx, name string, factors ...string) (*storev1.Session, error) {
+	s, live, err := b.Live(tx, AccountOf(name), ID(name), tx.Time)
+	if err != nil {
+		return nil, err
+	}
+	if !live {
+		return nil, errs.New(errs.Unauthenticated, "SESSION_ENDED", "the session has ended; log in again")
+	}
+	s.Factors = union(s.GetFactors(), factors)
+	s.AuthTime, s.LastSeenTime = timestamppb.New(tx.Time), timestamppb.New(tx.Time)
+	b.issue(s, tx.Time)
+	tx.Record(change.Change{Resource: name, ChangedFields: []string{"auth_time", "factors"}})
+	_, err = b.table.Update(tx, s, "")
+	return s, err
+}
+
+// union returns the factors of before, and those of now that are not among them.
+func union(before, now []string) []string {
+	for _, f := range now {
+		if !slices.Contains(before, f) {
+			before = append(before, f)
+		}
+	}
+	return before
 }
 
 // makeRoom ends the oldest sessions of an account until one more fits.

@@ -108,6 +108,9 @@ func (s *Sweeper) Once(ctx context.Context) (purged, ended int, err error) {
 	if err := s.forget(ctx, s.Factors.SweepEnrollments); err != nil {
 		return purged, ended, err
 	}
+	if err := s.forget(ctx, s.Factors.SweepChallenges); err != nil {
+		return purged, ended, err
+	}
 	if _, err = s.Throttle.Sweep(ctx); err != nil { // nobody needs to know of what means nothing any more
 		return purged, ended, err
 	}

@@ -13,6 +13,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	structpb "google.golang.org/protobuf/types/known/structpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	_ "guildhall.dev/proto/gen/guildhall/options/v1"
 	reflect "reflect"
@@ -148,9 +149,12 @@ type LoginChallenge struct {
 	// What can answer it.
 	FactorTypes []FactorType `protobuf:"varint,2,rep,packed,name=factor_types,json=factorTypes,proto3,enum=guildhall.identity.v1.FactorType" json:"factor_types,omitempty"`
 	// When it is void.
-	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// With FACTOR_TYPE_PASSKEY: what to ask for one with. See
+	// BeginPasskeyLoginResponse.options.
+	PasskeyOptions *structpb.Struct `protobuf:"bytes,4,opt,name=passkey_options,json=passkeyOptions,proto3" json:"passkey_options,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *LoginChallenge) Reset() {
@@ -204,6 +208,13 @@ func (x *LoginChallenge) GetExpireTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *LoginChallenge) GetPasskeyOptions() *structpb.Struct {
+	if x != nil {
+		return x.PasskeyOptions
+	}
+	return nil
+}
+
 // A second factor, proven.
 type ChallengeAnswer struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -215,6 +226,7 @@ type ChallengeAnswer struct {
 	//
 	//	*ChallengeAnswer_TotpCode
 	//	*ChallengeAnswer_RecoveryCode
+	//	*ChallengeAnswer_Passkey
 	Proof         isChallengeAnswer_Proof `protobuf_oneof:"proof"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -282,6 +294,15 @@ func (x *ChallengeAnswer) GetRecoveryCode() string {
 	return ""
 }
 
+func (x *ChallengeAnswer) GetPasskey() *structpb.Struct {
+	if x != nil {
+		if x, ok := x.Proof.(*ChallengeAnswer_Passkey); ok {
+			return x.Passkey
+		}
+	}
+	return nil
+}
+
 type isChallengeAnswer_Proof interface {
 	isChallengeAnswer_Proof()
 }
@@ -296,9 +317,17 @@ type ChallengeAnswer_RecoveryCode struct {
 	RecoveryCode string `protobuf:"bytes,3,opt,name=recovery_code,json=recoveryCode,proto3,oneof"`
 }
 
+type ChallengeAnswer_Passkey struct {
+	// What a passkey answered to LoginChallenge.passkey_options. See
+	// CompletePasskeyLoginRequest.credential.
+	Passkey *structpb.Struct `protobuf:"bytes,4,opt,name=passkey,proto3,oneof"`
+}
+
 func (*ChallengeAnswer_TotpCode) isChallengeAnswer_Proof() {}
 
 func (*ChallengeAnswer_RecoveryCode) isChallengeAnswer_Proof() {}
+
+func (*ChallengeAnswer_Passkey) isChallengeAnswer_Proof() {}
 
 // A way in, once.
 type Invitation struct {
@@ -396,8 +425,9 @@ type Session struct {
 	// Empty of a login to the suite itself.
 	Client string `protobuf:"bytes,8,opt,name=client,proto3" json:"client,omitempty"`
 	// How the person proved who they are, after RFC 8176: "pwd", "otp" (a code of an
-	// authenticator app), "rc" (a recovery code; the RFC has no word for it), and
-	// "mfa" when that is more than one factor.
+	// authenticator app), "rc" (a recovery code; the RFC has no word for it), "pop"
+	// and "user" (a passkey: its key, and that somebody was there), and "mfa" when
+	// that is more than one factor, as a passkey is by itself.
 	Factors []string `protobuf:"bytes,9,rep,name=factors,proto3" json:"factors,omitempty"`
 	// When they did.
 	AuthTime      *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=auth_time,json=authTime,proto3" json:"auth_time,omitempty"`
@@ -1006,6 +1036,294 @@ func (x *ChangePasswordResponse) GetDeviceToken() string {
 	return ""
 }
 
+// See BeginSessionProof.
+type BeginSessionProofRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BeginSessionProofRequest) Reset() {
+	*x = BeginSessionProofRequest{}
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BeginSessionProofRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BeginSessionProofRequest) ProtoMessage() {}
+
+func (x *BeginSessionProofRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BeginSessionProofRequest.ProtoReflect.Descriptor instead.
+func (*BeginSessionProofRequest) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{14}
+}
+
+// See BeginSessionProof.
+type BeginSessionProofResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What to prove; none when the password is what is asked for.
+	FactorTypes []FactorType `protobuf:"varint,1,rep,packed,name=factor_types,json=factorTypes,proto3,enum=guildhall.identity.v1.FactorType" json:"factor_types,omitempty"`
+	// With FACTOR_TYPE_PASSKEY: what to ask for one with, for five minutes and once.
+	// See BeginPasskeyLoginResponse.options.
+	PasskeyOptions *structpb.Struct `protobuf:"bytes,2,opt,name=passkey_options,json=passkeyOptions,proto3" json:"passkey_options,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *BeginSessionProofResponse) Reset() {
+	*x = BeginSessionProofResponse{}
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BeginSessionProofResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BeginSessionProofResponse) ProtoMessage() {}
+
+func (x *BeginSessionProofResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BeginSessionProofResponse.ProtoReflect.Descriptor instead.
+func (*BeginSessionProofResponse) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *BeginSessionProofResponse) GetFactorTypes() []FactorType {
+	if x != nil {
+		return x.FactorTypes
+	}
+	return nil
+}
+
+func (x *BeginSessionProofResponse) GetPasskeyOptions() *structpb.Struct {
+	if x != nil {
+		return x.PasskeyOptions
+	}
+	return nil
+}
+
+// See ProveSession.
+type ProveSessionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The proof.
+	//
+	// Types that are valid to be assigned to Proof:
+	//
+	//	*ProveSessionRequest_Password
+	//	*ProveSessionRequest_TotpCode
+	//	*ProveSessionRequest_RecoveryCode
+	//	*ProveSessionRequest_Passkey
+	Proof         isProveSessionRequest_Proof `protobuf_oneof:"proof"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProveSessionRequest) Reset() {
+	*x = ProveSessionRequest{}
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProveSessionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProveSessionRequest) ProtoMessage() {}
+
+func (x *ProveSessionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProveSessionRequest.ProtoReflect.Descriptor instead.
+func (*ProveSessionRequest) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ProveSessionRequest) GetProof() isProveSessionRequest_Proof {
+	if x != nil {
+		return x.Proof
+	}
+	return nil
+}
+
+func (x *ProveSessionRequest) GetPassword() string {
+	if x != nil {
+		if x, ok := x.Proof.(*ProveSessionRequest_Password); ok {
+			return x.Password
+		}
+	}
+	return ""
+}
+
+func (x *ProveSessionRequest) GetTotpCode() string {
+	if x != nil {
+		if x, ok := x.Proof.(*ProveSessionRequest_TotpCode); ok {
+			return x.TotpCode
+		}
+	}
+	return ""
+}
+
+func (x *ProveSessionRequest) GetRecoveryCode() string {
+	if x != nil {
+		if x, ok := x.Proof.(*ProveSessionRequest_RecoveryCode); ok {
+			return x.RecoveryCode
+		}
+	}
+	return ""
+}
+
+func (x *ProveSessionRequest) GetPasskey() *structpb.Struct {
+	if x != nil {
+		if x, ok := x.Proof.(*ProveSessionRequest_Passkey); ok {
+			return x.Passkey
+		}
+	}
+	return nil
+}
+
+type isProveSessionRequest_Proof interface {
+	isProveSessionRequest_Proof()
+}
+
+type ProveSessionRequest_Password struct {
+	// The password, of who has no second factor.
+	Password string `protobuf:"bytes,1,opt,name=password,proto3,oneof"`
+}
+
+type ProveSessionRequest_TotpCode struct {
+	// A code of an authenticator app.
+	TotpCode string `protobuf:"bytes,2,opt,name=totp_code,json=totpCode,proto3,oneof"`
+}
+
+type ProveSessionRequest_RecoveryCode struct {
+	// A recovery code; spaces, hyphens and case do not count.
+	RecoveryCode string `protobuf:"bytes,3,opt,name=recovery_code,json=recoveryCode,proto3,oneof"`
+}
+
+type ProveSessionRequest_Passkey struct {
+	// What a passkey answered to passkey_options. See
+	// CompletePasskeyLoginRequest.credential.
+	Passkey *structpb.Struct `protobuf:"bytes,4,opt,name=passkey,proto3,oneof"`
+}
+
+func (*ProveSessionRequest_Password) isProveSessionRequest_Proof() {}
+
+func (*ProveSessionRequest_TotpCode) isProveSessionRequest_Proof() {}
+
+func (*ProveSessionRequest_RecoveryCode) isProveSessionRequest_Proof() {}
+
+func (*ProveSessionRequest_Passkey) isProveSessionRequest_Proof() {}
+
+// See ProveSession.
+type ProveSessionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In place of the access token of before, which stays good until it expires.
+	AccessToken string `protobuf:"bytes,1,opt,name=access_token,json=accessToken,proto3" json:"access_token,omitempty"`
+	// "Bearer".
+	TokenType string `protobuf:"bytes,2,opt,name=token_type,json=tokenType,proto3" json:"token_type,omitempty"`
+	// Seconds until access_token expires.
+	ExpiresIn int64 `protobuf:"varint,3,opt,name=expires_in,json=expiresIn,proto3" json:"expires_in,omitempty"`
+	// When the session was proven: now.
+	AuthTime      *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=auth_time,json=authTime,proto3" json:"auth_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProveSessionResponse) Reset() {
+	*x = ProveSessionResponse{}
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProveSessionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProveSessionResponse) ProtoMessage() {}
+
+func (x *ProveSessionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProveSessionResponse.ProtoReflect.Descriptor instead.
+func (*ProveSessionResponse) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ProveSessionResponse) GetAccessToken() string {
+	if x != nil {
+		return x.AccessToken
+	}
+	return ""
+}
+
+func (x *ProveSessionResponse) GetTokenType() string {
+	if x != nil {
+		return x.TokenType
+	}
+	return ""
+}
+
+func (x *ProveSessionResponse) GetExpiresIn() int64 {
+	if x != nil {
+		return x.ExpiresIn
+	}
+	return 0
+}
+
+func (x *ProveSessionResponse) GetAuthTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AuthTime
+	}
+	return nil
+}
+
 // See RequestPasswordReset.
 type RequestPasswordResetRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1021,7 +1339,7 @@ type RequestPasswordResetRequest struct {
 
 func (x *RequestPasswordResetRequest) Reset() {
 	*x = RequestPasswordResetRequest{}
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[14]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1033,7 +1351,7 @@ func (x *RequestPasswordResetRequest) String() string {
 func (*RequestPasswordResetRequest) ProtoMessage() {}
 
 func (x *RequestPasswordResetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[14]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1046,7 +1364,7 @@ func (x *RequestPasswordResetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestPasswordResetRequest.ProtoReflect.Descriptor instead.
 func (*RequestPasswordResetRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{14}
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RequestPasswordResetRequest) GetOrganization() string {
@@ -1072,7 +1390,7 @@ type RequestPasswordResetResponse struct {
 
 func (x *RequestPasswordResetResponse) Reset() {
 	*x = RequestPasswordResetResponse{}
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[15]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1084,7 +1402,7 @@ func (x *RequestPasswordResetResponse) String() string {
 func (*RequestPasswordResetResponse) ProtoMessage() {}
 
 func (x *RequestPasswordResetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[15]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1097,7 +1415,7 @@ func (x *RequestPasswordResetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestPasswordResetResponse.ProtoReflect.Descriptor instead.
 func (*RequestPasswordResetResponse) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{15}
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{19}
 }
 
 // See ResetPassword.
@@ -1113,7 +1431,7 @@ type ResetPasswordRequest struct {
 
 func (x *ResetPasswordRequest) Reset() {
 	*x = ResetPasswordRequest{}
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[16]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1125,7 +1443,7 @@ func (x *ResetPasswordRequest) String() string {
 func (*ResetPasswordRequest) ProtoMessage() {}
 
 func (x *ResetPasswordRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[16]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1138,7 +1456,7 @@ func (x *ResetPasswordRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResetPasswordRequest.ProtoReflect.Descriptor instead.
 func (*ResetPasswordRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{16}
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ResetPasswordRequest) GetCode() string {
@@ -1166,7 +1484,7 @@ type ResetPasswordResponse struct {
 
 func (x *ResetPasswordResponse) Reset() {
 	*x = ResetPasswordResponse{}
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[17]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1178,7 +1496,7 @@ func (x *ResetPasswordResponse) String() string {
 func (*ResetPasswordResponse) ProtoMessage() {}
 
 func (x *ResetPasswordResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[17]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1191,7 +1509,7 @@ func (x *ResetPasswordResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResetPasswordResponse.ProtoReflect.Descriptor instead.
 func (*ResetPasswordResponse) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{17}
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ResetPasswordResponse) GetAccount() string {
@@ -1210,7 +1528,7 @@ type WhoAmIRequest struct {
 
 func (x *WhoAmIRequest) Reset() {
 	*x = WhoAmIRequest{}
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[18]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1222,7 +1540,7 @@ func (x *WhoAmIRequest) String() string {
 func (*WhoAmIRequest) ProtoMessage() {}
 
 func (x *WhoAmIRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[18]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1235,7 +1553,7 @@ func (x *WhoAmIRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoAmIRequest.ProtoReflect.Descriptor instead.
 func (*WhoAmIRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{18}
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{22}
 }
 
 // See WhoAmI.
@@ -1259,7 +1577,7 @@ type WhoAmIResponse struct {
 
 func (x *WhoAmIResponse) Reset() {
 	*x = WhoAmIResponse{}
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[19]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1271,7 +1589,7 @@ func (x *WhoAmIResponse) String() string {
 func (*WhoAmIResponse) ProtoMessage() {}
 
 func (x *WhoAmIResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[19]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1284,7 +1602,7 @@ func (x *WhoAmIResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoAmIResponse.ProtoReflect.Descriptor instead.
 func (*WhoAmIResponse) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{19}
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *WhoAmIResponse) GetAccount() string {
@@ -1344,7 +1662,7 @@ type ListSessionsRequest struct {
 
 func (x *ListSessionsRequest) Reset() {
 	*x = ListSessionsRequest{}
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[20]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1356,7 +1674,7 @@ func (x *ListSessionsRequest) String() string {
 func (*ListSessionsRequest) ProtoMessage() {}
 
 func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[20]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1369,7 +1687,7 @@ func (x *ListSessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSessionsRequest.ProtoReflect.Descriptor instead.
 func (*ListSessionsRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{20}
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListSessionsRequest) GetParent() string {
@@ -1406,7 +1724,7 @@ type ListSessionsResponse struct {
 
 func (x *ListSessionsResponse) Reset() {
 	*x = ListSessionsResponse{}
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[21]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1418,7 +1736,7 @@ func (x *ListSessionsResponse) String() string {
 func (*ListSessionsResponse) ProtoMessage() {}
 
 func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[21]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1431,7 +1749,7 @@ func (x *ListSessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSessionsResponse.ProtoReflect.Descriptor instead.
 func (*ListSessionsResponse) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{21}
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListSessionsResponse) GetSessions() []*Session {
@@ -1461,7 +1779,7 @@ type RevokeSessionRequest struct {
 
 func (x *RevokeSessionRequest) Reset() {
 	*x = RevokeSessionRequest{}
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[22]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1473,7 +1791,7 @@ func (x *RevokeSessionRequest) String() string {
 func (*RevokeSessionRequest) ProtoMessage() {}
 
 func (x *RevokeSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[22]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1486,7 +1804,7 @@ func (x *RevokeSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeSessionRequest.ProtoReflect.Descriptor instead.
 func (*RevokeSessionRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{22}
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RevokeSessionRequest) GetName() string {
@@ -1514,7 +1832,7 @@ type RevokeSessionResponse struct {
 
 func (x *RevokeSessionResponse) Reset() {
 	*x = RevokeSessionResponse{}
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[23]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1526,7 +1844,7 @@ func (x *RevokeSessionResponse) String() string {
 func (*RevokeSessionResponse) ProtoMessage() {}
 
 func (x *RevokeSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[23]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1539,7 +1857,7 @@ func (x *RevokeSessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeSessionResponse.ProtoReflect.Descriptor instead.
 func (*RevokeSessionResponse) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{23}
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *RevokeSessionResponse) GetRevokedCount() int32 {
@@ -1558,7 +1876,7 @@ type GetJwksRequest struct {
 
 func (x *GetJwksRequest) Reset() {
 	*x = GetJwksRequest{}
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[24]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1570,7 +1888,7 @@ func (x *GetJwksRequest) String() string {
 func (*GetJwksRequest) ProtoMessage() {}
 
 func (x *GetJwksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[24]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1583,7 +1901,7 @@ func (x *GetJwksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetJwksRequest.ProtoReflect.Descriptor instead.
 func (*GetJwksRequest) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{24}
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{28}
 }
 
 // A JSON Web Key Set (RFC 7517).
@@ -1597,7 +1915,7 @@ type GetJwksResponse struct {
 
 func (x *GetJwksResponse) Reset() {
 	*x = GetJwksResponse{}
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[25]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1609,7 +1927,7 @@ func (x *GetJwksResponse) String() string {
 func (*GetJwksResponse) ProtoMessage() {}
 
 func (x *GetJwksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[25]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1622,7 +1940,7 @@ func (x *GetJwksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetJwksResponse.ProtoReflect.Descriptor instead.
 func (*GetJwksResponse) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{25}
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *GetJwksResponse) GetKeys() []*Jwk {
@@ -1653,7 +1971,7 @@ type Jwk struct {
 
 func (x *Jwk) Reset() {
 	*x = Jwk{}
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[26]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1665,7 +1983,7 @@ func (x *Jwk) String() string {
 func (*Jwk) ProtoMessage() {}
 
 func (x *Jwk) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[26]
+	mi := &file_guildhall_identity_v1_auth_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1678,7 +1996,7 @@ func (x *Jwk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Jwk.ProtoReflect.Descriptor instead.
 func (*Jwk) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{26}
+	return file_guildhall_identity_v1_auth_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Jwk) GetKty() string {
@@ -1727,7 +2045,7 @@ var File_guildhall_identity_v1_auth_proto protoreflect.FileDescriptor
 
 const file_guildhall_identity_v1_auth_proto_rawDesc = "" +
 	"\n" +
-	" guildhall/identity/v1/auth.proto\x12\x15guildhall.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/identity/v1/factor.proto\x1a\"guildhall/options/v1/options.proto\"\xbe\x02\n" +
+	" guildhall/identity/v1/auth.proto\x12\x15guildhall.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/identity/v1/factor.proto\x1a\"guildhall/options/v1/options.proto\"\xbe\x02\n" +
 	"\bTokenSet\x12'\n" +
 	"\faccess_token\x18\x01 \x01(\tB\x04\xf8\xe0\x18\x01R\vaccessToken\x12)\n" +
 	"\rrefresh_token\x18\x02 \x01(\tB\x04\xf8\xe0\x18\x01R\frefreshToken\x12\x1d\n" +
@@ -1738,16 +2056,18 @@ const file_guildhall_identity_v1_auth_proto_rawDesc = "" +
 	"\aaccount\x18\x05 \x01(\tR\aaccount\x12\x18\n" +
 	"\asession\x18\x06 \x01(\tR\asession\x12'\n" +
 	"\fdevice_token\x18\a \x01(\tB\x04\xf8\xe0\x18\x01R\vdeviceToken\x12C\n" +
-	"\tchallenge\x18\b \x01(\v2%.guildhall.identity.v1.LoginChallengeR\tchallenge\"\xb7\x01\n" +
+	"\tchallenge\x18\b \x01(\v2%.guildhall.identity.v1.LoginChallengeR\tchallenge\"\xf9\x01\n" +
 	"\x0eLoginChallenge\x12\"\n" +
 	"\tchallenge\x18\x01 \x01(\tB\x04\xf8\xe0\x18\x01R\tchallenge\x12D\n" +
 	"\ffactor_types\x18\x02 \x03(\x0e2!.guildhall.identity.v1.FactorTypeR\vfactorTypes\x12;\n" +
 	"\vexpire_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"\xaf\x01\n" +
+	"expireTime\x12@\n" +
+	"\x0fpasskey_options\x18\x04 \x01(\v2\x17.google.protobuf.StructR\x0epasskeyOptions\"\xea\x01\n" +
 	"\x0fChallengeAnswer\x12,\n" +
 	"\tchallenge\x18\x01 \x01(\tB\x0e\xbaH\ar\x05\x10\x01\x18\xc8\x01\xf8\xe0\x18\x01R\tchallenge\x12*\n" +
 	"\ttotp_code\x18\x02 \x01(\tB\v\xbaH\x04r\x02\x18(\xf8\xe0\x18\x01H\x00R\btotpCode\x122\n" +
-	"\rrecovery_code\x18\x03 \x01(\tB\v\xbaH\x04r\x02\x18d\xf8\xe0\x18\x01H\x00R\frecoveryCodeB\x0e\n" +
+	"\rrecovery_code\x18\x03 \x01(\tB\v\xbaH\x04r\x02\x18d\xf8\xe0\x18\x01H\x00R\frecoveryCode\x129\n" +
+	"\apasskey\x18\x04 \x01(\v2\x17.google.protobuf.StructB\x04\xf8\xe0\x18\x01H\x00R\apasskeyB\x0e\n" +
 	"\x05proof\x12\x05\xbaH\x02\b\x01\"\x99\x01\n" +
 	"\n" +
 	"Invitation\x12\x18\n" +
@@ -1801,7 +2121,24 @@ const file_guildhall_identity_v1_auth_proto_rawDesc = "" +
 	"\fold_password\x18\x01 \x01(\tB\f\xbaH\x05r\x03(\x80 \xf8\xe0\x18\x01R\voldPassword\x12/\n" +
 	"\fnew_password\x18\x02 \x01(\tB\f\xbaH\x05r\x03(\x80 \xf8\xe0\x18\x01R\vnewPassword\"A\n" +
 	"\x16ChangePasswordResponse\x12'\n" +
-	"\fdevice_token\x18\x01 \x01(\tB\x04\xf8\xe0\x18\x01R\vdeviceToken\"|\n" +
+	"\fdevice_token\x18\x01 \x01(\tB\x04\xf8\xe0\x18\x01R\vdeviceToken\"\x1a\n" +
+	"\x18BeginSessionProofRequest\"\xa3\x01\n" +
+	"\x19BeginSessionProofResponse\x12D\n" +
+	"\ffactor_types\x18\x01 \x03(\x0e2!.guildhall.identity.v1.FactorTypeR\vfactorTypes\x12@\n" +
+	"\x0fpasskey_options\x18\x02 \x01(\v2\x17.google.protobuf.StructR\x0epasskeyOptions\"\xec\x01\n" +
+	"\x13ProveSessionRequest\x12*\n" +
+	"\bpassword\x18\x01 \x01(\tB\f\xbaH\x05r\x03(\x80 \xf8\xe0\x18\x01H\x00R\bpassword\x12*\n" +
+	"\ttotp_code\x18\x02 \x01(\tB\v\xbaH\x04r\x02\x18(\xf8\xe0\x18\x01H\x00R\btotpCode\x122\n" +
+	"\rrecovery_code\x18\x03 \x01(\tB\v\xbaH\x04r\x02\x18d\xf8\xe0\x18\x01H\x00R\frecoveryCode\x129\n" +
+	"\apasskey\x18\x04 \x01(\v2\x17.google.protobuf.StructB\x04\xf8\xe0\x18\x01H\x00R\apasskeyB\x0e\n" +
+	"\x05proof\x12\x05\xbaH\x02\b\x01\"\xb6\x01\n" +
+	"\x14ProveSessionResponse\x12'\n" +
+	"\faccess_token\x18\x01 \x01(\tB\x04\xf8\xe0\x18\x01R\vaccessToken\x12\x1d\n" +
+	"\n" +
+	"token_type\x18\x02 \x01(\tR\ttokenType\x12\x1d\n" +
+	"\n" +
+	"expires_in\x18\x03 \x01(\x03R\texpiresIn\x127\n" +
+	"\tauth_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\bauthTime\"|\n" +
 	"\x1bRequestPasswordResetRequest\x12-\n" +
 	"\forganization\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18dR\forganization\x12.\n" +
 	"\n" +
@@ -1845,7 +2182,7 @@ const file_guildhall_identity_v1_auth_proto_rawDesc = "" +
 	"\x01x\x18\x03 \x01(\tR\x01x\x12\x10\n" +
 	"\x03kid\x18\x04 \x01(\tR\x03kid\x12\x10\n" +
 	"\x03alg\x18\x05 \x01(\tR\x03alg\x12\x10\n" +
-	"\x03use\x18\x06 \x01(\tR\x03use2\xd9\x10\n" +
+	"\x03use\x18\x06 \x01(\tR\x03use2\x9f\x13\n" +
 	"\vAuthService\x12\xcf\x01\n" +
 	"\x10CreateInvitation\x12..guildhall.identity.v1.CreateInvitationRequest\x1a!.guildhall.identity.v1.Invitation\"h\xea\xe0\x18(*\aaccount8\x01\n" +
 	"\x1bidentity.invitations.create\x82\xd3\xe4\x93\x026:\x01*\"1/identity/v1/{account=organizations/*/*/*}:invite\x12\x9e\x01\n" +
@@ -1857,7 +2194,9 @@ const file_guildhall_identity_v1_auth_proto_rawDesc = "" +
 	"\x0eChangePassword\x12,.guildhall.identity.v1.ChangePasswordRequest\x1a-.guildhall.identity.v1.ChangePasswordResponse\"7\xea\xe0\x18\x048\x01\x18\x01\x82\xd3\xe4\x93\x02):\x01*\"$/identity/v1/sessions:changePassword\x12\xbe\x01\n" +
 	"\x14RequestPasswordReset\x122.guildhall.identity.v1.RequestPasswordResetRequest\x1a3.guildhall.identity.v1.RequestPasswordResetResponse\"=\xea\xe0\x18\x048\x01\x10\x01\x82\xd3\xe4\x93\x02/:\x01*\"*/identity/v1/sessions:requestPasswordReset\x12\xa2\x01\n" +
 	"\rResetPassword\x12+.guildhall.identity.v1.ResetPasswordRequest\x1a,.guildhall.identity.v1.ResetPasswordResponse\"6\xea\xe0\x18\x048\x01\x10\x01\x82\xd3\xe4\x93\x02(:\x01*\"#/identity/v1/sessions:resetPassword\x12t\n" +
-	"\x06WhoAmI\x12$.guildhall.identity.v1.WhoAmIRequest\x1a%.guildhall.identity.v1.WhoAmIResponse\"\x1d\xea\xe0\x18\x02\x18\x01\x82\xd3\xe4\x93\x02\x11\x12\x0f/identity/v1/me\x12\xc7\x01\n" +
+	"\x06WhoAmI\x12$.guildhall.identity.v1.WhoAmIRequest\x1a%.guildhall.identity.v1.WhoAmIResponse\"\x1d\xea\xe0\x18\x02\x18\x01\x82\xd3\xe4\x93\x02\x11\x12\x0f/identity/v1/me\x12\xa9\x01\n" +
+	"\x11BeginSessionProof\x12/.guildhall.identity.v1.BeginSessionProofRequest\x1a0.guildhall.identity.v1.BeginSessionProofResponse\"1\xea\xe0\x18\x02\x18\x01\x82\xd3\xe4\x93\x02%:\x01*\" /identity/v1/sessions:beginProof\x12\x97\x01\n" +
+	"\fProveSession\x12*.guildhall.identity.v1.ProveSessionRequest\x1a+.guildhall.identity.v1.ProveSessionResponse\".\xea\xe0\x18\x048\x01\x18\x01\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/identity/v1/sessions:prove\x12\xc7\x01\n" +
 	"\fListSessions\x12*.guildhall.identity.v1.ListSessionsRequest\x1a+.guildhall.identity.v1.ListSessionsResponse\"^\xea\xe0\x18 *\x06parent\n" +
 	"\x16identity.sessions.list\x82\xd3\xe4\x93\x024\x122/identity/v1/{parent=organizations/*/*/*}/sessions\x12\xd6\x01\n" +
 	"\rRevokeSession\x12+.guildhall.identity.v1.RevokeSessionRequest\x1a,.guildhall.identity.v1.RevokeSessionResponse\"j\xea\xe0\x18\"*\x04name8\x01\n" +
@@ -1876,7 +2215,7 @@ func file_guildhall_identity_v1_auth_proto_rawDescGZIP() []byte {
 	return file_guildhall_identity_v1_auth_proto_rawDescData
 }
 
-var file_guildhall_identity_v1_auth_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_guildhall_identity_v1_auth_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_guildhall_identity_v1_auth_proto_goTypes = []any{
 	(*TokenSet)(nil),                     // 0: guildhall.identity.v1.TokenSet
 	(*LoginChallenge)(nil),               // 1: guildhall.identity.v1.LoginChallenge
@@ -1892,67 +2231,82 @@ var file_guildhall_identity_v1_auth_proto_goTypes = []any{
 	(*LogoutResponse)(nil),               // 11: guildhall.identity.v1.LogoutResponse
 	(*ChangePasswordRequest)(nil),        // 12: guildhall.identity.v1.ChangePasswordRequest
 	(*ChangePasswordResponse)(nil),       // 13: guildhall.identity.v1.ChangePasswordResponse
-	(*RequestPasswordResetRequest)(nil),  // 14: guildhall.identity.v1.RequestPasswordResetRequest
-	(*RequestPasswordResetResponse)(nil), // 15: guildhall.identity.v1.RequestPasswordResetResponse
-	(*ResetPasswordRequest)(nil),         // 16: guildhall.identity.v1.ResetPasswordRequest
-	(*ResetPasswordResponse)(nil),        // 17: guildhall.identity.v1.ResetPasswordResponse
-	(*WhoAmIRequest)(nil),                // 18: guildhall.identity.v1.WhoAmIRequest
-	(*WhoAmIResponse)(nil),               // 19: guildhall.identity.v1.WhoAmIResponse
-	(*ListSessionsRequest)(nil),          // 20: guildhall.identity.v1.ListSessionsRequest
-	(*ListSessionsResponse)(nil),         // 21: guildhall.identity.v1.ListSessionsResponse
-	(*RevokeSessionRequest)(nil),         // 22: guildhall.identity.v1.RevokeSessionRequest
-	(*RevokeSessionResponse)(nil),        // 23: guildhall.identity.v1.RevokeSessionResponse
-	(*GetJwksRequest)(nil),               // 24: guildhall.identity.v1.GetJwksRequest
-	(*GetJwksResponse)(nil),              // 25: guildhall.identity.v1.GetJwksResponse
-	(*Jwk)(nil),                          // 26: guildhall.identity.v1.Jwk
-	(FactorType)(0),                      // 27: guildhall.identity.v1.FactorType
-	(*timestamppb.Timestamp)(nil),        // 28: google.protobuf.Timestamp
+	(*BeginSessionProofRequest)(nil),     // 14: guildhall.identity.v1.BeginSessionProofRequest
+	(*BeginSessionProofResponse)(nil),    // 15: guildhall.identity.v1.BeginSessionProofResponse
+	(*ProveSessionRequest)(nil),          // 16: guildhall.identity.v1.ProveSessionRequest
+	(*ProveSessionResponse)(nil),         // 17: guildhall.identity.v1.ProveSessionResponse
+	(*RequestPasswordResetRequest)(nil),  // 18: guildhall.identity.v1.RequestPasswordResetRequest
+	(*RequestPasswordResetResponse)(nil), // 19: guildhall.identity.v1.RequestPasswordResetResponse
+	(*ResetPasswordRequest)(nil),         // 20: guildhall.identity.v1.ResetPasswordRequest
+	(*ResetPasswordResponse)(nil),        // 21: guildhall.identity.v1.ResetPasswordResponse
+	(*WhoAmIRequest)(nil),                // 22: guildhall.identity.v1.WhoAmIRequest
+	(*WhoAmIResponse)(nil),               // 23: guildhall.identity.v1.WhoAmIResponse
+	(*ListSessionsRequest)(nil),          // 24: guildhall.identity.v1.ListSessionsRequest
+	(*ListSessionsResponse)(nil),         // 25: guildhall.identity.v1.ListSessionsResponse
+	(*RevokeSessionRequest)(nil),         // 26: guildhall.identity.v1.RevokeSessionRequest
+	(*RevokeSessionResponse)(nil),        // 27: guildhall.identity.v1.RevokeSessionResponse
+	(*GetJwksRequest)(nil),               // 28: guildhall.identity.v1.GetJwksRequest
+	(*GetJwksResponse)(nil),              // 29: guildhall.identity.v1.GetJwksResponse
+	(*Jwk)(nil),                          // 30: guildhall.identity.v1.Jwk
+	(FactorType)(0),                      // 31: guildhall.identity.v1.FactorType
+	(*timestamppb.Timestamp)(nil),        // 32: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),              // 33: google.protobuf.Struct
 }
 var file_guildhall_identity_v1_auth_proto_depIdxs = []int32{
 	1,  // 0: guildhall.identity.v1.TokenSet.challenge:type_name -> guildhall.identity.v1.LoginChallenge
-	27, // 1: guildhall.identity.v1.LoginChallenge.factor_types:type_name -> guildhall.identity.v1.FactorType
-	28, // 2: guildhall.identity.v1.LoginChallenge.expire_time:type_name -> google.protobuf.Timestamp
-	28, // 3: guildhall.identity.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
-	28, // 4: guildhall.identity.v1.Session.create_time:type_name -> google.protobuf.Timestamp
-	28, // 5: guildhall.identity.v1.Session.last_seen_time:type_name -> google.protobuf.Timestamp
-	28, // 6: guildhall.identity.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
-	28, // 7: guildhall.identity.v1.Session.auth_time:type_name -> google.protobuf.Timestamp
-	2,  // 8: guildhall.identity.v1.AnswerChallengeRequest.answer:type_name -> guildhall.identity.v1.ChallengeAnswer
-	28, // 9: guildhall.identity.v1.WhoAmIResponse.expire_time:type_name -> google.protobuf.Timestamp
-	28, // 10: guildhall.identity.v1.WhoAmIResponse.auth_time:type_name -> google.protobuf.Timestamp
-	4,  // 11: guildhall.identity.v1.ListSessionsResponse.sessions:type_name -> guildhall.identity.v1.Session
-	26, // 12: guildhall.identity.v1.GetJwksResponse.keys:type_name -> guildhall.identity.v1.Jwk
-	5,  // 13: guildhall.identity.v1.AuthService.CreateInvitation:input_type -> guildhall.identity.v1.CreateInvitationRequest
-	6,  // 14: guildhall.identity.v1.AuthService.AcceptInvitation:input_type -> guildhall.identity.v1.AcceptInvitationRequest
-	7,  // 15: guildhall.identity.v1.AuthService.Login:input_type -> guildhall.identity.v1.LoginRequest
-	8,  // 16: guildhall.identity.v1.AuthService.AnswerChallenge:input_type -> guildhall.identity.v1.AnswerChallengeRequest
-	9,  // 17: guildhall.identity.v1.AuthService.RefreshToken:input_type -> guildhall.identity.v1.RefreshTokenRequest
-	10, // 18: guildhall.identity.v1.AuthService.Logout:input_type -> guildhall.identity.v1.LogoutRequest
-	12, // 19: guildhall.identity.v1.AuthService.ChangePassword:input_type -> guildhall.identity.v1.ChangePasswordRequest
-	14, // 20: guildhall.identity.v1.AuthService.RequestPasswordReset:input_type -> guildhall.identity.v1.RequestPasswordResetRequest
-	16, // 21: guildhall.identity.v1.AuthService.ResetPassword:input_type -> guildhall.identity.v1.ResetPasswordRequest
-	18, // 22: guildhall.identity.v1.AuthService.WhoAmI:input_type -> guildhall.identity.v1.WhoAmIRequest
-	20, // 23: guildhall.identity.v1.AuthService.ListSessions:input_type -> guildhall.identity.v1.ListSessionsRequest
-	22, // 24: guildhall.identity.v1.AuthService.RevokeSession:input_type -> guildhall.identity.v1.RevokeSessionRequest
-	24, // 25: guildhall.identity.v1.AuthService.GetJwks:input_type -> guildhall.identity.v1.GetJwksRequest
-	3,  // 26: guildhall.identity.v1.AuthService.CreateInvitation:output_type -> guildhall.identity.v1.Invitation
-	0,  // 27: guildhall.identity.v1.AuthService.AcceptInvitation:output_type -> guildhall.identity.v1.TokenSet
-	0,  // 28: guildhall.identity.v1.AuthService.Login:output_type -> guildhall.identity.v1.TokenSet
-	0,  // 29: guildhall.identity.v1.AuthService.AnswerChallenge:output_type -> guildhall.identity.v1.TokenSet
-	0,  // 30: guildhall.identity.v1.AuthService.RefreshToken:output_type -> guildhall.identity.v1.TokenSet
-	11, // 31: guildhall.identity.v1.AuthService.Logout:output_type -> guildhall.identity.v1.LogoutResponse
-	13, // 32: guildhall.identity.v1.AuthService.ChangePassword:output_type -> guildhall.identity.v1.ChangePasswordResponse
-	15, // 33: guildhall.identity.v1.AuthService.RequestPasswordReset:output_type -> guildhall.identity.v1.RequestPasswordResetResponse
-	17, // 34: guildhall.identity.v1.AuthService.ResetPassword:output_type -> guildhall.identity.v1.ResetPasswordResponse
-	19, // 35: guildhall.identity.v1.AuthService.WhoAmI:output_type -> guildhall.identity.v1.WhoAmIResponse
-	21, // 36: guildhall.identity.v1.AuthService.ListSessions:output_type -> guildhall.identity.v1.ListSessionsResponse
-	23, // 37: guildhall.identity.v1.AuthService.RevokeSession:output_type -> guildhall.identity.v1.RevokeSessionResponse
-	25, // 38: guildhall.identity.v1.AuthService.GetJwks:output_type -> guildhall.identity.v1.GetJwksResponse
-	26, // [26:39] is the sub-list for method output_type
-	13, // [13:26] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	31, // 1: guildhall.identity.v1.LoginChallenge.factor_types:type_name -> guildhall.identity.v1.FactorType
+	32, // 2: guildhall.identity.v1.LoginChallenge.expire_time:type_name -> google.protobuf.Timestamp
+	33, // 3: guildhall.identity.v1.LoginChallenge.passkey_options:type_name -> google.protobuf.Struct
+	33, // 4: guildhall.identity.v1.ChallengeAnswer.passkey:type_name -> google.protobuf.Struct
+	32, // 5: guildhall.identity.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
+	32, // 6: guildhall.identity.v1.Session.create_time:type_name -> google.protobuf.Timestamp
+	32, // 7: guildhall.identity.v1.Session.last_seen_time:type_name -> google.protobuf.Timestamp
+	32, // 8: guildhall.identity.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	32, // 9: guildhall.identity.v1.Session.auth_time:type_name -> google.protobuf.Timestamp
+	2,  // 10: guildhall.identity.v1.AnswerChallengeRequest.answer:type_name -> guildhall.identity.v1.ChallengeAnswer
+	31, // 11: guildhall.identity.v1.BeginSessionProofResponse.factor_types:type_name -> guildhall.identity.v1.FactorType
+	33, // 12: guildhall.identity.v1.BeginSessionProofResponse.passkey_options:type_name -> google.protobuf.Struct
+	33, // 13: guildhall.identity.v1.ProveSessionRequest.passkey:type_name -> google.protobuf.Struct
+	32, // 14: guildhall.identity.v1.ProveSessionResponse.auth_time:type_name -> google.protobuf.Timestamp
+	32, // 15: guildhall.identity.v1.WhoAmIResponse.expire_time:type_name -> google.protobuf.Timestamp
+	32, // 16: guildhall.identity.v1.WhoAmIResponse.auth_time:type_name -> google.protobuf.Timestamp
+	4,  // 17: guildhall.identity.v1.ListSessionsResponse.sessions:type_name -> guildhall.identity.v1.Session
+	30, // 18: guildhall.identity.v1.GetJwksResponse.keys:type_name -> guildhall.identity.v1.Jwk
+	5,  // 19: guildhall.identity.v1.AuthService.CreateInvitation:input_type -> guildhall.identity.v1.CreateInvitationRequest
+	6,  // 20: guildhall.identity.v1.AuthService.AcceptInvitation:input_type -> guildhall.identity.v1.AcceptInvitationRequest
+	7,  // 21: guildhall.identity.v1.AuthService.Login:input_type -> guildhall.identity.v1.LoginRequest
+	8,  // 22: guildhall.identity.v1.AuthService.AnswerChallenge:input_type -> guildhall.identity.v1.AnswerChallengeRequest
+	9,  // 23: guildhall.identity.v1.AuthService.RefreshToken:input_type -> guildhall.identity.v1.RefreshTokenRequest
+	10, // 24: guildhall.identity.v1.AuthService.Logout:input_type -> guildhall.identity.v1.LogoutRequest
+	12, // 25: guildhall.identity.v1.AuthService.ChangePassword:input_type -> guildhall.identity.v1.ChangePasswordRequest
+	18, // 26: guildhall.identity.v1.AuthService.RequestPasswordReset:input_type -> guildhall.identity.v1.RequestPasswordResetRequest
+	20, // 27: guildhall.identity.v1.AuthService.ResetPassword:input_type -> guildhall.identity.v1.ResetPasswordRequest
+	22, // 28: guildhall.identity.v1.AuthService.WhoAmI:input_type -> guildhall.identity.v1.WhoAmIRequest
+	14, // 29: guildhall.identity.v1.AuthService.BeginSessionProof:input_type -> guildhall.identity.v1.BeginSessionProofRequest
+	16, // 30: guildhall.identity.v1.AuthService.ProveSession:input_type -> guildhall.identity.v1.ProveSessionRequest
+	24, // 31: guildhall.identity.v1.AuthService.ListSessions:input_type -> guildhall.identity.v1.ListSessionsRequest
+	26, // 32: guildhall.identity.v1.AuthService.RevokeSession:input_type -> guildhall.identity.v1.RevokeSessionRequest
+	28, // 33: guildhall.identity.v1.AuthService.GetJwks:input_type -> guildhall.identity.v1.GetJwksRequest
+	3,  // 34: guildhall.identity.v1.AuthService.CreateInvitation:output_type -> guildhall.identity.v1.Invitation
+	0,  // 35: guildhall.identity.v1.AuthService.AcceptInvitation:output_type -> guildhall.identity.v1.TokenSet
+	0,  // 36: guildhall.identity.v1.AuthService.Login:output_type -> guildhall.identity.v1.TokenSet
+	0,  // 37: guildhall.identity.v1.AuthService.AnswerChallenge:output_type -> guildhall.identity.v1.TokenSet
+	0,  // 38: guildhall.identity.v1.AuthService.RefreshToken:output_type -> guildhall.identity.v1.TokenSet
+	11, // 39: guildhall.identity.v1.AuthService.Logout:output_type -> guildhall.identity.v1.LogoutResponse
+	13, // 40: guildhall.identity.v1.AuthService.ChangePassword:output_type -> guildhall.identity.v1.ChangePasswordResponse
+	19, // 41: guildhall.identity.v1.AuthService.RequestPasswordReset:output_type -> guildhall.identity.v1.RequestPasswordResetResponse
+	21, // 42: guildhall.identity.v1.AuthService.ResetPassword:output_type -> guildhall.identity.v1.ResetPasswordResponse
+	23, // 43: guildhall.identity.v1.AuthService.WhoAmI:output_type -> guildhall.identity.v1.WhoAmIResponse
+	15, // 44: guildhall.identity.v1.AuthService.BeginSessionProof:output_type -> guildhall.identity.v1.BeginSessionProofResponse
+	17, // 45: guildhall.identity.v1.AuthService.ProveSession:output_type -> guildhall.identity.v1.ProveSessionResponse
+	25, // 46: guildhall.identity.v1.AuthService.ListSessions:output_type -> guildhall.identity.v1.ListSessionsResponse
+	27, // 47: guildhall.identity.v1.AuthService.RevokeSession:output_type -> guildhall.identity.v1.RevokeSessionResponse
+	29, // 48: guildhall.identity.v1.AuthService.GetJwks:output_type -> guildhall.identity.v1.GetJwksResponse
+	34, // [34:49] is the sub-list for method output_type
+	19, // [19:34] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_guildhall_identity_v1_auth_proto_init() }
@@ -1964,6 +2318,13 @@ func file_guildhall_identity_v1_auth_proto_init() {
 	file_guildhall_identity_v1_auth_proto_msgTypes[2].OneofWrappers = []any{
 		(*ChallengeAnswer_TotpCode)(nil),
 		(*ChallengeAnswer_RecoveryCode)(nil),
+		(*ChallengeAnswer_Passkey)(nil),
+	}
+	file_guildhall_identity_v1_auth_proto_msgTypes[16].OneofWrappers = []any{
+		(*ProveSessionRequest_Password)(nil),
+		(*ProveSessionRequest_TotpCode)(nil),
+		(*ProveSessionRequest_RecoveryCode)(nil),
+		(*ProveSessionRequest_Passkey)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1971,7 +2332,7 @@ func file_guildhall_identity_v1_auth_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_identity_v1_auth_proto_rawDesc), len(file_guildhall_identity_v1_auth_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   27,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

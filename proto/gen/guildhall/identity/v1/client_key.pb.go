@@ -555,17 +555,17 @@ const file_guildhall_identity_v1_client_key_proto_rawDesc = "" +
 	"\x16RevokeClientKeyRequest\x12\x1b\n" +
 	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\x12&\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId2\xa9\b\n" +
-	"\x10ClientKeyService\x12\xd6\x01\n" +
-	"\x0fCreateClientKey\x12-.guildhall.identity.v1.CreateClientKeyRequest\x1a .guildhall.identity.v1.ClientKey\"r\xea\xe0\x18&*\x06parent8\x01\n" +
-	"\x1aidentity.clientKeys.create\x82\xd3\xe4\x93\x02B:\n" +
+	"request_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId2\xb7\b\n" +
+	"\x10ClientKeyService\x12\xdd\x01\n" +
+	"\x0fCreateClientKey\x12-.guildhall.identity.v1.CreateClientKeyRequest\x1a .guildhall.identity.v1.ClientKey\"y\xea\xe0\x18&*\x06parent8\x01\n" +
+	"\x1aidentity.clientKeys.create\x9a\xe1\x18\x03\b\x84\a\x82\xd3\xe4\x93\x02B:\n" +
 	"client_key\"4/identity/v1/{parent=organizations/*/*/*}/clientKeys\x12\xbd\x01\n" +
 	"\fGetClientKey\x12*.guildhall.identity.v1.GetClientKeyRequest\x1a .guildhall.identity.v1.ClientKey\"_\xea\xe0\x18\x1f*\x04name\n" +
 	"\x17identity.clientKeys.get\x82\xd3\xe4\x93\x026\x124/identity/v1/{name=organizations/*/*/*/clientKeys/*}\x12\xd1\x01\n" +
 	"\x0eListClientKeys\x12,.guildhall.identity.v1.ListClientKeysRequest\x1a-.guildhall.identity.v1.ListClientKeysResponse\"b\xea\xe0\x18\"*\x06parent\n" +
-	"\x18identity.clientKeys.list\x82\xd3\xe4\x93\x026\x124/identity/v1/{parent=organizations/*/*/*}/clientKeys\x12\xd2\x01\n" +
-	"\x0fRotateClientKey\x12-.guildhall.identity.v1.RotateClientKeyRequest\x1a .guildhall.identity.v1.ClientKey\"n\xea\xe0\x18$*\x04name8\x01\n" +
-	"\x1aidentity.clientKeys.rotate\x82\xd3\xe4\x93\x02@:\x01*\";/identity/v1/{name=organizations/*/*/*/clientKeys/*}:rotate\x12\xd2\x01\n" +
+	"\x18identity.clientKeys.list\x82\xd3\xe4\x93\x026\x124/identity/v1/{parent=organizations/*/*/*}/clientKeys\x12\xd9\x01\n" +
+	"\x0fRotateClientKey\x12-.guildhall.identity.v1.RotateClientKeyRequest\x1a .guildhall.identity.v1.ClientKey\"u\xea\xe0\x18$*\x04name8\x01\n" +
+	"\x1aidentity.clientKeys.rotate\x9a\xe1\x18\x03\b\x84\a\x82\xd3\xe4\x93\x02@:\x01*\";/identity/v1/{name=organizations/*/*/*/clientKeys/*}:rotate\x12\xd2\x01\n" +
 	"\x0fRevokeClientKey\x12-.guildhall.identity.v1.RevokeClientKeyRequest\x1a .guildhall.identity.v1.ClientKey\"n\xea\xe0\x18$*\x04name8\x01\n" +
 	"\x1aidentity.clientKeys.revoke\x82\xd3\xe4\x93\x02@:\x01*\";/identity/v1/{name=organizations/*/*/*/clientKeys/*}:revokeB:Z8guildhall.dev/proto/gen/guildhall/identity/v1;identityv1b\x06proto3"
 

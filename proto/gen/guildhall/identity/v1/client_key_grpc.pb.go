@@ -42,7 +42,8 @@ type ClientKeyServiceClient interface {
 	//
 	// Reasons: SERVICE_ACCOUNT_NOT_FOUND, OAUTH_CLIENT_NOT_FOUND, CLIENT_IS_PUBLIC,
 	// CLIENT_KEY_EXISTS, CLIENT_KEY_LIMIT, CLIENT_KEY_PUBLIC_INVALID, CLIENT_KEY_PRIVATE, CLIENT_KEY_EXPIRY_INVALID,
-	// ILLEGAL_STATE, TARGET_EXCEEDS_CALLER, PERMISSION_UNAVAILABLE.
+	// ILLEGAL_STATE, TARGET_EXCEEDS_CALLER, PERMISSION_UNAVAILABLE, STEP_UP_REQUIRED,
+	// OWN_LOGIN_REQUIRED.
 	CreateClientKey(ctx context.Context, in *CreateClientKeyRequest, opts ...grpc.CallOption) (*ClientKey, error)
 	// Returns one, without its secret. Reasons: CLIENT_KEY_NOT_FOUND.
 	GetClientKey(ctx context.Context, in *GetClientKeyRequest, opts ...grpc.CallOption) (*ClientKey, error)
@@ -135,7 +136,8 @@ type ClientKeyServiceServer interface {
 	//
 	// Reasons: SERVICE_ACCOUNT_NOT_FOUND, OAUTH_CLIENT_NOT_FOUND, CLIENT_IS_PUBLIC,
 	// CLIENT_KEY_EXISTS, CLIENT_KEY_LIMIT, CLIENT_KEY_PUBLIC_INVALID, CLIENT_KEY_PRIVATE, CLIENT_KEY_EXPIRY_INVALID,
-	// ILLEGAL_STATE, TARGET_EXCEEDS_CALLER, PERMISSION_UNAVAILABLE.
+	// ILLEGAL_STATE, TARGET_EXCEEDS_CALLER, PERMISSION_UNAVAILABLE, STEP_UP_REQUIRED,
+	// OWN_LOGIN_REQUIRED.
 	CreateClientKey(context.Context, *CreateClientKeyRequest) (*ClientKey, error)
 	// Returns one, without its secret. Reasons: CLIENT_KEY_NOT_FOUND.
 	GetClientKey(context.Context, *GetClientKeyRequest) (*ClientKey, error)

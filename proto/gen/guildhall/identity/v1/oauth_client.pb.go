@@ -618,16 +618,16 @@ const file_guildhall_identity_v1_oauth_client_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\x12\x12\n" +
 	"\x04etag\x18\x02 \x01(\tR\x04etag\x12&\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId2\xe0\b\n" +
-	"\x12OAuthClientService\x12\xde\x01\n" +
-	"\x11CreateOAuthClient\x12/.guildhall.identity.v1.CreateOAuthClientRequest\x1a\".guildhall.identity.v1.OAuthClient\"t\xea\xe0\x18(*\x06parent8\x01\n" +
-	"\x1cidentity.oauthClients.create\x82\xd3\xe4\x93\x02B:\foauth_client\"2/identity/v1/{parent=organizations/*}/oauthClients\x12\xc3\x01\n" +
+	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId2\xee\b\n" +
+	"\x12OAuthClientService\x12\xe5\x01\n" +
+	"\x11CreateOAuthClient\x12/.guildhall.identity.v1.CreateOAuthClientRequest\x1a\".guildhall.identity.v1.OAuthClient\"{\xea\xe0\x18(*\x06parent8\x01\n" +
+	"\x1cidentity.oauthClients.create\x9a\xe1\x18\x03\b\x84\a\x82\xd3\xe4\x93\x02B:\foauth_client\"2/identity/v1/{parent=organizations/*}/oauthClients\x12\xc3\x01\n" +
 	"\x0eGetOAuthClient\x12,.guildhall.identity.v1.GetOAuthClientRequest\x1a\".guildhall.identity.v1.OAuthClient\"_\xea\xe0\x18!*\x04name\n" +
 	"\x19identity.oauthClients.get\x82\xd3\xe4\x93\x024\x122/identity/v1/{name=organizations/*/oauthClients/*}\x12\xd7\x01\n" +
 	"\x10ListOAuthClients\x12..guildhall.identity.v1.ListOAuthClientsRequest\x1a/.guildhall.identity.v1.ListOAuthClientsResponse\"b\xea\xe0\x18$*\x06parent\n" +
-	"\x1aidentity.oauthClients.list\x82\xd3\xe4\x93\x024\x122/identity/v1/{parent=organizations/*}/oauthClients\x12\xf7\x01\n" +
-	"\x11UpdateOAuthClient\x12/.guildhall.identity.v1.UpdateOAuthClientRequest\x1a\".guildhall.identity.v1.OAuthClient\"\x8c\x01\xea\xe0\x183*\x11oauth_client.name8\x01\n" +
-	"\x1cidentity.oauthClients.update\x82\xd3\xe4\x93\x02O:\foauth_client2?/identity/v1/{oauth_client.name=organizations/*/oauthClients/*}\x12\xce\x01\n" +
+	"\x1aidentity.oauthClients.list\x82\xd3\xe4\x93\x024\x122/identity/v1/{parent=organizations/*}/oauthClients\x12\xfe\x01\n" +
+	"\x11UpdateOAuthClient\x12/.guildhall.identity.v1.UpdateOAuthClientRequest\x1a\".guildhall.identity.v1.OAuthClient\"\x93\x01\xea\xe0\x183*\x11oauth_client.name8\x01\n" +
+	"\x1cidentity.oauthClients.update\x9a\xe1\x18\x03\b\x84\a\x82\xd3\xe4\x93\x02O:\foauth_client2?/identity/v1/{oauth_client.name=organizations/*/oauthClients/*}\x12\xce\x01\n" +
 	"\x11DeleteOAuthClient\x12/.guildhall.identity.v1.DeleteOAuthClientRequest\x1a\".guildhall.identity.v1.OAuthClient\"d\xea\xe0\x18&*\x04name8\x01\n" +
 	"\x1cidentity.oauthClients.delete\x82\xd3\xe4\x93\x024*2/identity/v1/{name=organizations/*/oauthClients/*}B:Z8guildhall.dev/proto/gen/guildhall/identity/v1;identityv1b\x06proto3"
 

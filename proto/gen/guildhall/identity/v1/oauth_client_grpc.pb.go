@@ -38,7 +38,8 @@ const (
 type OAuthClientServiceClient interface {
 	// Creates an app.
 	//
-	// Reasons: OAUTH_CLIENT_EXISTS, ORGANIZATION_NOT_FOUND, REDIRECT_URI_INVALID.
+	// Reasons: OAUTH_CLIENT_EXISTS, ORGANIZATION_NOT_FOUND, REDIRECT_URI_INVALID,
+	// STEP_UP_REQUIRED, OWN_LOGIN_REQUIRED.
 	CreateOAuthClient(ctx context.Context, in *CreateOAuthClientRequest, opts ...grpc.CallOption) (*OAuthClient, error)
 	// Returns one. Reasons: OAUTH_CLIENT_NOT_FOUND.
 	GetOAuthClient(ctx context.Context, in *GetOAuthClientRequest, opts ...grpc.CallOption) (*OAuthClient, error)
@@ -46,7 +47,7 @@ type OAuthClientServiceClient interface {
 	ListOAuthClients(ctx context.Context, in *ListOAuthClientsRequest, opts ...grpc.CallOption) (*ListOAuthClientsResponse, error)
 	// Changes the masked fields. Who is logged in stays so, with what they agreed
 	// to. Reasons: OAUTH_CLIENT_NOT_FOUND, ETAG_MISMATCH, UPDATE_MASK_INVALID,
-	// REDIRECT_URI_INVALID.
+	// REDIRECT_URI_INVALID, STEP_UP_REQUIRED, OWN_LOGIN_REQUIRED.
 	UpdateOAuthClient(ctx context.Context, in *UpdateOAuthClientRequest, opts ...grpc.CallOption) (*OAuthClient, error)
 	// Deletes an app and its keys for good. It gets no more tokens; those it has
 	// end within minutes. Reasons: OAUTH_CLIENT_NOT_FOUND, ETAG_MISMATCH.
@@ -121,7 +122,8 @@ func (c *oAuthClientServiceClient) DeleteOAuthClient(ctx context.Context, in *De
 type OAuthClientServiceServer interface {
 	// Creates an app.
 	//
-	// Reasons: OAUTH_CLIENT_EXISTS, ORGANIZATION_NOT_FOUND, REDIRECT_URI_INVALID.
+	// Reasons: OAUTH_CLIENT_EXISTS, ORGANIZATION_NOT_FOUND, REDIRECT_URI_INVALID,
+	// STEP_UP_REQUIRED, OWN_LOGIN_REQUIRED.
 	CreateOAuthClient(context.Context, *CreateOAuthClientRequest) (*OAuthClient, error)
 	// Returns one. Reasons: OAUTH_CLIENT_NOT_FOUND.
 	GetOAuthClient(context.Context, *GetOAuthClientRequest) (*OAuthClient, error)
@@ -129,7 +131,7 @@ type OAuthClientServiceServer interface {
 	ListOAuthClients(context.Context, *ListOAuthClientsRequest) (*ListOAuthClientsResponse, error)
 	// Changes the masked fields. Who is logged in stays so, with what they agreed
 	// to. Reasons: OAUTH_CLIENT_NOT_FOUND, ETAG_MISMATCH, UPDATE_MASK_INVALID,
-	// REDIRECT_URI_INVALID.
+	// REDIRECT_URI_INVALID, STEP_UP_REQUIRED, OWN_LOGIN_REQUIRED.
 	UpdateOAuthClient(context.Context, *UpdateOAuthClientRequest) (*OAuthClient, error)
 	// Deletes an app and its keys for good. It gets no more tokens; those it has
 	// end within minutes. Reasons: OAUTH_CLIENT_NOT_FOUND, ETAG_MISMATCH.

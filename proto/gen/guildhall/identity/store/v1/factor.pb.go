@@ -39,7 +39,9 @@ type FactorProof struct {
 	// again.
 	LastStep int64 `protobuf:"varint,3,opt,name=last_step,json=lastStep,proto3" json:"last_step,omitempty"`
 	// When it last proved somebody.
-	LastUsedTime  *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=last_used_time,json=lastUsedTime,proto3" json:"last_used_time,omitempty"`
+	LastUsedTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=last_used_time,json=lastUsedTime,proto3" json:"last_used_time,omitempty"`
+	// What a passkey proves itself with.
+	Passkey       *PasskeyCredential `protobuf:"bytes,5,opt,name=passkey,proto3" json:"passkey,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -102,6 +104,167 @@ func (x *FactorProof) GetLastUsedTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *FactorProof) GetPasskey() *PasskeyCredential {
+	if x != nil {
+		return x.Passkey
+	}
+	return nil
+}
+
+// A passkey as a relying party keeps it (WebAuthn Level 3 section 4, "credential
+// record").
+type PasskeyCredential struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the authenticator calls it.
+	Id []byte `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Its public key, as COSE (RFC 9052) has it.
+	PublicKey []byte `protobuf:"bytes,2,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
+	// How often it has signed, as it said when it last did; 0 of one that does not
+	// count.
+	SignCount uint32 `protobuf:"varint,3,opt,name=sign_count,json=signCount,proto3" json:"sign_count,omitempty"`
+	// See guildhall.identity.v1.PasskeyDetails.
+	BackupEligible bool     `protobuf:"varint,4,opt,name=backup_eligible,json=backupEligible,proto3" json:"backup_eligible,omitempty"`
+	BackedUp       bool     `protobuf:"varint,5,opt,name=backed_up,json=backedUp,proto3" json:"backed_up,omitempty"`
+	Transports     []string `protobuf:"bytes,6,rep,name=transports,proto3" json:"transports,omitempty"`
+	Aaguid         []byte   `protobuf:"bytes,7,opt,name=aaguid,proto3" json:"aaguid,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *PasskeyCredential) Reset() {
+	*x = PasskeyCredential{}
+	mi := &file_guildhall_identity_store_v1_factor_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PasskeyCredential) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PasskeyCredential) ProtoMessage() {}
+
+func (x *PasskeyCredential) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_store_v1_factor_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PasskeyCredential.ProtoReflect.Descriptor instead.
+func (*PasskeyCredential) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_store_v1_factor_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *PasskeyCredential) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *PasskeyCredential) GetPublicKey() []byte {
+	if x != nil {
+		return x.PublicKey
+	}
+	return nil
+}
+
+func (x *PasskeyCredential) GetSignCount() uint32 {
+	if x != nil {
+		return x.SignCount
+	}
+	return 0
+}
+
+func (x *PasskeyCredential) GetBackupEligible() bool {
+	if x != nil {
+		return x.BackupEligible
+	}
+	return false
+}
+
+func (x *PasskeyCredential) GetBackedUp() bool {
+	if x != nil {
+		return x.BackedUp
+	}
+	return false
+}
+
+func (x *PasskeyCredential) GetTransports() []string {
+	if x != nil {
+		return x.Transports
+	}
+	return nil
+}
+
+func (x *PasskeyCredential) GetAaguid() []byte {
+	if x != nil {
+		return x.Aaguid
+	}
+	return nil
+}
+
+// A challenge that a passkey has answered: it is answered once.
+type UsedPasskeyChallenge struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// SHA-256 of it.
+	Hash []byte `protobuf:"bytes,1,opt,name=hash,proto3" json:"hash,omitempty"`
+	// When it is refused for its age anyway.
+	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UsedPasskeyChallenge) Reset() {
+	*x = UsedPasskeyChallenge{}
+	mi := &file_guildhall_identity_store_v1_factor_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UsedPasskeyChallenge) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UsedPasskeyChallenge) ProtoMessage() {}
+
+func (x *UsedPasskeyChallenge) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_store_v1_factor_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UsedPasskeyChallenge.ProtoReflect.Descriptor instead.
+func (*UsedPasskeyChallenge) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_store_v1_factor_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *UsedPasskeyChallenge) GetHash() []byte {
+	if x != nil {
+		return x.Hash
+	}
+	return nil
+}
+
+func (x *UsedPasskeyChallenge) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
 // An authenticator app that has yet to prove that it works. An account has one at
 // most.
 type TotpEnrollment struct {
@@ -120,7 +283,7 @@ type TotpEnrollment struct {
 
 func (x *TotpEnrollment) Reset() {
 	*x = TotpEnrollment{}
-	mi := &file_guildhall_identity_store_v1_factor_proto_msgTypes[1]
+	mi := &file_guildhall_identity_store_v1_factor_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -132,7 +295,7 @@ func (x *TotpEnrollment) String() string {
 func (*TotpEnrollment) ProtoMessage() {}
 
 func (x *TotpEnrollment) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_store_v1_factor_proto_msgTypes[1]
+	mi := &file_guildhall_identity_store_v1_factor_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -145,7 +308,7 @@ func (x *TotpEnrollment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TotpEnrollment.ProtoReflect.Descriptor instead.
 func (*TotpEnrollment) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_store_v1_factor_proto_rawDescGZIP(), []int{1}
+	return file_guildhall_identity_store_v1_factor_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *TotpEnrollment) GetAccount() string {
@@ -191,7 +354,7 @@ type RecoveryCodes struct {
 
 func (x *RecoveryCodes) Reset() {
 	*x = RecoveryCodes{}
-	mi := &file_guildhall_identity_store_v1_factor_proto_msgTypes[2]
+	mi := &file_guildhall_identity_store_v1_factor_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -203,7 +366,7 @@ func (x *RecoveryCodes) String() string {
 func (*RecoveryCodes) ProtoMessage() {}
 
 func (x *RecoveryCodes) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_store_v1_factor_proto_msgTypes[2]
+	mi := &file_guildhall_identity_store_v1_factor_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -216,7 +379,7 @@ func (x *RecoveryCodes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecoveryCodes.ProtoReflect.Descriptor instead.
 func (*RecoveryCodes) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_store_v1_factor_proto_rawDescGZIP(), []int{2}
+	return file_guildhall_identity_store_v1_factor_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *RecoveryCodes) GetAccount() string {
@@ -274,7 +437,7 @@ type LoginChallenge struct {
 
 func (x *LoginChallenge) Reset() {
 	*x = LoginChallenge{}
-	mi := &file_guildhall_identity_store_v1_factor_proto_msgTypes[3]
+	mi := &file_guildhall_identity_store_v1_factor_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -286,7 +449,7 @@ func (x *LoginChallenge) String() string {
 func (*LoginChallenge) ProtoMessage() {}
 
 func (x *LoginChallenge) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_store_v1_factor_proto_msgTypes[3]
+	mi := &file_guildhall_identity_store_v1_factor_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -299,7 +462,7 @@ func (x *LoginChallenge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoginChallenge.ProtoReflect.Descriptor instead.
 func (*LoginChallenge) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_store_v1_factor_proto_rawDescGZIP(), []int{3}
+	return file_guildhall_identity_store_v1_factor_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *LoginChallenge) GetChallengeHash() []byte {
@@ -397,13 +560,30 @@ var File_guildhall_identity_store_v1_factor_proto protoreflect.FileDescriptor
 
 const file_guildhall_identity_store_v1_factor_proto_rawDesc = "" +
 	"\n" +
-	"(guildhall/identity/store/v1/factor.proto\x12\x1bguildhall.identity.store.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\"\xab\x01\n" +
+	"(guildhall/identity/store/v1/factor.proto\x12\x1bguildhall.identity.store.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\"\xf5\x01\n" +
 	"\vFactorProof\x12\x16\n" +
 	"\x06factor\x18\x01 \x01(\tR\x06factor\x12%\n" +
 	"\vtotp_secret\x18\x02 \x01(\fB\x04\xf8\xe0\x18\x01R\n" +
 	"totpSecret\x12\x1b\n" +
 	"\tlast_step\x18\x03 \x01(\x03R\blastStep\x12@\n" +
-	"\x0elast_used_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\flastUsedTime\"\xb7\x01\n" +
+	"\x0elast_used_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\flastUsedTime\x12H\n" +
+	"\apasskey\x18\x05 \x01(\v2..guildhall.identity.store.v1.PasskeyCredentialR\apasskey\"\xdf\x01\n" +
+	"\x11PasskeyCredential\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12\x1d\n" +
+	"\n" +
+	"public_key\x18\x02 \x01(\fR\tpublicKey\x12\x1d\n" +
+	"\n" +
+	"sign_count\x18\x03 \x01(\rR\tsignCount\x12'\n" +
+	"\x0fbackup_eligible\x18\x04 \x01(\bR\x0ebackupEligible\x12\x1b\n" +
+	"\tbacked_up\x18\x05 \x01(\bR\bbackedUp\x12\x1e\n" +
+	"\n" +
+	"transports\x18\x06 \x03(\tR\n" +
+	"transports\x12\x16\n" +
+	"\x06aaguid\x18\a \x01(\fR\x06aaguid\"g\n" +
+	"\x14UsedPasskeyChallenge\x12\x12\n" +
+	"\x04hash\x18\x01 \x01(\fR\x04hash\x12;\n" +
+	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\"\xb7\x01\n" +
 	"\x0eTotpEnrollment\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12'\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x01R\vdisplayName\x12%\n" +
@@ -447,26 +627,30 @@ func file_guildhall_identity_store_v1_factor_proto_rawDescGZIP() []byte {
 	return file_guildhall_identity_store_v1_factor_proto_rawDescData
 }
 
-var file_guildhall_identity_store_v1_factor_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_guildhall_identity_store_v1_factor_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_guildhall_identity_store_v1_factor_proto_goTypes = []any{
 	(*FactorProof)(nil),           // 0: guildhall.identity.store.v1.FactorProof
-	(*TotpEnrollment)(nil),        // 1: guildhall.identity.store.v1.TotpEnrollment
-	(*RecoveryCodes)(nil),         // 2: guildhall.identity.store.v1.RecoveryCodes
-	(*LoginChallenge)(nil),        // 3: guildhall.identity.store.v1.LoginChallenge
-	(*timestamppb.Timestamp)(nil), // 4: google.protobuf.Timestamp
+	(*PasskeyCredential)(nil),     // 1: guildhall.identity.store.v1.PasskeyCredential
+	(*UsedPasskeyChallenge)(nil),  // 2: guildhall.identity.store.v1.UsedPasskeyChallenge
+	(*TotpEnrollment)(nil),        // 3: guildhall.identity.store.v1.TotpEnrollment
+	(*RecoveryCodes)(nil),         // 4: guildhall.identity.store.v1.RecoveryCodes
+	(*LoginChallenge)(nil),        // 5: guildhall.identity.store.v1.LoginChallenge
+	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
 }
 var file_guildhall_identity_store_v1_factor_proto_depIdxs = []int32{
-	4, // 0: guildhall.identity.store.v1.FactorProof.last_used_time:type_name -> google.protobuf.Timestamp
-	4, // 1: guildhall.identity.store.v1.TotpEnrollment.expire_time:type_name -> google.protobuf.Timestamp
-	4, // 2: guildhall.identity.store.v1.RecoveryCodes.create_time:type_name -> google.protobuf.Timestamp
-	4, // 3: guildhall.identity.store.v1.LoginChallenge.password_time:type_name -> google.protobuf.Timestamp
-	4, // 4: guildhall.identity.store.v1.LoginChallenge.create_time:type_name -> google.protobuf.Timestamp
-	4, // 5: guildhall.identity.store.v1.LoginChallenge.expire_time:type_name -> google.protobuf.Timestamp
-	6, // [6:6] is the sub-list for method output_type
-	6, // [6:6] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	6, // 0: guildhall.identity.store.v1.FactorProof.last_used_time:type_name -> google.protobuf.Timestamp
+	1, // 1: guildhall.identity.store.v1.FactorProof.passkey:type_name -> guildhall.identity.store.v1.PasskeyCredential
+	6, // 2: guildhall.identity.store.v1.UsedPasskeyChallenge.expire_time:type_name -> google.protobuf.Timestamp
+	6, // 3: guildhall.identity.store.v1.TotpEnrollment.expire_time:type_name -> google.protobuf.Timestamp
+	6, // 4: guildhall.identity.store.v1.RecoveryCodes.create_time:type_name -> google.protobuf.Timestamp
+	6, // 5: guildhall.identity.store.v1.LoginChallenge.password_time:type_name -> google.protobuf.Timestamp
+	6, // 6: guildhall.identity.store.v1.LoginChallenge.create_time:type_name -> google.protobuf.Timestamp
+	6, // 7: guildhall.identity.store.v1.LoginChallenge.expire_time:type_name -> google.protobuf.Timestamp
+	8, // [8:8] is the sub-list for method output_type
+	8, // [8:8] is the sub-list for method input_type
+	8, // [8:8] is the sub-list for extension type_name
+	8, // [8:8] is the sub-list for extension extendee
+	0, // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_guildhall_identity_store_v1_factor_proto_init() }
@@ -480,7 +664,7 @@ func file_guildhall_identity_store_v1_factor_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_identity_store_v1_factor_proto_rawDesc), len(file_guildhall_identity_store_v1_factor_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
