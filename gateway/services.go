@@ -52,6 +52,8 @@ func registerIdentity(ctx context.Context, mux *runtime.ServeMux, conn grpc.Clie
 		identityv1.RegisterOwnershipTransferServiceHandlerClient(ctx, mux, identityv1.NewOwnershipTransferServiceClient(conn)),
 		identityv1.RegisterStageServiceHandlerClient(ctx, mux, identityv1.NewStageServiceClient(conn)),
 		identityv1.RegisterConsentServiceHandlerClient(ctx, mux, identityv1.NewConsentServiceClient(conn)),
+		identityv1.RegisterTaskServiceHandlerClient(ctx, mux, identityv1.NewTaskServiceClient(conn)),
+		identityv1.RegisterWorkdayServiceHandlerClient(ctx, mux, identityv1.NewWorkdayServiceClient(conn)),
 		identityv1.RegisterIdentityEventServiceHandlerClient(ctx, mux, identityv1.NewIdentityEventServiceClient(conn)),
 		identityv1.RegisterIdentityAuditServiceHandlerClient(ctx, mux, identityv1.NewIdentityAuditServiceClient(conn)),
 	)

@@ -6,6 +6,7 @@ import (
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/serve"
+	"guildhall.dev/services/identity/internal/absence"
 	"guildhall.dev/services/identity/internal/account"
 	"guildhall.dev/services/identity/internal/api"
 	"guildhall.dev/services/identity/internal/app"
@@ -14,6 +15,7 @@ import (
 	"guildhall.dev/services/identity/internal/clientkey"
 	"guildhall.dev/services/identity/internal/consent"
 	"guildhall.dev/services/identity/internal/credential"
+	"guildhall.dev/services/identity/internal/desk"
 	"guildhall.dev/services/identity/internal/factor"
 	"guildhall.dev/services/identity/internal/handover"
 	"guildhall.dev/services/identity/internal/keyring"
@@ -26,9 +28,11 @@ import (
 	"guildhall.dev/services/identity/internal/stage"
 	"guildhall.dev/services/identity/internal/standing"
 	"guildhall.dev/services/identity/internal/tag"
+	"guildhall.dev/services/identity/internal/task"
 	"guildhall.dev/services/identity/internal/team"
 	"guildhall.dev/services/identity/internal/throttle"
 	"guildhall.dev/services/identity/internal/verification"
+	"guildhall.dev/services/identity/internal/workday"
 )
 
 // within are the books that no handler opens.
@@ -48,8 +52,9 @@ func newBooks(cfg *Config, kit *serve.Kit) (c *api.Centres, w within, err error)
 	c = &api.Centres{
 		Clock: kit.Clock, Organizations: organization.New(), Teams: team.New(team.MaxMembers, team.MaxSubteams),
 		Tags: tag.New(), Attributes: attribute.New(), Ownerships: ownership.New(), Factors: factor.New(w.passkeys), ClientKeys: clientkey.New(w.standings),
-		Orders: order.New(kit.Ring), Verifications: verification.New(kit.Ring), Stages: stage.New(),
+		Orders: order.New(kit.Ring), Verifications: verification.New(kit.Ring), Stages: stage.New(), Absences: absence.New(), Calendars: workday.New(),
 	}
+	c.Tasks = task.New(c.Calendars)
 	c.Segments, c.Apps = segment.New(c.Attributes), app.New(c.Organizations, c.ClientKeys)
 	if c.Waits, err = throttle.New(kit.Ring, throttle.Limits{
 		Account: cfg.Throttle.PerAccount, Pair: cfg.Throttle.PerPair, Network: cfg.Throttle.PerNetwork,
@@ -71,11 +76,14 @@ func newBooks(cfg *Config, kit *serve.Kit) (c *api.Centres, w within, err error)
 	if c.Accounts, err = account.New(account.Config{
 		Hasher: kit.Ring, Organizations: c.Organizations, Credentials: w.credentials, Factors: c.Factors, Keys: c.ClientKeys, Sessions: c.Sessions, Teams: c.Teams,
 		Tags: c.Tags, Attributes: c.Attributes, Segments: c.Segments, Ownerships: c.Ownerships, Outbox: c.Outbox, Verifications: c.Verifications, Orders: c.Orders, Stages: c.Stages, Consents: c.Consents,
-		Standing: w.standings, PurgeAfter: cfg.Accounts.PurgeAfter,
+		Tasks: c.Tasks, Absences: c.Absences, Standing: w.standings, PurgeAfter: cfg.Accounts.PurgeAfter,
 	}); err != nil {
 		return nil, w, err
 	}
 	c.Handovers = handover.New(c.Accounts, c.Ownerships)
+	c.Desk = desk.New(desk.Config{
+		Organizations: c.Organizations, Accounts: c.Accounts, Tasks: c.Tasks, Absences: c.Absences, Calendars: c.Calendars, Outbox: c.Outbox,
+	})
 	return c, w, nil
 }
 
@@ -83,6 +91,6 @@ func newBooks(cfg *Config, kit *serve.Kit) (c *api.Centres, w within, err error)
 func tablesOf(c *api.Centres, w within) []string {
 	return slices.Concat(
 		kv.RawTables(c.Organizations, c.Accounts, c.Teams, c.Tags, c.Attributes, c.Segments, c.Ownerships, c.Orders, c.Stages, c.Consents, c.Sessions,
-			w.credentials, c.Factors, c.ClientKeys, c.Apps, w.standings, c.Waits, c.Templates, c.Outbox, c.Verifications),
+			w.credentials, c.Factors, c.ClientKeys, c.Apps, w.standings, c.Waits, c.Templates, c.Outbox, c.Verifications, c.Tasks, c.Absences, c.Calendars),
 		keyring.Tables(), bootstrap.Tables(), change.Tables())
 }

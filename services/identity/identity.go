@@ -27,6 +27,7 @@ import (
 	"guildhall.dev/services/identity/internal/api/clients"
 	"guildhall.dev/services/identity/internal/api/consents"
 	"guildhall.dev/services/identity/internal/api/contacts"
+	deskapi "guildhall.dev/services/identity/internal/api/desk"
 	"guildhall.dev/services/identity/internal/api/factors"
 	"guildhall.dev/services/identity/internal/api/messages"
 	"guildhall.dev/services/identity/internal/api/orders"
@@ -107,7 +108,7 @@ func build(ctx context.Context, cfg *Config, kit *serve.Kit) (*service, error) {
 	})
 	s := &service{centres: c, sweeper: &sweep.Sweeper{
 		Store: c.Store, Journal: c.Journal, Accounts: c.Accounts, Credentials: w.credentials, Sessions: c.Sessions, Factors: c.Factors, Keys: c.ClientKeys, Ownerships: c.Ownerships, Outbox: c.Outbox, Verifications: c.Verifications, Throttle: c.Throttle,
-		Logger: kit.Logger, Clock: kit.Clock,
+		Tasks: c.Tasks, Desk: c.Desk, Absences: c.Absences, Logger: kit.Logger, Clock: kit.Clock,
 	}}
 	s.courier, err = newCourier(c, cfg.Delivery, kit)
 	return s, err
@@ -183,7 +184,7 @@ func openAccess(ctx context.Context, c *api.Centres, cfg *Config, kit *serve.Kit
 	}); err != nil {
 		return err
 	}
-	if c.Desk, err = reach.New(reach.Config{
+	if c.Reach, err = reach.New(reach.Config{
 		Store: c.Store, Journal: c.Journal, Accounts: c.Accounts, Verifications: c.Verifications, Outbox: c.Outbox, Meter: kit.Meter, Clock: kit.Clock,
 	}); err != nil {
 		return err
@@ -211,6 +212,7 @@ func (s *service) Register(r grpc.ServiceRegistrar) {
 	clients.Register(r, s.centres)
 	consents.Register(r, s.centres)
 	contacts.Register(r, s.centres)
+	deskapi.Register(r, s.centres)
 	factors.Register(r, s.centres)
 	factors.RegisterPasskeys(r, s.centres)
 	messages.Register(r, s.centres)

@@ -31,7 +31,10 @@ import (
 	_ "google.golang.org/genproto/googleapis/rpc/code"
 	_ "google.golang.org/genproto/googleapis/rpc/errdetails"
 	_ "google.golang.org/genproto/googleapis/rpc/status"
+	_ "google.golang.org/genproto/googleapis/type/date"
+	_ "google.golang.org/genproto/googleapis/type/dayofweek"
 	_ "google.golang.org/genproto/googleapis/type/money"
+	_ "google.golang.org/genproto/googleapis/type/timeofday"
 )
 
 // roots are the files that protos of ours may import. What they import in turn
@@ -47,7 +50,10 @@ var roots = []string{
 	"google/rpc/code.proto",
 	"google/rpc/error_details.proto",
 	"google/rpc/status.proto",
+	"google/type/date.proto",
+	"google/type/dayofweek.proto",
 	"google/type/money.proto",
+	"google/type/timeofday.proto",
 	"protoc-gen-openapiv3/options/annotations.proto",
 }
 

@@ -29,6 +29,7 @@ var chineseReasons = merge(
 	chineseStages,
 	chineseConsents,
 	chinesePasskeys,
+	chineseTasks,
 )
 
 // merge returns the texts of all parts. A reason is in one of them.

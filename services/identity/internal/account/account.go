@@ -44,6 +44,7 @@ import (
 	"guildhall.dev/pkg/resource"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+	"guildhall.dev/services/identity/internal/absence"
 	"guildhall.dev/services/identity/internal/attribute"
 	"guildhall.dev/services/identity/internal/clientkey"
 	"guildhall.dev/services/identity/internal/consent"
@@ -59,6 +60,7 @@ import (
 	"guildhall.dev/services/identity/internal/stage"
 	"guildhall.dev/services/identity/internal/standing"
 	"guildhall.dev/services/identity/internal/tag"
+	"guildhall.dev/services/identity/internal/task"
 	"guildhall.dev/services/identity/internal/team"
 	"guildhall.dev/services/identity/internal/verification"
 )
@@ -106,6 +108,9 @@ type Config struct {
 	Stages *stage.Book
 	// Consents are customers' own too.
 	Consents *consent.Book
+	// Tasks and Absences hear of staff who leave, and lose who is gone.
+	Tasks    *task.Book
+	Absences *absence.Book
 	// Standing hears of accounts that may not act any more, or again.
 	Standing *standing.Book
 	// PurgeAfter is how long a deleted account can be brought back; zero is
@@ -122,7 +127,7 @@ type Book struct {
 // New returns a book.
 func New(cfg Config) (*Book, error) {
 	if cfg.Hasher == nil || cfg.Organizations == nil || cfg.Credentials == nil || cfg.Factors == nil || cfg.Keys == nil || cfg.Sessions == nil || cfg.Teams == nil || cfg.Standing == nil ||
-		cfg.Tags == nil || cfg.Attributes == nil || cfg.Segments == nil || cfg.Ownerships == nil || cfg.Outbox == nil || cfg.Verifications == nil || cfg.Orders == nil || cfg.Stages == nil || cfg.Consents == nil {
+		cfg.Tags == nil || cfg.Attributes == nil || cfg.Segments == nil || cfg.Ownerships == nil || cfg.Outbox == nil || cfg.Verifications == nil || cfg.Orders == nil || cfg.Stages == nil || cfg.Consents == nil || cfg.Tasks == nil || cfg.Absences == nil {
 		return nil, errors.New("account: a book needs a hasher and the centres it changes along")
 	}
 	if cfg.PurgeAfter <= 0 {

@@ -46,8 +46,14 @@ func (b *Book) followOwners(tx *change.Tx, old, now *storev1.Account) error {
 	name := now.GetName()
 	switch {
 	case StaffPattern.Matches(name) && mayAct(old) && !mayAct(now):
+		if err := b.cfg.Tasks.Depart(tx, name); err != nil {
+			return err
+		}
 		return b.cfg.Ownerships.Depart(tx, name)
 	case StaffPattern.Matches(name) && !mayAct(old) && mayAct(now):
+		if err := b.cfg.Tasks.Return(tx, name); err != nil {
+			return err
+		}
 		return b.cfg.Ownerships.Return(tx, name)
 	case !CustomerPattern.Matches(name) || deleted(old) == deleted(now):
 		return nil
@@ -88,7 +94,10 @@ func (b *Book) release(tx *change.Tx, name string) (more bool, err error) {
 	if len(owned.Records) == releaseChunk {
 		return true, nil
 	}
-	if more, err = b.cfg.Ownerships.ForgetStaff(tx, name, releaseChunk); err == nil && more {
+	if more, err = b.cfg.Ownerships.ForgetStaff(tx, name, releaseChunk); err == nil && !more {
+		more, err = b.cfg.Absences.Forget(tx, name, releaseChunk)
+	}
+	if more {
 		tx.Unchanged()
 	}
 	return more, err

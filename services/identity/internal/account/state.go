@@ -237,8 +237,9 @@ func (b *Book) Purgeable(r kv.Reader, now time.Time, limit int) ([]string, error
 // Purge removes a deleted account that is past its purge time, with its
 // password and factors, its place in every index, its history in segments, the
 // messages it was sent and what permission was yet to hear of it, and records it.
-// A member of staff loses the customers first, and a customer what was written down of
-// it, some at a time: until there are none left the account stays, for the next call. An account that is
+// A member of staff loses the customers first, a customer what was written down of
+// it, and both their tasks, some at a time: until there are none left the account
+// stays, for the next call. An account that is
 // gone or was brought back meanwhile is left alone.
 func (b *Book) Purge(tx *change.Tx, name string) error {
 	rec, found, err := b.Find(tx, name)
@@ -253,6 +254,10 @@ func (b *Book) Purge(tx *change.Tx, name string) error {
 		return err
 	}
 	if more, err := b.forget(tx, name); more || err != nil {
+		tx.Unchanged()
+		return err
+	}
+	if more, err := b.cfg.Tasks.Forget(tx, name); more || err != nil {
 		tx.Unchanged()
 		return err
 	}

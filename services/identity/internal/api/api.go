@@ -22,6 +22,7 @@ import (
 	"guildhall.dev/pkg/resource"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
+	"guildhall.dev/services/identity/internal/absence"
 	"guildhall.dev/services/identity/internal/access"
 	"guildhall.dev/services/identity/internal/account"
 	"guildhall.dev/services/identity/internal/app"
@@ -29,6 +30,7 @@ import (
 	"guildhall.dev/services/identity/internal/clientkey"
 	"guildhall.dev/services/identity/internal/consent"
 	"guildhall.dev/services/identity/internal/delivery"
+	"guildhall.dev/services/identity/internal/desk"
 	"guildhall.dev/services/identity/internal/evaluation"
 	"guildhall.dev/services/identity/internal/factor"
 	"guildhall.dev/services/identity/internal/handover"
@@ -45,9 +47,11 @@ import (
 	"guildhall.dev/services/identity/internal/stage"
 	"guildhall.dev/services/identity/internal/standing"
 	"guildhall.dev/services/identity/internal/tag"
+	"guildhall.dev/services/identity/internal/task"
 	"guildhall.dev/services/identity/internal/team"
 	"guildhall.dev/services/identity/internal/throttle"
 	"guildhall.dev/services/identity/internal/verification"
+	"guildhall.dev/services/identity/internal/workday"
 )
 
 // Centres are what the handlers call. All are required.
@@ -68,10 +72,15 @@ type Centres struct {
 	Consents      *consent.Book
 	Ownerships    *ownership.Book
 	Handovers     *handover.Book
-	Factors       *factor.Book
-	Sessions      *session.Book
-	ClientKeys    *clientkey.Book
-	Apps          *app.Book
+	// Tasks are what staff have to do; Desk says who has them.
+	Tasks      *task.Book
+	Desk       *desk.Desk
+	Absences   *absence.Book
+	Calendars  *workday.Book
+	Factors    *factor.Book
+	Sessions   *session.Book
+	ClientKeys *clientkey.Book
+	Apps       *app.Book
 	// Outbox has the messages to people, Templates what they say.
 	Outbox    *delivery.Book
 	Templates *message.Book
@@ -79,9 +88,9 @@ type Centres struct {
 	Evaluations *evaluation.Driver
 	Gate        *access.Gate
 	OAuth       *oauth.Server
-	// Verifications are the codes that prove contacts, which the Desk sends and takes.
+	// Verifications are the codes that prove contacts, which Reach sends and takes.
 	Verifications *verification.Book
-	Desk          *reach.Desk
+	Reach         *reach.Desk
 	// Throttle slows guessing down; Waits is what it counts.
 	Throttle *throttle.Turnstile
 	Waits    *throttle.Book

@@ -78,6 +78,14 @@ Codes and messages go there from now on.
 If that was you, you need not do anything. If not, tell {{organization}} at once: somebody else may be using your account.`,
 			sms: `{{organization}}: your account is reached at {{contact}} since {{time}}. If that was not you, tell us at once.`,
 		}
+	case TaskReminder:
+		return wording{
+			subject: "A task of yours at {{organization}} waits",
+			mail: `A task of yours at {{organization}} waits to be done by {{time}}.
+
+Your list of tasks says what it is.`,
+			sms: `{{organization}}: a task of yours waits to be done by {{time}}. See your list of tasks.`,
+		}
 	}
 	return wording{}
 }
@@ -141,6 +149,14 @@ func chinese(kind identityv1.MessageKind) wording {
 
 如果是您本人操作，无需理会。如果不是，请立即联系{{organization}}：可能有人正在使用您的账户。`,
 			sms: `【{{organization}}】您的账户已于 {{time}} 改用联系方式 {{contact}}。如非本人操作，请立即联系我们。`,
+		}
+	case TaskReminder:
+		return wording{
+			subject: "您在{{organization}}有一项待办任务",
+			mail: `您在{{organization}}有一项任务需要在 {{time}} 前完成。
+
+任务内容请查看您的任务列表。`,
+			sms: `【{{organization}}】您有一项任务需要在 {{time}} 前完成，请查看任务列表。`,
 		}
 	}
 	return wording{}

@@ -28,6 +28,7 @@ const (
 	PasswordReset       = identityv1.MessageKind_MESSAGE_KIND_PASSWORD_RESET
 	ContactVerification = identityv1.MessageKind_MESSAGE_KIND_CONTACT_VERIFICATION
 	ContactChanged      = identityv1.MessageKind_MESSAGE_KIND_CONTACT_CHANGED
+	TaskReminder        = identityv1.MessageKind_MESSAGE_KIND_TASK_REMINDER
 
 	Email = identityv1.MessageChannel_MESSAGE_CHANNEL_EMAIL
 	SMS   = identityv1.MessageChannel_MESSAGE_CHANNEL_SMS
@@ -44,7 +45,7 @@ const (
 	Organization = "organization" // what it is called
 	Code         = "code"
 	Valid        = "valid"   // how long what the message says is of use: "10 minutes"
-	Time         = "time"    // when it happened
+	Time         = "time"    // when it happened, or is due
 	Contact      = "contact" // a part of the new address or number: "a***@example.com"
 	Link         = "link"    // where to use the code, which is in it
 )
@@ -63,7 +64,7 @@ func Language(chosen, ofOrganization string) string {
 // variables returns what templates of a kind may speak of.
 func variables(kind identityv1.MessageKind) []string {
 	switch kind {
-	case PasswordChanged:
+	case PasswordChanged, TaskReminder:
 		return []string{Organization, Time}
 	case ContactChanged:
 		return []string{Organization, Time, Contact}
@@ -112,4 +113,9 @@ func Duration(language string, d time.Duration) string {
 }
 
 // Moment writes a time so that it can be read anywhere.
-func Moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
+func Moment(t time.Time) string { return MomentIn(t, time.UTC) }
+
+// MomentIn is Moment on the clocks of a place, which it names.
+func MomentIn(t time.Time, place *time.Location) string {
+	return t.In(place).Format("2006-01-02 15:04 ") + place.String()
+}

@@ -7,13 +7,12 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"guildhall.dev/pkg/change"
-	"guildhall.dev/pkg/fieldmask"
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/resource"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+	"guildhall.dev/services/identity/internal/revise"
 )
 
 // PolicyPattern is the form of the name of an organisation's policy.
@@ -21,9 +20,6 @@ const PolicyPattern = resource.Pattern("organizations/{organization}/ownershipPo
 
 // OrganizationOf returns the organisation in the name of its policy.
 func OrganizationOf(policy string) string { return strings.TrimSuffix(policy, "/ownershipPolicy") }
-
-// PolicyUpdatedType is the type of the event about a policy.
-const PolicyUpdatedType = "guildhall.identity.ownership_policy.updated.v1"
 
 // What an organisation that has set nothing is held to. WeCom lets a customer be
 // handed over once in 90 days, and tells it 24 hours ahead.
@@ -48,36 +44,14 @@ func (b *Book) Policy(r kv.Reader, organization string) (*identityv1.OwnershipPo
 // changed anything. Errors are Conflict (ETAG_MISMATCH), and Invalid for a mask
 // of other fields.
 func (b *Book) UpdatePolicy(tx *change.Tx, p *identityv1.OwnershipPolicy, mask *fieldmaskpb.FieldMask) (*identityv1.OwnershipPolicy, error) {
-	paths, err := fieldmask.Paths(mask, p, "daily_limit", "cool_down", "accept_within", "decline_within")
+	rec, err := revise.Set(tx, b.policies, p, mask, revise.Rules[*identityv1.OwnershipPolicy]{
+		Event:  "guildhall.identity.ownership_policy",
+		Fields: []string{"daily_limit", "cool_down", "accept_within", "decline_within"},
+	})
 	if err != nil {
 		return nil, err
 	}
-	organization := OrganizationOf(p.GetName())
-	old, found, err := b.policies.Find(tx, policyKey(organization))
-	if err != nil {
-		return nil, err
-	}
-	if err := old.CheckEtag(p.GetEtag()); err != nil {
-		return nil, err
-	}
-	was := &identityv1.OwnershipPolicy{Name: p.GetName()}
-	if found {
-		was = old.Value
-	}
-	now := proto.CloneOf(was)
-	fieldmask.Apply(now, p, paths)
-	changed := change.ChangedFields(was, now)
-	if len(changed) == 0 {
-		tx.Unchanged()
-		return complete(organization, old), nil
-	}
-	now.UpdateTime = timestamppb.New(tx.Time)
-	rec, err := b.policies.Put(tx, now, "")
-	if err != nil {
-		return nil, err
-	}
-	tx.Record(change.Change{Resource: p.GetName(), Type: PolicyUpdatedType, ChangedFields: changed})
-	return complete(organization, rec), nil
+	return complete(OrganizationOf(p.GetName()), rec), nil
 }
 
 // complete returns the policy of a record, the zero one for none.

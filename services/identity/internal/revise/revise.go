@@ -23,15 +23,21 @@ import (
 
 // Resource is a resource with a name, an etag, a create_time and an update_time.
 type Resource interface {
+	Singleton
+	GetCreateTime() *timestamppb.Timestamp
+}
+
+// Singleton is a resource with a name, an etag and an update_time. One that has no
+// create_time is there from the start (AIP-156).
+type Singleton interface {
 	proto.Message
 	GetName() string
 	GetEtag() string
-	GetCreateTime() *timestamppb.Timestamp
 	GetUpdateTime() *timestamppb.Timestamp
 }
 
 // Rules say what may become of the resources of one kind.
-type Rules[T Resource] struct {
+type Rules[T Singleton] struct {
 	// Event is what the types of events begin with, as in "guildhall.identity.tag";
 	// ".created.v1" and so on follow.
 	Event string
@@ -79,26 +85,52 @@ func Update[T Resource](tx *change.Tx, t *kv.Table[T], asked T, mask *fieldmaskp
 	if err != nil {
 		return none, err
 	}
+	rec, err := put(tx, t, old, old.Value, asked, paths, rules)
+	return View(rec), err
+}
+
+// Set is Update of a resource that is there from the start: one that nobody has set
+// is stored with the masked fields alone. It returns the record, which has none of
+// what was never set. Its errors are those of Update but for NotFound.
+func Set[T Singleton](tx *change.Tx, t *kv.Table[T], asked T, mask *fieldmaskpb.FieldMask, rules Rules[T]) (rec kv.Record[T], err error) {
+	paths, err := fieldmask.Paths(mask, asked, rules.Fields...)
+	if err != nil {
+		return rec, err
+	}
+	old, found, err := t.Find(tx, t.KeyOf(asked))
+	if err != nil {
+		return rec, err
+	}
+	was := old.Value
+	if !found {
+		was = asked.ProtoReflect().New().Interface().(T)
+		set(was, "name", protoreflect.ValueOfString(asked.GetName()))
+	}
+	return put(tx, t, old, was, asked, paths, rules)
+}
+
+// put stores was with the paths of asked in place of a record.
+func put[T Singleton](tx *change.Tx, t *kv.Table[T], old kv.Record[T], was, asked T, paths []string, rules Rules[T]) (none kv.Record[T], _ error) {
 	if err := old.CheckEtag(asked.GetEtag()); err != nil {
 		return none, err
 	}
-	now := proto.CloneOf(old.Value)
+	now := proto.CloneOf(was)
 	fieldmask.Apply(now, asked, paths)
-	changed := change.ChangedFields(old.Value, now)
+	changed := change.ChangedFields(was, now)
 	if len(changed) == 0 {
 		tx.Unchanged()
-		return View(old), nil
+		return old, nil
 	}
 	stamp(tx, now, "update_time")
-	if err := rules.follow(old.Value, now); err != nil {
+	if err := rules.follow(was, now); err != nil {
 		return none, err
 	}
-	rec, err := t.Update(tx, now, "")
+	rec, err := t.Put(tx, now, "")
 	if err != nil {
 		return none, err
 	}
 	rules.record(tx, "updated", now, changed)
-	return View(rec), nil
+	return rec, nil
 }
 
 // Delete removes a resource and returns what it was, and records it. Errors are
@@ -148,7 +180,7 @@ func Named[T Resource](asked T, name string) T {
 }
 
 // View returns the resource of a record, with its etag; nil of none.
-func View[T Resource](rec kv.Record[T]) T {
+func View[T Singleton](rec kv.Record[T]) T {
 	var none T
 	if !rec.Found() {
 		return none

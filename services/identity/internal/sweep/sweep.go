@@ -1,9 +1,10 @@
 // Package sweep removes what is past its time: deleted accounts behind their
 // purge time, sessions behind their last, keys of clients that expired long ago,
 // proofs and codes that nobody takes any more, logins that nobody ended, messages
-// that were sent long ago, and counts of guesses that are over. Transfers of customers that
-// wait past their time it ends, and customers who bought nothing for as long as
-// their organisation says get into another stage.
+// that were sent long ago, and counts of guesses that are over. Transfers of
+// customers that wait past their time it ends, customers who bought nothing for as
+// long as their organisation says it puts into another stage, tasks of who is not
+// there it gives to who takes over, and it reminds of what is to be done.
 //
 // Replicas sweep at once and do not mind: each removal looks again, in its own
 // transaction, whether there is still something to remove.
@@ -16,13 +17,16 @@ import (
 
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/kv"
+	"guildhall.dev/services/identity/internal/absence"
 	"guildhall.dev/services/identity/internal/account"
 	"guildhall.dev/services/identity/internal/clientkey"
 	"guildhall.dev/services/identity/internal/credential"
 	"guildhall.dev/services/identity/internal/delivery"
+	"guildhall.dev/services/identity/internal/desk"
 	"guildhall.dev/services/identity/internal/factor"
 	"guildhall.dev/services/identity/internal/ownership"
 	"guildhall.dev/services/identity/internal/session"
+	"guildhall.dev/services/identity/internal/task"
 	"guildhall.dev/services/identity/internal/throttle"
 	"guildhall.dev/services/identity/internal/verification"
 )
@@ -45,6 +49,9 @@ type Sweeper struct {
 	Outbox      *delivery.Book
 	// Verifications are the codes that prove contacts.
 	Verifications *verification.Book
+	Tasks         *task.Book
+	Desk          *desk.Desk
+	Absences      *absence.Book
 	Throttle      *throttle.Turnstile
 	Logger        *slog.Logger
 	Clock         func() time.Time
@@ -87,29 +94,19 @@ func (s *Sweeper) Once(ctx context.Context) (purged, ended int, err error) {
 	if _, err := s.drain(ctx, "identity.ownershipTransfers.expire", s.Ownerships.Expirable, s.Ownerships.Expire); err != nil {
 		return purged, ended, err
 	}
-	if err := s.forget(ctx, s.Keys.SweepAssertions); err != nil {
+	if _, err := s.drain(ctx, "identity.tasks.cover", s.Desk.Coverable, s.Desk.Cover); err != nil {
 		return purged, ended, err
 	}
-	if err := s.forget(ctx, s.Sessions.SweepCodes); err != nil {
+	if _, err := s.drain(ctx, "identity.tasks.remind", s.Tasks.Remindable, s.Desk.Remind); err != nil {
 		return purged, ended, err
 	}
-	if err := s.forget(ctx, s.Credentials.SweepResets); err != nil {
-		return purged, ended, err
-	}
-	if err := s.forget(ctx, s.Outbox.Sweep); err != nil {
-		return purged, ended, err
-	}
-	if err := s.forget(ctx, s.Verifications.Sweep); err != nil {
-		return purged, ended, err
-	}
-	if err := s.forget(ctx, s.Sessions.SweepChallenges); err != nil {
-		return purged, ended, err
-	}
-	if err := s.forget(ctx, s.Factors.SweepEnrollments); err != nil {
-		return purged, ended, err
-	}
-	if err := s.forget(ctx, s.Factors.SweepChallenges); err != nil {
-		return purged, ended, err
+	for _, some := range []func(tx kv.Tx, now time.Time, limit int) (int, error){
+		s.Absences.Sweep, s.Keys.SweepAssertions, s.Sessions.SweepCodes, s.Credentials.SweepResets,
+		s.Outbox.Sweep, s.Verifications.Sweep, s.Sessions.SweepChallenges, s.Factors.SweepEnrollments, s.Factors.SweepChallenges,
+	} {
+		if err := s.forget(ctx, some); err != nil {
+			return purged, ended, err
+		}
 	}
 	if _, err = s.Throttle.Sweep(ctx); err != nil { // nobody needs to know of what means nothing any more
 		return purged, ended, err

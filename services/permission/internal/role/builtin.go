@@ -114,6 +114,7 @@ func builtIns() []builtIn {
 			"identity.ownerships.get", "identity.ownerships.decline", "identity.ownershipTransfers.list",
 			"identity.factors.list", "identity.factors.update",
 			"identity.consents.*", "identity.consentRecords.list",
+			"identity.tasks.list", "identity.taskReports.get", "identity.absences.*",
 			"feedback.complaints.create", "feedback.complaints.get", "feedback.complaints.list",
 			"feedback.complaints.accept", "feedback.complaints.dispute", "feedback.complaints.withdraw",
 			"permission.trainingRecords.get", "permission.trainingRecords.list",
@@ -136,6 +137,9 @@ func builtIns() []builtIn {
 			// Whose business a transfer is, its RPCs find out.
 			"identity.ownershipTransfers.create", "identity.ownershipTransfers.get", "identity.ownershipTransfers.accept",
 			"identity.ownershipTransfers.decline", "identity.ownershipTransfers.cancel",
+			// And whose a task is.
+			"identity.tasks.create", "identity.tasks.get", "identity.tasks.update", "identity.tasks.delete", "identity.tasks.complete",
+			"identity.tasks.snooze", "identity.tasks.cancel", "identity.tasks.assign", "identity.workingCalendars.get",
 			"permission.courses.get", "permission.courses.list", "permission.dutyProfiles.get", "permission.dutyProfiles.list",
 			"permission.scorecards.get", "permission.scorecards.list",
 		},

@@ -31,6 +31,8 @@ const (
 	AuthService_RequestPasswordReset_FullMethodName = "/guildhall.identity.v1.AuthService/RequestPasswordReset"
 	AuthService_ResetPassword_FullMethodName        = "/guildhall.identity.v1.AuthService/ResetPassword"
 	AuthService_WhoAmI_FullMethodName               = "/guildhall.identity.v1.AuthService/WhoAmI"
+	AuthService_BeginSessionProof_FullMethodName    = "/guildhall.identity.v1.AuthService/BeginSessionProof"
+	AuthService_ProveSession_FullMethodName         = "/guildhall.identity.v1.AuthService/ProveSession"
 	AuthService_ListSessions_FullMethodName         = "/guildhall.identity.v1.AuthService/ListSessions"
 	AuthService_RevokeSession_FullMethodName        = "/guildhall.identity.v1.AuthService/RevokeSession"
 	AuthService_GetJwks_FullMethodName              = "/guildhall.identity.v1.AuthService/GetJwks"
@@ -80,7 +82,7 @@ type AuthServiceClient interface {
 	// was for. A challenge is good for five minutes, one right answer and five wrong
 	// ones; codes that are wrong make the next ones wait, whatever challenge they
 	// answer. A code of an authenticator app is taken in its own half minute and the
-	// ones beside it, and never twice.
+	// ones beside it, and never twice; a passkey only for this challenge.
 	//
 	// Reasons: CHALLENGE_INVALID (log in again), CODE_INVALID, LOGIN_THROTTLED with
 	// when to come back.
@@ -97,9 +99,11 @@ type AuthServiceClient interface {
 	//
 	// Reasons: SUSPENSION_PENDING.
 	Logout(ctx context.Context, in *LogoutRequest, opts ...grpc.CallOption) (*LogoutResponse, error)
-	// Sets a new password for the caller and ends its other sessions.
+	// Sets a new password for the caller and ends its other sessions. Who has a second
+	// factor must have proven the session within 15 minutes.
 	//
-	// Reasons: LOGIN_FAILED (the old one is wrong), PASSWORD_TOO_SHORT,
+	// Reasons: STEP_UP_REQUIRED, OWN_LOGIN_REQUIRED (both with a second factor),
+	// LOGIN_FAILED (the old one is wrong), PASSWORD_TOO_SHORT,
 	// PASSWORD_TOO_LONG, PASSWORD_BLOCKED, HASHING_BUSY, LOGIN_THROTTLED,
 	// SUSPENSION_PENDING.
 	ChangePassword(ctx context.Context, in *ChangePasswordRequest, opts ...grpc.CallOption) (*ChangePasswordResponse, error)
@@ -122,6 +126,20 @@ type AuthServiceClient interface {
 	ResetPassword(ctx context.Context, in *ResetPasswordRequest, opts ...grpc.CallOption) (*ResetPasswordResponse, error)
 	// Says who the caller is.
 	WhoAmI(ctx context.Context, in *WhoAmIRequest, opts ...grpc.CallOption) (*WhoAmIResponse, error)
+	// Says what ProveSession takes from the caller now.
+	//
+	// Reasons: OWN_LOGIN_REQUIRED, ILLEGAL_STATE (a program proves itself for each of
+	// its tokens).
+	BeginSessionProof(ctx context.Context, in *BeginSessionProofRequest, opts ...grpc.CallOption) (*BeginSessionProofResponse, error)
+	// Proves the caller's session again, and returns an access token that says so:
+	// what to do after STEP_UP_REQUIRED (RFC 9470). Refresh tokens stay what they are.
+	// Who has a second factor proves one; the password is not enough then, for it may
+	// be what was stolen. Wrong proofs make the next ones of the session wait.
+	//
+	// Reasons: LOGIN_FAILED (the password is wrong), CODE_INVALID, FACTOR_REQUIRED (the
+	// password is not enough), LOGIN_THROTTLED with when to come back, HASHING_BUSY,
+	// OWN_LOGIN_REQUIRED, ILLEGAL_STATE, SESSION_ENDED.
+	ProveSession(ctx context.Context, in *ProveSessionRequest, opts ...grpc.CallOption) (*ProveSessionResponse, error)
 	// Lists an account's live sessions, newest first.
 	ListSessions(ctx context.Context, in *ListSessionsRequest, opts ...grpc.CallOption) (*ListSessionsResponse, error)
 	// Ends one session of an account; "-" ends all of them. Ending one that has
@@ -243,6 +261,26 @@ func (c *authServiceClient) WhoAmI(ctx context.Context, in *WhoAmIRequest, opts 
 	return out, nil
 }
 
+func (c *authServiceClient) BeginSessionProof(ctx context.Context, in *BeginSessionProofRequest, opts ...grpc.CallOption) (*BeginSessionProofResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BeginSessionProofResponse)
+	err := c.cc.Invoke(ctx, AuthService_BeginSessionProof_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *authServiceClient) ProveSession(ctx context.Context, in *ProveSessionRequest, opts ...grpc.CallOption) (*ProveSessionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ProveSessionResponse)
+	err := c.cc.Invoke(ctx, AuthService_ProveSession_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *authServiceClient) ListSessions(ctx context.Context, in *ListSessionsRequest, opts ...grpc.CallOption) (*ListSessionsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListSessionsResponse)
@@ -317,7 +355,7 @@ type AuthServiceServer interface {
 	// was for. A challenge is good for five minutes, one right answer and five wrong
 	// ones; codes that are wrong make the next ones wait, whatever challenge they
 	// answer. A code of an authenticator app is taken in its own half minute and the
-	// ones beside it, and never twice.
+	// ones beside it, and never twice; a passkey only for this challenge.
 	//
 	// Reasons: CHALLENGE_INVALID (log in again), CODE_INVALID, LOGIN_THROTTLED with
 	// when to come back.
@@ -334,9 +372,11 @@ type AuthServiceServer interface {
 	//
 	// Reasons: SUSPENSION_PENDING.
 	Logout(context.Context, *LogoutRequest) (*LogoutResponse, error)
-	// Sets a new password for the caller and ends its other sessions.
+	// Sets a new password for the caller and ends its other sessions. Who has a second
+	// factor must have proven the session within 15 minutes.
 	//
-	// Reasons: LOGIN_FAILED (the old one is wrong), PASSWORD_TOO_SHORT,
+	// Reasons: STEP_UP_REQUIRED, OWN_LOGIN_REQUIRED (both with a second factor),
+	// LOGIN_FAILED (the old one is wrong), PASSWORD_TOO_SHORT,
 	// PASSWORD_TOO_LONG, PASSWORD_BLOCKED, HASHING_BUSY, LOGIN_THROTTLED,
 	// SUSPENSION_PENDING.
 	ChangePassword(context.Context, *ChangePasswordRequest) (*ChangePasswordResponse, error)
@@ -359,6 +399,20 @@ type AuthServiceServer interface {
 	ResetPassword(context.Context, *ResetPasswordRequest) (*ResetPasswordResponse, error)
 	// Says who the caller is.
 	WhoAmI(context.Context, *WhoAmIRequest) (*WhoAmIResponse, error)
+	// Says what ProveSession takes from the caller now.
+	//
+	// Reasons: OWN_LOGIN_REQUIRED, ILLEGAL_STATE (a program proves itself for each of
+	// its tokens).
+	BeginSessionProof(context.Context, *BeginSessionProofRequest) (*BeginSessionProofResponse, error)
+	// Proves the caller's session again, and returns an access token that says so:
+	// what to do after STEP_UP_REQUIRED (RFC 9470). Refresh tokens stay what they are.
+	// Who has a second factor proves one; the password is not enough then, for it may
+	// be what was stolen. Wrong proofs make the next ones of the session wait.
+	//
+	// Reasons: LOGIN_FAILED (the password is wrong), CODE_INVALID, FACTOR_REQUIRED (the
+	// password is not enough), LOGIN_THROTTLED with when to come back, HASHING_BUSY,
+	// OWN_LOGIN_REQUIRED, ILLEGAL_STATE, SESSION_ENDED.
+	ProveSession(context.Context, *ProveSessionRequest) (*ProveSessionResponse, error)
 	// Lists an account's live sessions, newest first.
 	ListSessions(context.Context, *ListSessionsRequest) (*ListSessionsResponse, error)
 	// Ends one session of an account; "-" ends all of them. Ending one that has
@@ -408,6 +462,12 @@ func (UnimplementedAuthServiceServer) ResetPassword(context.Context, *ResetPassw
 }
 func (UnimplementedAuthServiceServer) WhoAmI(context.Context, *WhoAmIRequest) (*WhoAmIResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method WhoAmI not implemented")
+}
+func (UnimplementedAuthServiceServer) BeginSessionProof(context.Context, *BeginSessionProofRequest) (*BeginSessionProofResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method BeginSessionProof not implemented")
+}
+func (UnimplementedAuthServiceServer) ProveSession(context.Context, *ProveSessionRequest) (*ProveSessionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ProveSession not implemented")
 }
 func (UnimplementedAuthServiceServer) ListSessions(context.Context, *ListSessionsRequest) (*ListSessionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListSessions not implemented")
@@ -618,6 +678,42 @@ func _AuthService_WhoAmI_Handler(srv interface{}, ctx context.Context, dec func(
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AuthService_BeginSessionProof_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BeginSessionProofRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AuthServiceServer).BeginSessionProof(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AuthService_BeginSessionProof_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AuthServiceServer).BeginSessionProof(ctx, req.(*BeginSessionProofRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AuthService_ProveSession_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ProveSessionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AuthServiceServer).ProveSession(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AuthService_ProveSession_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AuthServiceServer).ProveSession(ctx, req.(*ProveSessionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AuthService_ListSessions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListSessionsRequest)
 	if err := dec(in); err != nil {
@@ -718,6 +814,14 @@ var AuthService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "WhoAmI",
 			Handler:    _AuthService_WhoAmI_Handler,
+		},
+		{
+			MethodName: "BeginSessionProof",
+			Handler:    _AuthService_BeginSessionProof_Handler,
+		},
+		{
+			MethodName: "ProveSession",
+			Handler:    _AuthService_ProveSession_Handler,
 		},
 		{
 			MethodName: "ListSessions",

@@ -46,6 +46,8 @@ const (
 	// The mail address or the phone number of an account has been changed by its
 	// owner; to those of before, and to the new one.
 	MessageKind_MESSAGE_KIND_CONTACT_CHANGED MessageKind = 11
+	// A task of a member of staff waits. See Task.remind_time.
+	MessageKind_MESSAGE_KIND_TASK_REMINDER MessageKind = 12
 )
 
 // Enum value maps for MessageKind.
@@ -57,6 +59,7 @@ var (
 		3:  "MESSAGE_KIND_PASSWORD_RESET",
 		10: "MESSAGE_KIND_CONTACT_VERIFICATION",
 		11: "MESSAGE_KIND_CONTACT_CHANGED",
+		12: "MESSAGE_KIND_TASK_REMINDER",
 	}
 	MessageKind_value = map[string]int32{
 		"MESSAGE_KIND_UNSPECIFIED":          0,
@@ -65,6 +68,7 @@ var (
 		"MESSAGE_KIND_PASSWORD_RESET":       3,
 		"MESSAGE_KIND_CONTACT_VERIFICATION": 10,
 		"MESSAGE_KIND_CONTACT_CHANGED":      11,
+		"MESSAGE_KIND_TASK_REMINDER":        12,
 	}
 )
 
@@ -1200,7 +1204,7 @@ const file_guildhall_identity_v1_delivery_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\x12\x12\n" +
 	"\x04etag\x18\x02 \x01(\tR\x04etag\x12&\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId*\xd5\x01\n" +
+	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId*\xf5\x01\n" +
 	"\vMessageKind\x12\x1c\n" +
 	"\x18MESSAGE_KIND_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17MESSAGE_KIND_INVITATION\x10\x01\x12!\n" +
@@ -1208,7 +1212,8 @@ const file_guildhall_identity_v1_delivery_proto_rawDesc = "" +
 	"\x1bMESSAGE_KIND_PASSWORD_RESET\x10\x03\x12%\n" +
 	"!MESSAGE_KIND_CONTACT_VERIFICATION\x10\n" +
 	"\x12 \n" +
-	"\x1cMESSAGE_KIND_CONTACT_CHANGED\x10\v*e\n" +
+	"\x1cMESSAGE_KIND_CONTACT_CHANGED\x10\v\x12\x1e\n" +
+	"\x1aMESSAGE_KIND_TASK_REMINDER\x10\f*e\n" +
 	"\x0eMessageChannel\x12\x1f\n" +
 	"\x1bMESSAGE_CHANNEL_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15MESSAGE_CHANNEL_EMAIL\x10\x01\x12\x17\n" +

@@ -735,6 +735,71 @@ func (x *OwnershipTransferChanged) GetToOwner() string {
 	return ""
 }
 
+// With "guildhall.identity.task.created.v1", ".updated.v1", ".completed.v1",
+// ".cancelled.v1", ".snoozed.v1", ".reassigned.v1" and ".reminded.v1".
+type TaskChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "organizations/acme/staff/s1"; empty for nobody.
+	Assignee string `protobuf:"bytes,1,opt,name=assignee,proto3" json:"assignee,omitempty"`
+	// Who had it before; only with reassigned.
+	PreviousAssignee string `protobuf:"bytes,2,opt,name=previous_assignee,json=previousAssignee,proto3" json:"previous_assignee,omitempty"`
+	// "organizations/acme/customers/c1"; empty for none.
+	Customer      string `protobuf:"bytes,3,opt,name=customer,proto3" json:"customer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TaskChanged) Reset() {
+	*x = TaskChanged{}
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TaskChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TaskChanged) ProtoMessage() {}
+
+func (x *TaskChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TaskChanged.ProtoReflect.Descriptor instead.
+func (*TaskChanged) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *TaskChanged) GetAssignee() string {
+	if x != nil {
+		return x.Assignee
+	}
+	return ""
+}
+
+func (x *TaskChanged) GetPreviousAssignee() string {
+	if x != nil {
+		return x.PreviousAssignee
+	}
+	return ""
+}
+
+func (x *TaskChanged) GetCustomer() string {
+	if x != nil {
+		return x.Customer
+	}
+	return ""
+}
+
 var File_guildhall_identity_v1_events_proto protoreflect.FileDescriptor
 
 const file_guildhall_identity_v1_events_proto_rawDesc = "" +
@@ -781,7 +846,11 @@ const file_guildhall_identity_v1_events_proto_rawDesc = "" +
 	"\bcustomer\x18\x01 \x01(\tR\bcustomer\x12\x1d\n" +
 	"\n" +
 	"from_owner\x18\x02 \x01(\tR\tfromOwner\x12\x19\n" +
-	"\bto_owner\x18\x03 \x01(\tR\atoOwnerB:Z8guildhall.dev/proto/gen/guildhall/identity/v1;identityv1b\x06proto3"
+	"\bto_owner\x18\x03 \x01(\tR\atoOwner\"r\n" +
+	"\vTaskChanged\x12\x1a\n" +
+	"\bassignee\x18\x01 \x01(\tR\bassignee\x12+\n" +
+	"\x11previous_assignee\x18\x02 \x01(\tR\x10previousAssignee\x12\x1a\n" +
+	"\bcustomer\x18\x03 \x01(\tR\bcustomerB:Z8guildhall.dev/proto/gen/guildhall/identity/v1;identityv1b\x06proto3"
 
 var (
 	file_guildhall_identity_v1_events_proto_rawDescOnce sync.Once
@@ -795,7 +864,7 @@ func file_guildhall_identity_v1_events_proto_rawDescGZIP() []byte {
 	return file_guildhall_identity_v1_events_proto_rawDescData
 }
 
-var file_guildhall_identity_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_guildhall_identity_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_guildhall_identity_v1_events_proto_goTypes = []any{
 	(*OrganizationCreated)(nil),      // 0: guildhall.identity.v1.OrganizationCreated
 	(*AccountStateChanged)(nil),      // 1: guildhall.identity.v1.AccountStateChanged
@@ -809,19 +878,20 @@ var file_guildhall_identity_v1_events_proto_goTypes = []any{
 	(*StageTransitioned)(nil),        // 9: guildhall.identity.v1.StageTransitioned
 	(*ConsentChanged)(nil),           // 10: guildhall.identity.v1.ConsentChanged
 	(*OwnershipTransferChanged)(nil), // 11: guildhall.identity.v1.OwnershipTransferChanged
-	(OwnershipCause)(0),              // 12: guildhall.identity.v1.OwnershipCause
-	(*timestamppb.Timestamp)(nil),    // 13: google.protobuf.Timestamp
-	(LifecycleStage)(0),              // 14: guildhall.identity.v1.LifecycleStage
-	(StageCause)(0),                  // 15: guildhall.identity.v1.StageCause
-	(ContactChannel)(0),              // 16: guildhall.identity.v1.ContactChannel
+	(*TaskChanged)(nil),              // 12: guildhall.identity.v1.TaskChanged
+	(OwnershipCause)(0),              // 13: guildhall.identity.v1.OwnershipCause
+	(*timestamppb.Timestamp)(nil),    // 14: google.protobuf.Timestamp
+	(LifecycleStage)(0),              // 15: guildhall.identity.v1.LifecycleStage
+	(StageCause)(0),                  // 16: guildhall.identity.v1.StageCause
+	(ContactChannel)(0),              // 17: guildhall.identity.v1.ContactChannel
 }
 var file_guildhall_identity_v1_events_proto_depIdxs = []int32{
-	12, // 0: guildhall.identity.v1.OwnershipChanged.cause:type_name -> guildhall.identity.v1.OwnershipCause
-	13, // 1: guildhall.identity.v1.OwnershipChanged.decline_deadline:type_name -> google.protobuf.Timestamp
-	14, // 2: guildhall.identity.v1.StageTransitioned.from_stage:type_name -> guildhall.identity.v1.LifecycleStage
-	14, // 3: guildhall.identity.v1.StageTransitioned.to_stage:type_name -> guildhall.identity.v1.LifecycleStage
-	15, // 4: guildhall.identity.v1.StageTransitioned.cause:type_name -> guildhall.identity.v1.StageCause
-	16, // 5: guildhall.identity.v1.ConsentChanged.channel:type_name -> guildhall.identity.v1.ContactChannel
+	13, // 0: guildhall.identity.v1.OwnershipChanged.cause:type_name -> guildhall.identity.v1.OwnershipCause
+	14, // 1: guildhall.identity.v1.OwnershipChanged.decline_deadline:type_name -> google.protobuf.Timestamp
+	15, // 2: guildhall.identity.v1.StageTransitioned.from_stage:type_name -> guildhall.identity.v1.LifecycleStage
+	15, // 3: guildhall.identity.v1.StageTransitioned.to_stage:type_name -> guildhall.identity.v1.LifecycleStage
+	16, // 4: guildhall.identity.v1.StageTransitioned.cause:type_name -> guildhall.identity.v1.StageCause
+	17, // 5: guildhall.identity.v1.ConsentChanged.channel:type_name -> guildhall.identity.v1.ContactChannel
 	6,  // [6:6] is the sub-list for method output_type
 	6,  // [6:6] is the sub-list for method input_type
 	6,  // [6:6] is the sub-list for extension type_name
@@ -844,7 +914,7 @@ func file_guildhall_identity_v1_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_identity_v1_events_proto_rawDesc), len(file_guildhall_identity_v1_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -24,23 +24,23 @@ type contacts struct{ *api.Centres }
 
 // ListContacts returns the caller's contacts.
 func (s contacts) ListContacts(ctx context.Context, _ *identityv1.ListContactsRequest) (*identityv1.ListContactsResponse, error) {
-	return s.Desk.List(ctx, authn.CallerOf(ctx))
+	return s.Reach.List(ctx, authn.CallerOf(ctx))
 }
 
 // RequestContactChange begins to change a contact of the caller's.
 func (s contacts) RequestContactChange(ctx context.Context, req *identityv1.RequestContactChangeRequest) (*identityv1.ContactVerification, error) {
-	return s.Desk.RequestChange(ctx, authn.CallerOf(ctx), req)
+	return s.Reach.RequestChange(ctx, authn.CallerOf(ctx), req)
 }
 
 // SendContactVerification begins to verify a contact of the caller's.
 func (s contacts) SendContactVerification(ctx context.Context, req *identityv1.SendContactVerificationRequest) (*identityv1.ContactVerification, error) {
-	return s.Desk.SendVerification(ctx, authn.CallerOf(ctx), req)
+	return s.Reach.SendVerification(ctx, authn.CallerOf(ctx), req)
 }
 
 // ConfirmContact verifies or changes it. An account that is in other segments from
 // then on does not act by those before.
 func (s contacts) ConfirmContact(ctx context.Context, req *identityv1.ConfirmContactRequest) (*identityv1.Contact, error) {
-	out, moved, err := s.Desk.Confirm(ctx, authn.CallerOf(ctx), req)
+	out, moved, err := s.Reach.Confirm(ctx, authn.CallerOf(ctx), req)
 	if !moved {
 		return out, err
 	}
