@@ -158,3 +158,32 @@ func TestSweep_forgetsAnswersPastTheirTime(t *testing.T) {
 		}
 	})
 }
+
+// TestForgetAnswers_removesThoseThatSpeakOfAName: and not those of a longer one.
+func TestForgetAnswers_removesThoseThatSpeakOfAName(t *testing.T) {
+	eachStore(t, func(t *testing.T, s kv.Store) {
+		svc := serviceOn(t, s)
+		answer := func(id, resource string) string {
+			t.Helper()
+			got, err := change.Do(asAlice(t.Context()), svc.journal, create(id, id), func(tx *change.Tx) (*identityv1.Invitation, error) {
+				tx.Record(change.Change{Resource: resource})
+				return &identityv1.Invitation{Account: resource, Delivery: tx.NewID()}, nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return got.GetDelivery()
+		}
+		const c1, c10 = acme + "/customers/c1", acme + "/customers/c10"
+		one, ten := answer("r1", c1), answer("r10", c10)
+		if n, err := svc.journal.ForgetAnswers(t.Context(), c1); n != 1 || err != nil {
+			t.Errorf("ForgetAnswers = %d, %v; want 1", n, err)
+		}
+		if answer("r1", c1) == one {
+			t.Error("the answer about the name is kept")
+		}
+		if answer("r10", c10) != ten {
+			t.Error("the answer about another name is forgotten")
+		}
+	})
+}

@@ -190,7 +190,7 @@ func accounts(identity grpc.ClientConnInterface) func(context.Context, string) e
 		default:
 			return errs.InvalidField("member.account", "ACCOUNT_INVALID", "name a customer or a member of staff")
 		}
-		if errs.Is(err, errs.NotFound) || state == identityv1.AccountState_ACCOUNT_STATE_DELETED {
+		if errs.Is(err, errs.NotFound) || state == identityv1.AccountState_ACCOUNT_STATE_DELETED || state == identityv1.AccountState_ACCOUNT_STATE_ERASED {
 			return errs.InvalidField("member.account", "ACCOUNT_INVALID", "there is no such account")
 		}
 		return err

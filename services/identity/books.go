@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"guildhall.dev/pkg/change"
+	"guildhall.dev/pkg/erasure"
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/serve"
 	"guildhall.dev/services/identity/internal/absence"
@@ -18,11 +19,13 @@ import (
 	"guildhall.dev/services/identity/internal/desk"
 	"guildhall.dev/services/identity/internal/factor"
 	"guildhall.dev/services/identity/internal/handover"
+	"guildhall.dev/services/identity/internal/hold"
 	"guildhall.dev/services/identity/internal/keyring"
 	"guildhall.dev/services/identity/internal/order"
 	"guildhall.dev/services/identity/internal/organization"
 	"guildhall.dev/services/identity/internal/ownership"
 	"guildhall.dev/services/identity/internal/passkey"
+	"guildhall.dev/services/identity/internal/rights"
 	"guildhall.dev/services/identity/internal/segment"
 	"guildhall.dev/services/identity/internal/session"
 	"guildhall.dev/services/identity/internal/stage"
@@ -40,19 +43,20 @@ type within struct {
 	credentials *credential.Book
 	standings   *standing.Book
 	passkeys    *passkey.Party
+	erasures    *erasure.Book
 }
 
 // newBooks makes the centres that keep something, each behind those that it
 // changes along. They do no I/O until there is a store.
 func newBooks(cfg *Config, kit *serve.Kit) (c *api.Centres, w within, err error) {
-	w = within{credentials: credential.New(), standings: standing.New()}
+	w = within{credentials: credential.New(), standings: standing.New(), erasures: erasure.New()}
 	if w.passkeys, err = passkey.New(cfg.Passkeys.party(kit)); err != nil {
 		return nil, w, err
 	}
 	c = &api.Centres{
 		Clock: kit.Clock, Organizations: organization.New(), Teams: team.New(team.MaxMembers, team.MaxSubteams),
 		Tags: tag.New(), Attributes: attribute.New(), Ownerships: ownership.New(), Factors: factor.New(w.passkeys), ClientKeys: clientkey.New(w.standings),
-		Orders: order.New(kit.Ring), Verifications: verification.New(kit.Ring), Stages: stage.New(), Absences: absence.New(), Calendars: workday.New(),
+		Orders: order.New(kit.Ring), Verifications: verification.New(kit.Ring), Stages: stage.New(), Rights: rights.New(), Absences: absence.New(), Calendars: workday.New(),
 	}
 	c.Tasks = task.New(c.Calendars)
 	c.Segments, c.Apps = segment.New(c.Attributes), app.New(c.Organizations, c.ClientKeys)
@@ -75,12 +79,12 @@ func newBooks(cfg *Config, kit *serve.Kit) (c *api.Centres, w within, err error)
 	}
 	if c.Accounts, err = account.New(account.Config{
 		Hasher: kit.Ring, Organizations: c.Organizations, Credentials: w.credentials, Factors: c.Factors, Keys: c.ClientKeys, Sessions: c.Sessions, Teams: c.Teams,
-		Tags: c.Tags, Attributes: c.Attributes, Segments: c.Segments, Ownerships: c.Ownerships, Outbox: c.Outbox, Verifications: c.Verifications, Orders: c.Orders, Stages: c.Stages, Consents: c.Consents,
+		Tags: c.Tags, Attributes: c.Attributes, Segments: c.Segments, Ownerships: c.Ownerships, Outbox: c.Outbox, Verifications: c.Verifications, Orders: c.Orders, Stages: c.Stages, Consents: c.Consents, Rights: c.Rights,
 		Tasks: c.Tasks, Absences: c.Absences, Standing: w.standings, PurgeAfter: cfg.Accounts.PurgeAfter,
 	}); err != nil {
 		return nil, w, err
 	}
-	c.Handovers = handover.New(c.Accounts, c.Ownerships)
+	c.Handovers, c.Holds = handover.New(c.Accounts, c.Ownerships), hold.New(c.Accounts, c.Rights)
 	c.Desk = desk.New(desk.Config{
 		Organizations: c.Organizations, Accounts: c.Accounts, Tasks: c.Tasks, Absences: c.Absences, Calendars: c.Calendars, Outbox: c.Outbox,
 	})
@@ -91,6 +95,7 @@ func newBooks(cfg *Config, kit *serve.Kit) (c *api.Centres, w within, err error)
 func tablesOf(c *api.Centres, w within) []string {
 	return slices.Concat(
 		kv.RawTables(c.Organizations, c.Accounts, c.Teams, c.Tags, c.Attributes, c.Segments, c.Ownerships, c.Orders, c.Stages, c.Consents, c.Sessions,
-			w.credentials, c.Factors, c.ClientKeys, c.Apps, w.standings, c.Waits, c.Templates, c.Outbox, c.Verifications, c.Tasks, c.Absences, c.Calendars),
+			w.credentials, c.Factors, c.ClientKeys, c.Apps, w.standings, c.Waits, c.Templates, c.Outbox, c.Verifications,
+			c.Tasks, c.Absences, c.Calendars, c.Rights, c.Holds, w.erasures),
 		keyring.Tables(), bootstrap.Tables(), change.Tables())
 }

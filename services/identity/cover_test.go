@@ -12,6 +12,7 @@ import (
 	"guildhall.dev/pkg/errs"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
+	subjectv1 "guildhall.dev/proto/gen/guildhall/subject/v1"
 )
 
 // permission answers CheckCover: all is covered but the targets named, and what
@@ -27,6 +28,8 @@ type permission struct {
 	asked  []*permissionv1.CheckCoverRequest
 	states map[string]*permissionv1.SetStandingRequest
 	ended  map[string]bool // sessions
+	erased map[string]int  // how often each was asked for
+	failed int             // how many erasures fail from now on
 }
 
 // set says who holds more than all others, and whether the service is away.
@@ -92,6 +95,8 @@ func (s *permission) Invoke(_ context.Context, method string, args, reply any, _
 	case *permissionv1.CheckCoverRequest:
 		s.cover(req, reply.(proto.Message))
 		return nil
+	case *subjectv1.EraseSubjectRequest:
+		return s.erase(req.GetSubject(), reply.(*subjectv1.EraseSubjectResponse))
 	case *permissionv1.CheckRequest:
 		result := &permissionv1.CheckResult{Allowed: !s.exceed[lacking(req.GetQuery().GetPermission())]}
 		if !result.GetAllowed() {

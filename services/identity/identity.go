@@ -32,10 +32,12 @@ import (
 	"guildhall.dev/services/identity/internal/api/messages"
 	"guildhall.dev/services/identity/internal/api/orders"
 	"guildhall.dev/services/identity/internal/api/records"
+	"guildhall.dev/services/identity/internal/api/subjects"
 	"guildhall.dev/services/identity/internal/bootstrap"
 	"guildhall.dev/services/identity/internal/courier"
 	"guildhall.dev/services/identity/internal/credential"
 	"guildhall.dev/services/identity/internal/device"
+	"guildhall.dev/services/identity/internal/eraser"
 	"guildhall.dev/services/identity/internal/evaluation"
 	"guildhall.dev/services/identity/internal/importer"
 	"guildhall.dev/services/identity/internal/keyring"
@@ -62,6 +64,7 @@ type service struct {
 	centres *api.Centres
 	sweeper *sweep.Sweeper
 	courier *courier.Courier
+	eraser  *eraser.Driver
 }
 
 // New returns the service on its store, which it opens. On an empty store it
@@ -108,8 +111,11 @@ func build(ctx context.Context, cfg *Config, kit *serve.Kit) (*service, error) {
 	})
 	s := &service{centres: c, sweeper: &sweep.Sweeper{
 		Store: c.Store, Journal: c.Journal, Accounts: c.Accounts, Credentials: w.credentials, Sessions: c.Sessions, Factors: c.Factors, Keys: c.ClientKeys, Ownerships: c.Ownerships, Outbox: c.Outbox, Verifications: c.Verifications, Throttle: c.Throttle,
-		Tasks: c.Tasks, Desk: c.Desk, Absences: c.Absences, Logger: kit.Logger, Clock: kit.Clock,
+		Tasks: c.Tasks, Desk: c.Desk, Absences: c.Absences, Holds: c.Holds, Logger: kit.Logger, Clock: kit.Clock,
 	}}
+	if s.eraser, err = newEraser(c, w.erasures, kit); err != nil {
+		return nil, err
+	}
 	s.courier, err = newCourier(c, cfg.Delivery, kit)
 	return s, err
 }
@@ -218,6 +224,7 @@ func (s *service) Register(r grpc.ServiceRegistrar) {
 	messages.Register(r, s.centres)
 	orders.Register(r, s.centres)
 	records.Register(r, s.centres)
+	subjects.Register(r, s.centres)
 }
 
 // Run implements serve.Service.
@@ -230,6 +237,7 @@ func (s *service) Run(ctx context.Context) error {
 	g.Go(func() error { return s.centres.Evaluations.Run(ctx) })
 	g.Go(func() error { return s.centres.Gate.Run(ctx) })
 	g.Go(func() error { return s.courier.Run(ctx) })
+	g.Go(func() error { return s.eraser.Run(ctx) })
 	return g.Wait()
 }
 

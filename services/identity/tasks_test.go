@@ -48,7 +48,7 @@ func TestTask_isTheBusinessOfItsAssigneeAndItsMaker(t *testing.T) {
 			t.Errorf("the same request again: %v %v", again, err)
 		}
 		_, err = p.tasks().CompleteTask(asBob, &identityv1.CompleteTaskRequest{Name: made.GetName(), RequestId: "r1"})
-		wantError(t, err, errs.Conflict, "REQUEST_ID_REUSED")
+		wantError(t, err, errs.Invalid, "REQUEST_ID_REUSED")
 		_, err = p.tasks().CancelTask(asBob, &identityv1.CancelTaskRequest{Name: made.GetName()})
 		wantError(t, err, errs.Precondition, "TASK_ENDED")
 		_, err = p.tasks().UpdateTask(asBob, &identityv1.UpdateTaskRequest{Task: &identityv1.Task{Name: made.GetName(), Title: "other"}})

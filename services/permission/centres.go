@@ -6,6 +6,7 @@ import (
 	"guildhall.dev/pkg/authz"
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/datamask"
+	"guildhall.dev/pkg/erasure"
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/seal"
 	"guildhall.dev/services/permission/internal/access"
@@ -46,13 +47,14 @@ type centres struct {
 	edits      *edit.Editor
 	tokens     *token.Tokens
 	fields     *fieldpolicy.Policies
+	erasures   *erasure.Book
 }
 
 // newCentres makes them; the ring has the keys of tokens.
 func newCentres(ring *seal.Ring) (*centres, error) {
 	c := &centres{
 		roles: role.New(role.NewCatalogue(authz.Catalogue())), subjects: subject.New(), properties: property.New(),
-		uses: usage.NewTable(), decisions: decision.NewTable(), tokens: token.New(ring.Derive(token.Purpose)),
+		uses: usage.NewTable(), decisions: decision.NewTable(), tokens: token.New(ring.Derive(token.Purpose)), erasures: erasure.New(),
 	}
 	conditions, err := condition.New()
 	if err != nil {
@@ -74,7 +76,7 @@ func newCentres(ring *seal.Ring) (*centres, error) {
 // tables returns the raw tables of the service.
 func (c *centres) tables() []string {
 	return slices.Concat(
-		kv.RawTables(c.roles, c.subjects, c.properties, c.grants, c.policies, c.uses, c.decisions, c.people, c.fields),
+		kv.RawTables(c.roles, c.subjects, c.properties, c.grants, c.policies, c.uses, c.decisions, c.people, c.fields, c.erasures),
 		change.Tables(), revision.Tables(), sequence.Tables(), lease.Tables(), mirror.Tables(),
 	)
 }

@@ -5,6 +5,7 @@ import (
 
 	"guildhall.dev/pkg/audit"
 	"guildhall.dev/pkg/change"
+	"guildhall.dev/pkg/erasure"
 	"guildhall.dev/pkg/feed"
 	"guildhall.dev/pkg/serve"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
@@ -15,6 +16,7 @@ import (
 	"guildhall.dev/services/permission/internal/api/policies"
 	"guildhall.dev/services/permission/internal/api/roles"
 	"guildhall.dev/services/permission/internal/api/staffing"
+	"guildhall.dev/services/permission/internal/api/subjects"
 )
 
 // handlers are the service's RPCs, by subject.
@@ -26,6 +28,7 @@ type handlers struct {
 	governance governance.Config
 	staffing   staffing.Config
 	fields     fields.Config
+	eraser     *erasure.Eraser
 }
 
 // newHandlers returns the RPCs over the centres. What the service keeps of its own
@@ -68,6 +71,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	governance.Register(r, s.handlers.governance)
 	staffing.Register(r, s.handlers.staffing)
 	fields.Register(r, s.handlers.fields)
+	subjects.Register(r, s.handlers.eraser)
 	permissionv1.RegisterPermissionEventServiceServer(r, feed.NewServer(s.journal.Feed))
 	permissionv1.RegisterPermissionAuditServiceServer(r, audit.NewServer(s.journal.Audit))
 }

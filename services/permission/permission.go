@@ -18,6 +18,7 @@ import (
 	"guildhall.dev/pkg/audit"
 	"guildhall.dev/pkg/authz"
 	"guildhall.dev/pkg/conf"
+	"guildhall.dev/pkg/erasure"
 	"guildhall.dev/pkg/feed"
 	"guildhall.dev/pkg/journal"
 	"guildhall.dev/pkg/serve"
@@ -141,10 +142,17 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error)
 		return nil, err
 	}
 	s.sweeper, s.handlers = s.newSweeper(c, kit), s.newHandlers(c, kit)
-	return s, s.follow(kit, mirror.Config{
+	if err := s.follow(kit, mirror.Config{
 		Store: s.journal.Store, Grants: c.grants, Subjects: c.subjects, Properties: c.properties, Journal: s.journal.Changes,
 		Logger: kit.Logger, Clock: kit.Clock, Forget: c.people.forget(),
+	}); err != nil {
+		return nil, err
+	}
+	s.handlers.eraser = erasure.NewEraser(erasure.Config{
+		Service: Name, Book: c.erasures, Journal: s.journal.Changes,
+		Steps: []erasure.Step{s.mirror.Erase, c.people.notices.Erase, c.people.requests.Erase},
 	})
+	return s, nil
 }
 
 // openRecords opens what is kept of answers to checks.

@@ -101,6 +101,7 @@ type replica struct {
 	in      *installation
 	service *permission.Service
 	store   kv.Store
+	tables  []string
 	lis     *bufconn.Listener
 	metrics *sdkmetric.ManualReader
 	stop    func() // ends it before the test does
@@ -176,7 +177,7 @@ func (r *replica) kit(meter metric.Meter) *serve.Kit {
 		if err != nil {
 			return nil, err
 		}
-		r.store = in.ring.Wrap(raw)
+		r.store, r.tables = in.ring.Wrap(raw), tables
 		if in.decorate != nil {
 			return in.decorate(r.store), nil
 		}

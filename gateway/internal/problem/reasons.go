@@ -26,6 +26,7 @@ var chineseReasons = merge(
 	chineseReach,
 	chineseOwnership,
 	chineseFactors,
+	chineseRights,
 	chineseStages,
 	chineseConsents,
 	chinesePasskeys,

@@ -28,7 +28,7 @@ func (d *Directory) CheckCustomer(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if c.GetState() == identityv1.AccountState_ACCOUNT_STATE_DELETED {
+	if s := c.GetState(); s == identityv1.AccountState_ACCOUNT_STATE_DELETED || s == identityv1.AccountState_ACCOUNT_STATE_ERASED {
 		return errs.NotFoundName("CUSTOMER_NOT_FOUND", name)
 	}
 	return nil

@@ -14,9 +14,9 @@
 //	                             undelete │ │ delete           │ delete
 //	                                      │ ▼                  │
 //	                                     DELETED ◀─────────────┘
-//	                                        │ purge time
-//	                                        ▼
-//	                                     no account
+//	                                        │ purge time          customers, on
+//	                                        ▼                     their request
+//	                                     no account    any state ──────────────▶ ERASED
 //
 // A program has no password: it is ACTIVE from the start, and package clientkey
 // keeps what it proves itself with.
@@ -55,6 +55,7 @@ import (
 	"guildhall.dev/services/identity/internal/order"
 	"guildhall.dev/services/identity/internal/organization"
 	"guildhall.dev/services/identity/internal/ownership"
+	"guildhall.dev/services/identity/internal/rights"
 	"guildhall.dev/services/identity/internal/segment"
 	"guildhall.dev/services/identity/internal/session"
 	"guildhall.dev/services/identity/internal/stage"
@@ -111,6 +112,8 @@ type Config struct {
 	// Tasks and Absences hear of staff who leave, and lose who is gone.
 	Tasks    *task.Book
 	Absences *absence.Book
+	// Rights has what customers asked about their data.
+	Rights *rights.Book
 	// Standing hears of accounts that may not act any more, or again.
 	Standing *standing.Book
 	// PurgeAfter is how long a deleted account can be brought back; zero is
@@ -127,7 +130,7 @@ type Book struct {
 // New returns a book.
 func New(cfg Config) (*Book, error) {
 	if cfg.Hasher == nil || cfg.Organizations == nil || cfg.Credentials == nil || cfg.Factors == nil || cfg.Keys == nil || cfg.Sessions == nil || cfg.Teams == nil || cfg.Standing == nil ||
-		cfg.Tags == nil || cfg.Attributes == nil || cfg.Segments == nil || cfg.Ownerships == nil || cfg.Outbox == nil || cfg.Verifications == nil || cfg.Orders == nil || cfg.Stages == nil || cfg.Consents == nil || cfg.Tasks == nil || cfg.Absences == nil {
+		cfg.Tags == nil || cfg.Attributes == nil || cfg.Segments == nil || cfg.Ownerships == nil || cfg.Outbox == nil || cfg.Verifications == nil || cfg.Orders == nil || cfg.Stages == nil || cfg.Consents == nil || cfg.Tasks == nil || cfg.Absences == nil || cfg.Rights == nil {
 		return nil, errors.New("account: a book needs a hasher and the centres it changes along")
 	}
 	if cfg.PurgeAfter <= 0 {

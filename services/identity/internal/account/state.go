@@ -144,6 +144,9 @@ func (b *Book) Delete(tx *change.Tx, name, etag string) (kv.Record[*storev1.Acco
 // lists that it was on.
 func (b *Book) Undelete(tx *change.Tx, name, etag string, permit segment.Permit) (kv.Record[*storev1.Account], error) {
 	return b.move(tx, name, etag, permit, func(a *storev1.Account) error {
+		if a.GetState() == erased {
+			return notFound(name)
+		}
 		if !deleted(a) {
 			return errs.New(errs.Exists, "NOT_DELETED", "the account is not deleted")
 		}
@@ -239,16 +242,22 @@ func (b *Book) Purgeable(r kv.Reader, now time.Time, limit int) ([]string, error
 // messages it was sent and what permission was yet to hear of it, and records it.
 // A member of staff loses the customers first, a customer what was written down of
 // it, and both their tasks, some at a time: until there are none left the account
-// stays, for the next call. An account that is
-// gone or was brought back meanwhile is left alone.
+// stays, for the next call. An account that is gone, was brought back or came under a
+// legal hold meanwhile is left alone. A customer who has asked to be erased becomes a
+// tombstone instead.
 func (b *Book) Purge(tx *change.Tx, name string) error {
 	rec, found, err := b.Find(tx, name)
 	if err != nil {
 		return err
 	}
-	if !found || !deleted(rec.Value) || tx.Time.Before(rec.Value.GetPurgeTime().AsTime()) {
+	if !found || !purgeable(rec.Value) || tx.Time.Before(rec.Value.GetPurgeTime().AsTime()) {
 		tx.Unchanged()
 		return nil
+	}
+	if wanted, err := b.cfg.Rights.Wanted(tx, name); err != nil {
+		return err
+	} else if wanted {
+		return b.Erase(tx, name)
 	}
 	if more, err := b.release(tx, name); more || err != nil {
 		return err
@@ -257,13 +266,28 @@ func (b *Book) Purge(tx *change.Tx, name string) error {
 		tx.Unchanged()
 		return err
 	}
-	if more, err := b.cfg.Tasks.Forget(tx, name); more || err != nil {
-		tx.Unchanged()
-		return err
-	}
 	if _, err := b.tableOf(name).Delete(tx, key(name), ""); err != nil {
 		return err
 	}
+	if err := b.removeOwn(tx, name); err != nil {
+		return err
+	}
+	if err := b.cfg.Rights.Forget(tx, name); err != nil {
+		return err
+	}
+	if err := b.cfg.Standing.Forget(tx, name); err != nil {
+		return err
+	}
+	if err := b.cfg.Organizations.Forget(tx, resource.Parent(name), name); err != nil {
+		return err
+	}
+	tx.Record(change.Change{Resource: name, Type: PurgedType})
+	return nil
+}
+
+// removeOwn removes what is an account's own: password and factors, history in
+// segments, who looked after it, and the messages it was sent.
+func (b *Book) removeOwn(tx *change.Tx, name string) error {
 	if err := b.cfg.Credentials.Purge(tx, name); err != nil {
 		return err
 	}
@@ -279,23 +303,13 @@ func (b *Book) Purge(tx *change.Tx, name string) error {
 	if err := b.cfg.Ownerships.ForgetCustomer(tx, name); err != nil {
 		return err
 	}
-	if err := b.cfg.Outbox.Forget(tx, name); err != nil {
-		return err
-	}
-	if err := b.cfg.Standing.Forget(tx, name); err != nil {
-		return err
-	}
-	if err := b.cfg.Organizations.Forget(tx, resource.Parent(name), name); err != nil {
-		return err
-	}
-	tx.Record(change.Change{Resource: name, Type: PurgedType})
-	return nil
+	return b.cfg.Outbox.Forget(tx, name)
 }
 
-// forget removes some of what was written down of a customer, and reports whether
+// forget removes some of what was written down of an account, and reports whether
 // there is more.
 func (b *Book) forget(tx kv.Tx, name string) (more bool, err error) {
-	for _, some := range []func(kv.Tx, string) (bool, error){b.cfg.Orders.Forget, b.cfg.Stages.Forget, b.cfg.Consents.Forget} {
+	for _, some := range []func(kv.Tx, string) (bool, error){b.cfg.Orders.Forget, b.cfg.Stages.Forget, b.cfg.Consents.Forget, b.cfg.Tasks.Forget} {
 		if more, err = some(tx, name); more || err != nil {
 			return more, err
 		}

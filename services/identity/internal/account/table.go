@@ -4,7 +4,6 @@ import (
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/resource"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
-	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/contact"
 	"guildhall.dev/services/identity/internal/naming"
 	"guildhall.dev/services/identity/internal/stage"
@@ -31,7 +30,7 @@ const (
 	byOwned      = "owned"                   // customers that have one and are not deleted
 	byName       = "name_v" + naming.Version // one entry for each term
 	byLive       = "live"                    // all but deleted ones
-	byPurge      = "purge"                   // deleted ones, by when they are purged
+	byPurge      = "purge"                   // deleted ones, by when they are purged, but those under a legal hold
 )
 
 // staffTable is (organisation, name) -> Account.
@@ -98,8 +97,11 @@ func key(name string) kv.Key { return kv.Key{kv.String(resource.Parent(name)), k
 func organizationOf(a *storev1.Account) kv.Part { return kv.String(resource.Parent(a.GetName())) }
 
 func deleted(a *storev1.Account) bool {
-	return a.GetState() == identityv1.AccountState_ACCOUNT_STATE_DELETED
+	return a.GetState() == gone || a.GetState() == erased
 }
+
+// purgeable reports whether an account is gone once its purge time has come.
+func purgeable(a *storev1.Account) bool { return a.GetState() == gone && !a.GetLegalHold() }
 
 // common are the indexes of all tables.
 func common() []kv.Index[*storev1.Account] {
@@ -129,7 +131,7 @@ func common() []kv.Index[*storev1.Account] {
 	}, {
 		Name: byPurge,
 		Keys: func(a *storev1.Account) []kv.Key {
-			if !deleted(a) {
+			if !purgeable(a) {
 				return nil
 			}
 			return []kv.Key{{kv.Time(a.GetPurgeTime().AsTime())}}

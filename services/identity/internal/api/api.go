@@ -34,6 +34,7 @@ import (
 	"guildhall.dev/services/identity/internal/evaluation"
 	"guildhall.dev/services/identity/internal/factor"
 	"guildhall.dev/services/identity/internal/handover"
+	"guildhall.dev/services/identity/internal/hold"
 	"guildhall.dev/services/identity/internal/importer"
 	"guildhall.dev/services/identity/internal/keyring"
 	"guildhall.dev/services/identity/internal/message"
@@ -42,6 +43,7 @@ import (
 	"guildhall.dev/services/identity/internal/organization"
 	"guildhall.dev/services/identity/internal/ownership"
 	"guildhall.dev/services/identity/internal/reach"
+	"guildhall.dev/services/identity/internal/rights"
 	"guildhall.dev/services/identity/internal/segment"
 	"guildhall.dev/services/identity/internal/session"
 	"guildhall.dev/services/identity/internal/stage"
@@ -81,6 +83,9 @@ type Centres struct {
 	Sessions   *session.Book
 	ClientKeys *clientkey.Book
 	Apps       *app.Book
+	// Rights has what customers ask about their data, Holds what keeps it.
+	Rights *rights.Book
+	Holds  *hold.Book
 	// Outbox has the messages to people, Templates what they say.
 	Outbox    *delivery.Book
 	Templates *message.Book

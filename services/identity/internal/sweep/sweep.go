@@ -4,7 +4,8 @@
 // that were sent long ago, and counts of guesses that are over. Transfers of
 // customers that wait past their time it ends, customers who bought nothing for as
 // long as their organisation says it puts into another stage, tasks of who is not
-// there it gives to who takes over, and it reminds of what is to be done.
+// there it gives to who takes over, it reminds of what is to be done, and legal holds
+// that are over end.
 //
 // Replicas sweep at once and do not mind: each removal looks again, in its own
 // transaction, whether there is still something to remove.
@@ -24,6 +25,7 @@ import (
 	"guildhall.dev/services/identity/internal/delivery"
 	"guildhall.dev/services/identity/internal/desk"
 	"guildhall.dev/services/identity/internal/factor"
+	"guildhall.dev/services/identity/internal/hold"
 	"guildhall.dev/services/identity/internal/ownership"
 	"guildhall.dev/services/identity/internal/session"
 	"guildhall.dev/services/identity/internal/task"
@@ -53,6 +55,7 @@ type Sweeper struct {
 	Desk          *desk.Desk
 	Absences      *absence.Book
 	Throttle      *throttle.Turnstile
+	Holds         *hold.Book
 	Logger        *slog.Logger
 	Clock         func() time.Time
 }
@@ -92,6 +95,9 @@ func (s *Sweeper) Once(ctx context.Context) (purged, ended int, err error) {
 		return purged, ended, err
 	}
 	if _, err := s.drain(ctx, "identity.ownershipTransfers.expire", s.Ownerships.Expirable, s.Ownerships.Expire); err != nil {
+		return purged, ended, err
+	}
+	if _, err := s.drain(ctx, "identity.legalHolds.expire", s.Holds.Expirable, s.Holds.Expire); err != nil {
 		return purged, ended, err
 	}
 	if _, err := s.drain(ctx, "identity.tasks.cover", s.Desk.Coverable, s.Desk.Cover); err != nil {

@@ -33,6 +33,11 @@ func (m *Mirror) end(tx *change.Tx, at time.Time, name string) error {
 	if err != nil {
 		return err
 	}
+	return m.endWith(tx, at, name)
+}
+
+// endWith ends what hangs on a name, and what it holds.
+func (m *Mirror) endWith(tx *change.Tx, at time.Time, name string) error {
 	for _, forget := range m.cfg.Forget {
 		if err := forget(tx, name); err != nil {
 			return err

@@ -115,6 +115,8 @@ func builtIns() []builtIn {
 			"identity.factors.list", "identity.factors.update",
 			"identity.consents.*", "identity.consentRecords.list",
 			"identity.tasks.list", "identity.taskReports.get", "identity.absences.*",
+			"identity.dataSubjectRequests.create", "identity.dataSubjectRequests.get", "identity.dataSubjectRequests.list",
+			"identity.dataSubjectRequests.withdraw",
 			"feedback.complaints.create", "feedback.complaints.get", "feedback.complaints.list",
 			"feedback.complaints.accept", "feedback.complaints.dispute", "feedback.complaints.withdraw",
 			"permission.trainingRecords.get", "permission.trainingRecords.list",

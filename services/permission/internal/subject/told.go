@@ -132,6 +132,20 @@ func (s *Subjects) RemoveAccount(tx kv.Tx, at time.Time, account string) error {
 	if !facts.Denied && len(in) == 0 && !facts.anyEnded() {
 		return nil
 	}
+	return s.leave(tx, at, account, in)
+}
+
+// LeaveAll takes an account out of all its teams and segments.
+func (s *Subjects) LeaveAll(tx kv.Tx, at time.Time, account string) error {
+	facts, err := s.Facts(tx, account)
+	in := slices.Concat(facts.Teams, facts.Segments)
+	if err != nil || len(in) == 0 {
+		return err
+	}
+	return s.leave(tx, at, account, in)
+}
+
+func (s *Subjects) leave(tx kv.Tx, at time.Time, account string, in []string) error {
 	for _, team := range in {
 		if _, err := s.memberships.Delete(tx, keyOf(&storev1.Membership{Team: team, Account: account}), ""); err != nil {
 			return err

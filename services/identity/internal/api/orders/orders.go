@@ -79,6 +79,9 @@ func (s orders) DeleteOrder(ctx context.Context, req *identityv1.DeleteOrderRequ
 		return nil, err
 	}
 	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.Order, error) {
+		if err := s.Accounts.CheckHold(tx, resource.Parent(req.GetName())); err != nil {
+			return nil, err
+		}
 		o, err := s.Orders.Delete(tx, req.GetName(), req.GetEtag())
 		if err == nil {
 			err = s.Accounts.Unbought(tx, resource.Parent(req.GetName()))

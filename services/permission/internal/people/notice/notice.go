@@ -5,7 +5,7 @@
 //
 // A notice is a record of the service and not a message: it is there from the
 // moment the change that it explains is, cannot be lost on the way, and is
-// never edited or deleted. Its event lets others carry it further, without its
+// never edited, and deleted only with all there is of the account. Its event lets others carry it further, without its
 // words.
 package notice
 
@@ -121,4 +121,10 @@ func (s *Notices) Acknowledge(tx *change.Tx, name, etag, actor string) (n *permi
 		return nil
 	})
 	return n, true, err
+}
+
+// Erase removes a part of what an account was told, and reports whether there is
+// more. Nothing else removes a notice.
+func (s *Notices) Erase(tx *change.Tx, account string) (more bool, err error) {
+	return s.shelf.Erase(tx, shelf.Below(account))
 }

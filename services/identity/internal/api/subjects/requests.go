@@ -1,0 +1,180 @@
+package subjects
+
+import (
+	"context"
+	"time"
+
+	"guildhall.dev/pkg/authn"
+	"guildhall.dev/pkg/change"
+	"guildhall.dev/pkg/kv"
+	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+	"guildhall.dev/services/identity/internal/account"
+	"guildhall.dev/services/identity/internal/api"
+	"guildhall.dev/services/identity/internal/organization"
+	"guildhall.dev/services/identity/internal/revise"
+	"guildhall.dev/services/identity/internal/rights"
+)
+
+// fresh is how old a customer's proof of who they are may be, to ask for the own
+// erasure.
+const fresh = 5 * time.Minute
+
+// requests implements DataSubjectRequestService.
+type requests struct{ *api.Centres }
+
+// CreateDataSubjectRequest writes a request down.
+func (s requests) CreateDataSubjectRequest(ctx context.Context, req *identityv1.CreateDataSubjectRequestRequest) (*identityv1.DataSubjectRequest, error) {
+	if err := account.CustomerPattern.Check("parent", req.GetParent()); err != nil {
+		return nil, err
+	}
+	caller, err := api.CallerOf(ctx)
+	if err != nil {
+		return nil, err
+	}
+	asked := req.GetDataSubjectRequest()
+	// Only who asks for oneself needs the proof: what staff write down is verified.
+	if caller.Name == req.GetParent() && asked.GetKind() == identityv1.DataSubjectRequest_KIND_ERASE {
+		if err := authn.Proven(caller, fresh, s.Clock()); err != nil {
+			return nil, err
+		}
+	}
+	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.DataSubjectRequest, error) {
+		id, err := tx.IDOr("data_subject_request_id", req.GetDataSubjectRequestId())
+		if err != nil {
+			return nil, err
+		}
+		if err := s.Accounts.CheckNotErased(tx, req.GetParent()); err != nil {
+			return nil, err
+		}
+		made, err := s.Rights.Create(tx, revise.Named(asked, req.GetParent()+"/dataSubjectRequests/"+id), caller.Name)
+		if err != nil || made.GetErasure() == nil {
+			return made, err
+		}
+		return s.held(tx, made)
+	})
+}
+
+// held keeps whether an erasure for which it is now known who asks is held.
+func (s requests) held(tx *change.Tx, q *identityv1.DataSubjectRequest) (*identityv1.DataSubjectRequest, error) {
+	customer := rights.CustomerOf(q.GetName())
+	rec, found, err := s.Accounts.Find(tx, customer)
+	if err != nil || !found || !rec.Value.GetLegalHold() {
+		return q, err
+	}
+	if err := s.Rights.SetHeld(tx, customer, true); err != nil {
+		return nil, err
+	}
+	return s.Rights.Get(tx, q.GetName())
+}
+
+// GetDataSubjectRequest returns a request.
+func (s requests) GetDataSubjectRequest(ctx context.Context, req *identityv1.GetDataSubjectRequestRequest) (*identityv1.DataSubjectRequest, error) {
+	if err := rights.Pattern.Check("name", req.GetName()); err != nil {
+		return nil, err
+	}
+	return api.Read(ctx, s.Centres, func(r kv.Reader) (*identityv1.DataSubjectRequest, error) { return s.Rights.Get(r, req.GetName()) })
+}
+
+// ListDataSubjectRequests returns a page of requests, the first that is due first.
+func (s requests) ListDataSubjectRequests(ctx context.Context, req *identityv1.ListDataSubjectRequestsRequest) (*identityv1.ListDataSubjectRequestsResponse, error) {
+	if !account.CustomerPattern.Matches(req.GetParent()) {
+		if err := organization.Pattern.Check("parent", req.GetParent()); err != nil {
+			return nil, err
+		}
+	}
+	terms, err := rights.ParseFilter(req.GetFilter())
+	if err != nil {
+		return nil, err
+	}
+	now := s.Clock()
+	found, next, err := api.PageOf(ctx, s.Centres, req, "ListDataSubjectRequests",
+		func(r kv.Reader, after []byte, limit int) ([]*identityv1.DataSubjectRequest, []byte, error) {
+			return s.Rights.List(r, req.GetParent(), terms, now, after, limit)
+		}, req.GetFilter())
+	return &identityv1.ListDataSubjectRequestsResponse{DataSubjectRequests: found, NextPageToken: next}, err
+}
+
+// VerifyIdentityOfDataSubject says whether the customer asks.
+func (s requests) VerifyIdentityOfDataSubject(ctx context.Context, req *identityv1.VerifyIdentityOfDataSubjectRequest) (*identityv1.DataSubjectRequest, error) {
+	if err := rights.Pattern.Check("name", req.GetName()); err != nil {
+		return nil, err
+	}
+	if err := api.NotOneself(ctx, rights.CustomerOf(req.GetName())); err != nil {
+		return nil, err
+	}
+	caller, err := api.CallerOf(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.DataSubjectRequest, error) {
+		q, err := s.Rights.Verify(tx, req.GetName(), req.GetEtag(), req.GetProof(), caller.Name)
+		if err != nil || q.GetErasure() == nil {
+			return q, err
+		}
+		return s.held(tx, q)
+	})
+}
+
+// ExtendDataSubjectRequest puts the answer off.
+func (s requests) ExtendDataSubjectRequest(ctx context.Context, req *identityv1.ExtendDataSubjectRequestRequest) (*identityv1.DataSubjectRequest, error) {
+	if err := rights.Pattern.Check("name", req.GetName()); err != nil {
+		return nil, err
+	}
+	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.DataSubjectRequest, error) {
+		return s.Rights.Extend(tx, req.GetName(), req.GetEtag(), req.GetReason())
+	})
+}
+
+// RefuseDataSubjectRequest refuses a request.
+func (s requests) RefuseDataSubjectRequest(ctx context.Context, req *identityv1.RefuseDataSubjectRequestRequest) (*identityv1.DataSubjectRequest, error) {
+	if err := rights.Pattern.Check("name", req.GetName()); err != nil {
+		return nil, err
+	}
+	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.DataSubjectRequest, error) {
+		return s.Rights.Refuse(tx, req.GetName(), req.GetEtag(), req.GetRefusal(), req.GetAnswer())
+	})
+}
+
+// FulfilDataSubjectRequest says that what was asked is done.
+func (s requests) FulfilDataSubjectRequest(ctx context.Context, req *identityv1.FulfilDataSubjectRequestRequest) (*identityv1.DataSubjectRequest, error) {
+	if err := rights.Pattern.Check("name", req.GetName()); err != nil {
+		return nil, err
+	}
+	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.DataSubjectRequest, error) {
+		return s.Rights.Fulfil(tx, req.GetName(), req.GetEtag(), req.GetAnswer())
+	})
+}
+
+// WithdrawDataSubjectRequest takes a request back.
+func (s requests) WithdrawDataSubjectRequest(ctx context.Context, req *identityv1.WithdrawDataSubjectRequestRequest) (*identityv1.DataSubjectRequest, error) {
+	if err := rights.Pattern.Check("name", req.GetName()); err != nil {
+		return nil, err
+	}
+	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.DataSubjectRequest, error) {
+		return s.Rights.Withdraw(tx, req.GetName(), req.GetEtag())
+	})
+}
+
+// GetDataSubjectPolicy returns an organisation's policy.
+func (s requests) GetDataSubjectPolicy(ctx context.Context, req *identityv1.GetDataSubjectPolicyRequest) (*identityv1.DataSubjectPolicy, error) {
+	if err := rights.PolicyPattern.Check("name", req.GetName()); err != nil {
+		return nil, err
+	}
+	return api.Read(ctx, s.Centres, func(r kv.Reader) (*identityv1.DataSubjectPolicy, error) {
+		return s.Rights.Policy(r, rights.OrganizationOf(req.GetName()))
+	})
+}
+
+// UpdateDataSubjectPolicy changes an organisation's policy.
+func (s requests) UpdateDataSubjectPolicy(ctx context.Context, req *identityv1.UpdateDataSubjectPolicyRequest) (*identityv1.DataSubjectPolicy, error) {
+	p := req.GetDataSubjectPolicy()
+	if err := rights.PolicyPattern.Check("data_subject_policy.name", p.GetName()); err != nil {
+		return nil, err
+	}
+	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.DataSubjectPolicy, error) {
+		if _, err := s.Organizations.Get(tx, rights.OrganizationOf(p.GetName())); err != nil {
+			return nil, err
+		}
+		return s.Rights.UpdatePolicy(tx, p, req.GetUpdateMask())
+	})
+}

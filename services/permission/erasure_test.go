@@ -1,0 +1,80 @@
+package permission_test
+
+import (
+	"bytes"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	"guildhall.dev/pkg/errs"
+	"guildhall.dev/pkg/kv"
+	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
+	subjectv1 "guildhall.dev/proto/gen/guildhall/subject/v1"
+)
+
+// holding returns the tables that hold a text, looked at through the seal.
+func (r *replica) holding(text string) (where []string) {
+	r.in.t.Helper()
+	if err := r.store.View(r.in.t.Context(), func(tx kv.Reader) error {
+		where = nil
+		for _, table := range r.tables {
+			for item, err := range tx.Scan(table, kv.Range{}) {
+				if err != nil {
+					return err
+				}
+				if bytes.Contains(item.Key, []byte(text)) || bytes.Contains(item.Value, []byte(text)) {
+					where = append(where, table)
+				}
+			}
+		}
+		return nil
+	}); err != nil {
+		r.in.t.Fatal(err)
+	}
+	return where
+}
+
+// TestEraseSubject_leavesNothingSaidOfThePerson: what the account held and what was
+// written about it is gone, and the receipt says so each time.
+func TestEraseSubject_leavesNothingSaidOfThePerson(t *testing.T) {
+	eachReplica(t, func(t *testing.T, r *replica) {
+		chief := r.as(admin)
+		chief.grant(t, carl, "roles/viewer", acme+"/groups/g1")
+		mine := r.people(carl)
+		w := wish()
+		w.Justification = "I am Carl Gauss"
+		mine.file(t, carl, w)
+		if len(r.holding("Carl Gauss")) == 0 {
+			t.Fatal("the test looks at nothing")
+		}
+		says := permissionv1.NewPermissionSubjectServiceClient(r.asService("identity").conn)
+		r.asService("identity").setState(t, carl, "ERASED", 2)
+		ask := &subjectv1.EraseSubjectRequest{Subject: carl}
+		first, err := says.EraseSubject(t.Context(), ask)
+		if err != nil {
+			t.Fatal(err)
+		}
+		counts := map[string]int64{}
+		for _, k := range first.GetReceipt().GetKinds() {
+			counts[k.GetKind()] = k.GetCount()
+		}
+		if counts["grants"] != 1 || counts["change_requests"] != 1 || first.GetReceipt().GetDigest() == "" {
+			t.Errorf("the receipt is %v", first.GetReceipt())
+		}
+		if again, err := says.EraseSubject(t.Context(), ask); err != nil || !proto.Equal(first, again) {
+			t.Errorf("again: %v, %v; want the same receipt", again, err)
+		}
+		if where := r.holding("Carl Gauss"); len(where) > 0 {
+			t.Errorf("the words are left in %v", where)
+		}
+		if r.asService("gateway").may(t, carl, "groupchat.groups.get", acme+"/groups/g1") {
+			t.Error("an erased account may still do something")
+		}
+		_, err = says.EraseSubject(t.Context(), &subjectv1.EraseSubjectRequest{Subject: acme + "/teams/t1"})
+		wantError(t, err, errs.Invalid, "SUBJECT_INVALID")
+		_, err = permissionv1.NewPermissionSubjectServiceClient(chief.conn).EraseSubject(t.Context(), ask)
+		if !errs.Is(err, errs.Denied) {
+			t.Errorf("asked by the administrator: %v, want Denied", err)
+		}
+	})
+}
