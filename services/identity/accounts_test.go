@@ -37,9 +37,9 @@ func TestCustomer_createGetUpdate(t *testing.T) {
 		}
 		want := &identityv1.Customer{
 			Name: org + "/customers/ada", DisplayName: "Ada", Email: "Ada@example.com", Phone: "+8613800138000", ExternalId: "17850",
-			Country: "China", Language: "zh-CN", State: pending,
+			Country: "China", Language: "zh-CN", State: pending, Stage: identityv1.LifecycleStage_LIFECYCLE_STAGE_LEAD,
 		}
-		times := protocmp.IgnoreFields(&identityv1.Customer{}, "create_time", "update_time", "etag")
+		times := protocmp.IgnoreFields(&identityv1.Customer{}, "create_time", "update_time", "stage_time", "etag")
 		if diff := cmp.Diff(want, made, protocmp.Transform(), times); diff != "" {
 			t.Errorf("created (-want +got):\n%s", diff)
 		}

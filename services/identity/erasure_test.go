@@ -47,7 +47,7 @@ func TestErasure_leavesNothingOfThePerson(t *testing.T) {
 		}
 		var done *identityv1.DataSubjectRequest
 		p.until(func() bool {
-			done = p.request(ctx, q.GetName())
+			done = p.asked(ctx, q.GetName())
 			return done.GetState() == identityv1.DataSubjectRequest_STATE_FULFILLED
 		})
 		if got := kindsOf(done); !strings.Contains(got, "identity: ") || !strings.Contains(got, "orders 1") || !strings.Contains(got, "permission: grants 2") {
@@ -105,8 +105,8 @@ func TestErasure_goesOnAfterARestart(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p.until(func() bool { return len(p.request(ctx, q.GetName()).GetErasure().GetReceipts()) == 1 })
-			before := p.request(ctx, q.GetName())
+			p.until(func() bool { return len(p.asked(ctx, q.GetName()).GetErasure().GetReceipts()) == 1 })
+			before := p.asked(ctx, q.GetName())
 			wantError(t, second(p.rights().RefuseDataSubjectRequest(ctx, &identityv1.RefuseDataSubjectRequestRequest{
 				Name: q.GetName(), Refusal: identityv1.DataSubjectRequest_REFUSAL_UNFOUNDED,
 			})), errs.Precondition, "ERASURE_BEGUN")
@@ -114,7 +114,7 @@ func TestErasure_goesOnAfterARestart(t *testing.T) {
 			p = h.start(config())
 			var after *identityv1.DataSubjectRequest
 			p.until(func() bool {
-				after = p.request(ctx, q.GetName())
+				after = p.asked(ctx, q.GetName())
 				return after.GetState() == identityv1.DataSubjectRequest_STATE_FULFILLED
 			})
 			if got, want := after.GetErasure().GetReceipts()[0].GetDigest(), before.GetErasure().GetReceipts()[0].GetDigest(); got != want || want == "" {
@@ -148,7 +148,7 @@ func TestLegalHold_winsOverErasureAndPurge(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if _, err := p.holds().LiftLegalHold(ctx, &identityv1.LiftLegalHoldRequest{Name: first.GetName()}); err != nil {
+			if _, err := p.legalHolds().LiftLegalHold(ctx, &identityv1.LiftLegalHoldRequest{Name: first.GetName()}); err != nil {
 				t.Fatal(err)
 			}
 			p.close()
@@ -164,7 +164,7 @@ func TestLegalHold_winsOverErasureAndPurge(t *testing.T) {
 			p = h.start(config())
 			ctx = p.relogin()
 			p.until(func() bool {
-				return p.request(ctx, q.GetName()).GetState() == identityv1.DataSubjectRequest_STATE_FULFILLED
+				return p.asked(ctx, q.GetName()).GetState() == identityv1.DataSubjectRequest_STATE_FULFILLED
 			})
 			if !p.erased(ctx, c.GetName()) {
 				t.Error("the customer was purged, so that its name is free, and not erased")

@@ -47,7 +47,7 @@ func (p *process) rights() identityv1.DataSubjectRequestServiceClient {
 	return identityv1.NewDataSubjectRequestServiceClient(p.conn)
 }
 
-func (p *process) holds() identityv1.LegalHoldServiceClient {
+func (p *process) legalHolds() identityv1.LegalHoldServiceClient {
 	return identityv1.NewLegalHoldServiceClient(p.conn)
 }
 
@@ -68,8 +68,8 @@ func (p *process) grace(ctx context.Context, d *durationpb.Duration) {
 	}
 }
 
-// request returns a request as it is now.
-func (p *process) request(ctx context.Context, name string) *identityv1.DataSubjectRequest {
+// asked returns a request as it is now.
+func (p *process) asked(ctx context.Context, name string) *identityv1.DataSubjectRequest {
 	p.t.Helper()
 	q, err := p.rights().GetDataSubjectRequest(ctx, &identityv1.GetDataSubjectRequestRequest{Name: name})
 	if err != nil {
@@ -81,7 +81,7 @@ func (p *process) request(ctx context.Context, name string) *identityv1.DataSubj
 // hold puts a hold on a customer.
 func (p *process) hold(ctx context.Context, customer string, until *timestamppb.Timestamp) *identityv1.LegalHold {
 	p.t.Helper()
-	h, err := p.holds().CreateLegalHold(ctx, &identityv1.CreateLegalHoldRequest{
+	h, err := p.legalHolds().CreateLegalHold(ctx, &identityv1.CreateLegalHoldRequest{
 		Parent: org, LegalHold: &identityv1.LegalHold{Customer: customer, Reason: "case Lovelace", ExpireTime: until},
 	})
 	if err != nil {

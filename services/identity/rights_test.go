@@ -160,31 +160,31 @@ func TestLegalHold_isListedAndLifted(t *testing.T) {
 	p.hold(ctx, c, nil)
 	list := func(filter string) int {
 		t.Helper()
-		resp, err := p.holds().ListLegalHolds(ctx, &identityv1.ListLegalHoldsRequest{Parent: org, Filter: filter})
+		resp, err := p.legalHolds().ListLegalHolds(ctx, &identityv1.ListLegalHoldsRequest{Parent: org, Filter: filter})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return len(resp.GetLegalHolds())
 	}
 	lift := &identityv1.LiftLegalHoldRequest{Name: h.GetName(), Etag: "wrong"}
-	wantError(t, second(p.holds().LiftLegalHold(ctx, lift)), errs.Conflict, "ETAG_MISMATCH")
+	wantError(t, second(p.legalHolds().LiftLegalHold(ctx, lift)), errs.Conflict, "ETAG_MISMATCH")
 	lift.Etag = ""
-	lifted, err := p.holds().LiftLegalHold(ctx, lift)
+	lifted, err := p.legalHolds().LiftLegalHold(ctx, lift)
 	if err != nil || lifted.GetState() != identityv1.LegalHold_STATE_LIFTED || lifted.GetLifter() != admin {
 		t.Fatalf("lifted: %v, %v", lifted, err)
 	}
-	if again, err := p.holds().LiftLegalHold(ctx, lift); err != nil || again.GetEtag() != lifted.GetEtag() {
+	if again, err := p.legalHolds().LiftLegalHold(ctx, lift); err != nil || again.GetEtag() != lifted.GetEtag() {
 		t.Errorf("lifted again: %v, %v", again, err)
 	}
 	if got := []int{list(""), list(`state = "ACTIVE"`), list(`customer = "` + c + `"`), list(`customer = "organizations/other/customers/c1"`)}; got[0] != 2 || got[1] != 1 || got[2] != 2 || got[3] != 0 {
 		t.Errorf("lists have %v", got)
 	}
 	create := func(parent, customer string) error {
-		return second(p.holds().CreateLegalHold(ctx, &identityv1.CreateLegalHoldRequest{Parent: parent, LegalHold: &identityv1.LegalHold{Customer: customer, Reason: "r"}}))
+		return second(p.legalHolds().CreateLegalHold(ctx, &identityv1.CreateLegalHoldRequest{Parent: parent, LegalHold: &identityv1.LegalHold{Customer: customer, Reason: "r"}}))
 	}
 	wantError(t, create(org, "organizations/other/customers/c1"), errs.NotFound, "RESOURCE_NOT_FOUND")
 	wantError(t, create("organizations/other", c), errs.Invalid, "PARENT_MISMATCH")
 	wantError(t, create(org, org+"/customers/none"), errs.NotFound, "CUSTOMER_NOT_FOUND")
-	wantError(t, second(p.holds().GetLegalHold(ctx, &identityv1.GetLegalHoldRequest{Name: "organizations/other/legalHolds/h"})), errs.NotFound, "RESOURCE_NOT_FOUND")
-	wantError(t, second(p.holds().GetLegalHold(ctx, &identityv1.GetLegalHoldRequest{Name: org + "/legalHolds/none"})), errs.NotFound, "LEGAL_HOLD_NOT_FOUND")
+	wantError(t, second(p.legalHolds().GetLegalHold(ctx, &identityv1.GetLegalHoldRequest{Name: "organizations/other/legalHolds/h"})), errs.NotFound, "RESOURCE_NOT_FOUND")
+	wantError(t, second(p.legalHolds().GetLegalHold(ctx, &identityv1.GetLegalHoldRequest{Name: org + "/legalHolds/none"})), errs.NotFound, "LEGAL_HOLD_NOT_FOUND")
 }

@@ -18,6 +18,7 @@ func BuiltIn(kind identityv1.MessageKind, channel identityv1.MessageChannel, lan
 	return t
 }
 
+// long: one text after the other.
 func english(kind identityv1.MessageKind) wording {
 	switch kind {
 	case Invitation:
@@ -90,6 +91,7 @@ Your list of tasks says what it is.`,
 	return wording{}
 }
 
+// long: one text after the other.
 func chinese(kind identityv1.MessageKind) wording {
 	switch kind {
 	case Invitation:
