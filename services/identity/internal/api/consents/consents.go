@@ -170,9 +170,8 @@ func (s consents) candidates(r kv.Reader, names []string) ([]consent.Candidate, 
 	out := make([]consent.Candidate, len(names))
 	for i, name := range names {
 		out[i].Name = name
-		for len(live) > 0 && live[0].GetName() == name {
+		if len(live) > 0 && live[0].GetName() == name {
 			out[i].Account, live = live[0], live[1:]
-			break
 		}
 	}
 	return out, nil
