@@ -59,6 +59,18 @@ func TestRequestPasswordReset_pastAnEditedAddress(t *testing.T) {
 		t.Error(err)
 	}
 	wantVerified(t, p.record(admin, c.GetName()), false, true)
+	// A password that was set by a code of the one contact says nothing of the other.
+	before := p.resets("sent")
+	p.clock.advance(2 * time.Minute)
+	p.forget("thief@example.com")
+	if n := p.answered(); n != before+1 {
+		t.Errorf("%d codes were sent, want one", n-before)
+	}
+	for _, m := range p.mailbox() {
+		if m.Kind == "PASSWORD_RESET" && m.To != "+8613800138000" {
+			t.Errorf("after a reset, a code went to %s", m.To)
+		}
+	}
 }
 
 // longest returns the longest word of a text, which is a code.

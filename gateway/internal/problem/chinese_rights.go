@@ -4,6 +4,7 @@ package problem
 var chineseRights = map[string]text{
 	"DATA_SUBJECT_REQUEST_NOT_FOUND": {"未找到个人信息请求", "该请求不存在，或您无权查看。"},
 	"DATA_SUBJECT_REQUEST_EXISTS":    {"请求已存在", "该请求标识已被使用。"},
+	"DATA_SUBJECT_REQUEST_LIMIT":     {"请求过多", "该客户的请求已达保存上限；请直接联系企业。"},
 	"DATA_SUBJECT_REQUEST_OPEN":      {"已有未完结的请求", "该客户已有同类请求尚未完结；请先答复或撤回该请求。"},
 	"DATA_SUBJECT_REQUEST_ENDED":     {"请求已结束", "该请求已经完成、被拒绝或撤回，不能再变更。"},
 	"DATA_SUBJECT_REQUEST_OVERDUE":   {"已过答复期限", "法定期限已过；只有在到期之前才能延长。"},

@@ -123,6 +123,7 @@ func (g *Gate) accept(ctx context.Context, req *identityv1.AcceptInvitationReque
 		if _, err := g.cfg.Waits.ClearPasswords(tx, organizationOf(name), identifiers(a)); err != nil {
 			return nil, err
 		}
+		fresh.Contact = invitation.GetTarget()
 		if err := g.setPassword(tx, name, fresh, ""); err != nil {
 			return nil, err
 		}

@@ -6,6 +6,7 @@ import (
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/kv"
+	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	"guildhall.dev/services/identity/internal/contact"
 	"guildhall.dev/services/identity/internal/credential"
 )
@@ -47,8 +48,21 @@ func (g *Gate) choose(ctx context.Context, account string, c chosen) (choice, er
 	return choice{Hash: hash, NeedsFactor: needs}, err
 }
 
+// knownContact returns where an account is known to be reached whose password is set
+// by none of its contacts: where it was known before, since it may have been edited
+// meanwhile by who must not take the account by it; and of one without a password,
+// where it is reached.
+func (g *Gate) knownContact(r kv.Reader, a *storev1.Account) (string, error) {
+	before, had, err := g.cfg.Credentials.Password(r, a.GetName())
+	if err != nil || had {
+		return before.GetContact(), err
+	}
+	return contact.Of(a).Folded(), nil
+}
+
 // setPassword stores a password, if there is one, and ends the sessions that were
-// opened with the one before, all but the named one. The error is Precondition
+// opened with the one before, all but the named one. The choice's contact is where
+// the code was sent that it is set by, if one was. The error is Precondition
 // (PASSWORD_NEEDS_FACTOR) for one that does, of an account that has lost its second
 // factor meanwhile.
 func (g *Gate) setPassword(tx *change.Tx, name string, c choice, except string) error {
@@ -71,7 +85,11 @@ func (g *Gate) setPassword(tx *change.Tx, name string, c choice, except string) 
 	if err := g.tellOfPassword(tx, rec.Value); err != nil {
 		return err
 	}
-	c.Contact = contact.Of(rec.Value).Folded()
+	if c.Contact == "" {
+		if c.Contact, err = g.knownContact(tx, rec.Value); err != nil {
+			return err
+		}
+	}
 	if err := g.cfg.Credentials.SetPassword(tx, name, c, tx.Time); err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/account"
+	"guildhall.dev/services/identity/internal/contact"
 	"guildhall.dev/services/identity/internal/credential"
 	"guildhall.dev/services/identity/internal/delivery"
 	"guildhall.dev/services/identity/internal/message"
@@ -163,15 +164,10 @@ func phoneOf(identifier string) (string, bool) {
 }
 
 // sendReset opens a reset of an account and sends it the code, to the first of its
-// contacts that is to be trusted, unless nothing would be sent there now. It returns
+// contacts that is to be trusted and to which something would be sent now. It returns
 // how many codes that are.
 func (g *Gate) sendReset(tx *change.Tx, a *storev1.Account) (int, error) {
-	trusted, err := g.trusted(tx, a)
-	if err != nil || len(trusted) == 0 {
-		return 0, err
-	}
-	to := trusted[0]
-	ready, err := g.cfg.Outbox.Ready(tx, a.GetName(), to, tx.Time)
+	to, ready, err := g.readyContact(tx, a)
 	if err != nil || !ready {
 		return 0, err
 	}
@@ -185,6 +181,18 @@ func (g *Gate) sendReset(tx *change.Tx, a *storev1.Account) (int, error) {
 		Account: a, To: to, Kind: message.PasswordReset, Values: message.Values{message.Code: code}, Expire: expire,
 	})
 	return 1, err
+}
+
+// readyContact returns the first contact of an account that is to be trusted and to
+// which something would be sent now, and whether there is one.
+func (g *Gate) readyContact(tx *change.Tx, a *storev1.Account) (to contact.Contact, ready bool, err error) {
+	trusted, err := g.trusted(tx, a)
+	for _, to := range trusted {
+		if ready, err := g.cfg.Outbox.Ready(tx, a.GetName(), to, tx.Time); err != nil || ready {
+			return to, ready, err
+		}
+	}
+	return to, false, err
 }
 
 // ResetPassword sets the password of the account whose code somebody at an address
@@ -213,6 +221,7 @@ func (g *Gate) ResetPassword(ctx context.Context, req *identityv1.ResetPasswordR
 		if err := g.proved(tx, a, target, nil); err != nil {
 			return nil, err
 		}
+		fresh.Contact = target
 		return &identityv1.ResetPasswordResponse{Account: name}, g.setPassword(tx, name, fresh, "")
 	})
 	if err != nil {

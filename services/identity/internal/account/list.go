@@ -65,7 +65,7 @@ const maxExamined = 200
 // (FILTER_INVALID).
 func ParseFilter(kind authn.Kind, organization, text string) (Filter, error) {
 	fields := []filter.Field{
-		{Name: byState, Type: filter.Enum, Values: []string{StateName(pending), StateName(active), StateName(suspended), StateName(gone)}},
+		{Name: byState, Type: filter.Enum, Values: []string{StateName(pending), StateName(active), StateName(suspended), StateName(gone), StateName(erased)}},
 		{Name: displayName, Type: filter.Words},
 	}
 	if kind != authn.ServiceAccount {

@@ -254,10 +254,14 @@ func (b *Book) Purge(tx *change.Tx, name string) error {
 		tx.Unchanged()
 		return nil
 	}
-	if wanted, err := b.cfg.Rights.Wanted(tx, name); err != nil {
+	if request, err := b.cfg.Rights.Wanted(tx, name); err != nil {
 		return err
-	} else if wanted {
-		return b.Erase(tx, name)
+	} else if request != "" {
+		// Nothing can bring the customer back: there is no time to think it over.
+		if err := b.Erase(tx, name); err != nil {
+			return err
+		}
+		return b.cfg.Rights.Begin(tx, request)
 	}
 	if more, err := b.release(tx, name); more || err != nil {
 		return err

@@ -70,7 +70,7 @@ func (b *Book) claim(tx *change.Tx, rec kv.Record[*storev1.Delivery], word strin
 	}
 	if d.GetAttemptCount() == 0 {
 		// What was tried before was counted then.
-		ready, err := b.pour(tx, b.bucketsOf(organizationOf(now), now.GetTargetHash()), tx.Time)
+		ready, err := b.pour(tx, b.bucketsOf(organizationOf(now), now.GetTargetHash(), d.GetKind()), tx.Time)
 		if err != nil {
 			return nil, err
 		}

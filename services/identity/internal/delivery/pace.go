@@ -8,7 +8,9 @@ import (
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/resource"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
+	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/contact"
+	"guildhall.dev/services/identity/internal/message"
 )
 
 const (
@@ -44,7 +46,13 @@ type bucket struct {
 // rate of the leak. An organisation has a bucket of its own, so that another one
 // does not make it wait, below one of all organisations together, so that many do
 // not do what one must not.
-func (b *Book) bucketsOf(organization string, target []byte) []bucket {
+//
+// What others can have sent to somebody has buckets of its own, so that it stops
+// neither the codes nor the news of who is reached there.
+func (b *Book) bucketsOf(organization string, target []byte, kind identityv1.MessageKind) []bucket {
+	if kind == message.ContactVerification || kind == message.TaskReminder {
+		target = b.cfg.Hasher.Hash("identity delivery pace of "+KindName(kind), target)
+	}
 	own := append([]byte(organization+"\x00"), target...)
 	return []bucket{
 		{key: b.cfg.Hasher.Hash("identity delivery pace", own), size: b.cfg.PerTarget, leak: leak},
@@ -105,7 +113,7 @@ func (b *Book) Ready(r kv.Reader, account string, to contact.Contact, now time.T
 	if err != nil || suppressed {
 		return false, err
 	}
-	ready, err := b.room(r, b.bucketsOf(organization, target), now)
+	ready, err := b.room(r, b.bucketsOf(organization, target, message.PasswordReset), now)
 	return !ready.After(now), err
 }
 

@@ -79,6 +79,9 @@ func (p *Party) Register(a *Attestation, challenge []byte, account string) (*sto
 	if err != nil {
 		return nil, unproven(err)
 	}
+	if len(made.PublicKey) > mostKey {
+		return nil, unproven(errors.New("the key is longer than any that is of use"))
+	}
 	c := &storev1.PasskeyCredential{
 		Id: made.ID, PublicKey: made.PublicKey, SignCount: made.Authenticator.SignCount,
 		BackupEligible: made.Flags.BackupEligible, BackedUp: made.Flags.BackupState, Aaguid: made.Authenticator.AAGUID,
@@ -90,6 +93,10 @@ func (p *Party) Register(a *Attestation, challenge []byte, account string) (*sto
 	}
 	return c, nil
 }
+
+// mostKey is how many bytes a public key has at most, that of RSA with 8192 bits
+// among them: longer ones only cost more to check.
+const mostKey = 1100
 
 // Assertion is a proof by a passkey, read and not checked.
 type Assertion struct {

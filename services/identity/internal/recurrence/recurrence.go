@@ -22,7 +22,9 @@ const Reason = "RECURRENCE_INVALID"
 
 const (
 	maxInterval = 400
-	maxCount    = 1000
+	// maxYears is how far the next time may be.
+	maxYears = 9
+	maxCount = 1000
 	// maxSkips is how many months without the day are left out: a 29 February comes
 	// back after eight years at most, and any other day at once or never.
 	maxSkips = 12 * 8
@@ -60,6 +62,8 @@ func Parse(field, text string) (Rule, error) {
 		return Rule{}, refuse(field, "COUNT and UNTIL exclude each other")
 	case r.weekdays != nil && r.freq != "WEEKLY", r.monthDay != 0 && r.freq != "MONTHLY":
 		return Rule{}, refuse(field, "BYDAY is for WEEKLY and BYMONTHDAY for MONTHLY")
+	case r.freq == "YEARLY" && r.interval > maxYears, r.freq == "MONTHLY" && r.interval > 12*maxYears:
+		return Rule{}, refuse(field, "INTERVAL is too long")
 	}
 	return r, nil
 }

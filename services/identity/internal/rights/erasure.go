@@ -33,14 +33,18 @@ func (b *Book) named(r kv.Reader, q kv.Query) ([]string, error) {
 	return names, err
 }
 
-// Wanted reports whether it is known of a customer that it asks to be erased.
-func (b *Book) Wanted(r kv.Reader, customer string) (bool, error) {
+// Wanted returns the request by which it is known of a customer that it asks to be
+// erased, "" when there is none.
+func (b *Book) Wanted(r kv.Reader, customer string) (string, error) {
 	for rec, err := range b.of(r, customer) {
-		if err != nil || open(rec.Value) && rec.Value.GetErasure() != nil {
-			return err == nil, err
+		if err != nil {
+			return "", err
+		}
+		if open(rec.Value) && rec.Value.GetErasure() != nil {
+			return rec.Value.GetName(), nil
 		}
 	}
-	return false, nil
+	return "", nil
 }
 
 // Ready reports whether an erasure waits for its time alone, and that has come.

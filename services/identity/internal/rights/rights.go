@@ -84,14 +84,21 @@ func (b *Book) get(r kv.Reader, name string) (kv.Record[*identityv1.DataSubjectR
 	return rec, err
 }
 
+// most is how many requests are kept of a customer: all are read together.
+const most = 200
+
 // Create writes down a request with the name, kind and note of asked. Of the
 // customer's own it is known who asks. Errors are Exists
-// (DATA_SUBJECT_REQUEST_EXISTS) and Precondition (DATA_SUBJECT_REQUEST_OPEN).
+// (DATA_SUBJECT_REQUEST_EXISTS), Precondition (DATA_SUBJECT_REQUEST_OPEN) and
+// Exhausted (DATA_SUBJECT_REQUEST_LIMIT).
 func (b *Book) Create(tx *change.Tx, asked *identityv1.DataSubjectRequest, creator string) (*identityv1.DataSubjectRequest, error) {
-	customer := CustomerOf(asked.GetName())
+	customer, n := CustomerOf(asked.GetName()), 0
 	for rec, err := range b.of(tx, customer) {
 		if err != nil {
 			return nil, err
+		}
+		if n++; n == most {
+			return nil, errs.New(errs.Exhausted, "DATA_SUBJECT_REQUEST_LIMIT", "the customer has made as many requests as are kept; write to the organization")
 		}
 		if open(rec.Value) && rec.Value.GetKind() == asked.GetKind() {
 			const text = "the customer has an open request of this kind; answer that one, or withdraw it"

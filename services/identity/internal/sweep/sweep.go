@@ -13,6 +13,7 @@ package sweep
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -85,41 +86,30 @@ func (s *Sweeper) Run(ctx context.Context) error {
 // Once removes all that is past its time, and returns how many accounts and
 // sessions were among it.
 func (s *Sweeper) Once(ctx context.Context) (purged, ended int, err error) {
-	if purged, err = s.drain(ctx, "identity.accounts.purge", s.Accounts.Purgeable, s.Accounts.Purge); err != nil {
-		return purged, 0, err
+	var faults []error // what cannot be removed keeps nothing else
+	drain := func(action string, find func(kv.Reader, time.Time, int) ([]string, error), remove func(*change.Tx, string) error) int {
+		n, err := s.drain(ctx, action, find, remove)
+		faults = append(faults, err)
+		return n
 	}
-	if ended, err = s.drain(ctx, "identity.sessions.expire", s.Sessions.Expired, s.Sessions.Expire); err != nil {
-		return purged, ended, err
-	}
-	if _, err := s.drain(ctx, "identity.clientKeys.expire", s.Keys.Expired, s.Keys.Expire); err != nil {
-		return purged, ended, err
-	}
-	if _, err := s.drain(ctx, "identity.ownershipTransfers.expire", s.Ownerships.Expirable, s.Ownerships.Expire); err != nil {
-		return purged, ended, err
-	}
-	if _, err := s.drain(ctx, "identity.legalHolds.expire", s.Holds.Expirable, s.Holds.Expire); err != nil {
-		return purged, ended, err
-	}
-	if _, err := s.drain(ctx, "identity.tasks.cover", s.Desk.Coverable, s.Desk.Cover); err != nil {
-		return purged, ended, err
-	}
-	if _, err := s.drain(ctx, "identity.tasks.remind", s.Tasks.Remindable, s.Desk.Remind); err != nil {
-		return purged, ended, err
-	}
+	purged = drain("identity.accounts.purge", s.Accounts.Purgeable, s.Accounts.Purge)
+	ended = drain("identity.sessions.expire", s.Sessions.Expired, s.Sessions.Expire)
+	drain("identity.clientKeys.expire", s.Keys.Expired, s.Keys.Expire)
+	drain("identity.ownershipTransfers.expire", s.Ownerships.Expirable, s.Ownerships.Expire)
+	drain("identity.legalHolds.expire", s.Holds.Expirable, s.Holds.Expire)
+	drain("identity.tasks.cover", s.Desk.Coverable, s.Desk.Cover)
+	drain("identity.tasks.remind", s.Tasks.Remindable, s.Desk.Remind)
 	for _, some := range []func(tx kv.Tx, now time.Time, limit int) (int, error){
 		s.Absences.Sweep, s.Keys.SweepAssertions, s.Sessions.SweepCodes, s.Credentials.SweepResets,
 		s.Outbox.Sweep, s.Verifications.Sweep, s.Sessions.SweepChallenges, s.Factors.SweepEnrollments, s.Factors.SweepChallenges,
 	} {
-		if err := s.forget(ctx, some); err != nil {
-			return purged, ended, err
-		}
+		faults = append(faults, s.forget(ctx, some))
 	}
-	if _, err = s.Throttle.Sweep(ctx); err != nil { // nobody needs to know of what means nothing any more
-		return purged, ended, err
-	}
+	_, err = s.Throttle.Sweep(ctx) // nobody needs to know of what means nothing any more
+	faults = append(faults, err)
 	// The last: they may be very many, the first time.
-	_, err = s.drain(ctx, "identity.stages.age", s.Accounts.Idle, s.Accounts.Age)
-	return purged, ended, err
+	drain("identity.stages.age", s.Accounts.Idle, s.Accounts.Age)
+	return purged, ended, errors.Join(faults...)
 }
 
 // forget removes what leaves no trace, some at a time until there is none.

@@ -635,7 +635,7 @@ type ConsentRecord struct {
 	Evidence string `protobuf:"bytes,8,opt,name=evidence,proto3" json:"evidence,omitempty"`
 	// Who recorded it: the customer, or one of the staff.
 	Actor string `protobuf:"bytes,9,opt,name=actor,proto3" json:"actor,omitempty"`
-	// The address from where.
+	// The address from where, when it was the customer.
 	RemoteAddress string `protobuf:"bytes,10,opt,name=remote_address,json=remoteAddress,proto3" json:"remote_address,omitempty"`
 	// When the customer said so.
 	ConsentTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=consent_time,json=consentTime,proto3" json:"consent_time,omitempty"`

@@ -1574,16 +1574,16 @@ const file_guildhall_identity_v1_data_subject_request_proto_rawDesc = "" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\x12&\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId2\xd3\x15\n" +
+	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId2\xe1\x15\n" +
 	"\x19DataSubjectRequestService\x12\x96\x02\n" +
 	"\x18CreateDataSubjectRequest\x126.guildhall.identity.v1.CreateDataSubjectRequestRequest\x1a).guildhall.identity.v1.DataSubjectRequest\"\x96\x01\xea\xe0\x18/*\x06parent8\x01\n" +
 	"#identity.dataSubjectRequests.create\x82\xd3\xe4\x93\x02]:\x14data_subject_request\"E/identity/v1/{parent=organizations/*/customers/*}/dataSubjectRequests\x12\xf2\x01\n" +
 	"\x15GetDataSubjectRequest\x123.guildhall.identity.v1.GetDataSubjectRequestRequest\x1a).guildhall.identity.v1.DataSubjectRequest\"y\xea\xe0\x18(*\x04name\n" +
 	" identity.dataSubjectRequests.get\x82\xd3\xe4\x93\x02G\x12E/identity/v1/{name=organizations/*/customers/*/dataSubjectRequests/*}\x12\xc5\x02\n" +
 	"\x17ListDataSubjectRequests\x125.guildhall.identity.v1.ListDataSubjectRequestsRequest\x1a6.guildhall.identity.v1.ListDataSubjectRequestsResponse\"\xba\x01\xea\xe0\x18+*\x06parent\n" +
-	"!identity.dataSubjectRequests.list\x82\xd3\xe4\x93\x02\x84\x01ZG\x12E/identity/v1/{parent=organizations/*/customers/*}/dataSubjectRequests\x129/identity/v1/{parent=organizations/*}/dataSubjectRequests\x12\x9e\x02\n" +
-	"\x1bVerifyIdentityOfDataSubject\x129.guildhall.identity.v1.VerifyIdentityOfDataSubjectRequest\x1a).guildhall.identity.v1.DataSubjectRequest\"\x98\x01\xea\xe0\x185*\x04name8\x01\n" +
-	"+identity.dataSubjectRequests.verifyIdentity\x82\xd3\xe4\x93\x02Y:\x01*\"T/identity/v1/{name=organizations/*/customers/*/dataSubjectRequests/*}:verifyIdentity\x12\x88\x02\n" +
+	"!identity.dataSubjectRequests.list\x82\xd3\xe4\x93\x02\x84\x01ZG\x12E/identity/v1/{parent=organizations/*/customers/*}/dataSubjectRequests\x129/identity/v1/{parent=organizations/*}/dataSubjectRequests\x12\xa5\x02\n" +
+	"\x1bVerifyIdentityOfDataSubject\x129.guildhall.identity.v1.VerifyIdentityOfDataSubjectRequest\x1a).guildhall.identity.v1.DataSubjectRequest\"\x9f\x01\xea\xe0\x185*\x04name8\x01\n" +
+	"+identity.dataSubjectRequests.verifyIdentity\x9a\xe1\x18\x03\b\x84\a\x82\xd3\xe4\x93\x02Y:\x01*\"T/identity/v1/{name=organizations/*/customers/*/dataSubjectRequests/*}:verifyIdentity\x12\x88\x02\n" +
 	"\x18ExtendDataSubjectRequest\x126.guildhall.identity.v1.ExtendDataSubjectRequestRequest\x1a).guildhall.identity.v1.DataSubjectRequest\"\x88\x01\xea\xe0\x18-*\x04name8\x01\n" +
 	"#identity.dataSubjectRequests.extend\x82\xd3\xe4\x93\x02Q:\x01*\"L/identity/v1/{name=organizations/*/customers/*/dataSubjectRequests/*}:extend\x12\x88\x02\n" +
 	"\x18RefuseDataSubjectRequest\x126.guildhall.identity.v1.RefuseDataSubjectRequestRequest\x1a).guildhall.identity.v1.DataSubjectRequest\"\x88\x01\xea\xe0\x18-*\x04name8\x01\n" +
@@ -1593,9 +1593,9 @@ const file_guildhall_identity_v1_data_subject_request_proto_rawDesc = "" +
 	"\x1aWithdrawDataSubjectRequest\x128.guildhall.identity.v1.WithdrawDataSubjectRequestRequest\x1a).guildhall.identity.v1.DataSubjectRequest\"\x8c\x01\xea\xe0\x18/*\x04name8\x01\n" +
 	"%identity.dataSubjectRequests.withdraw\x82\xd3\xe4\x93\x02S:\x01*\"N/identity/v1/{name=organizations/*/customers/*/dataSubjectRequests/*}:withdraw\x12\xdf\x01\n" +
 	"\x14GetDataSubjectPolicy\x122.guildhall.identity.v1.GetDataSubjectPolicyRequest\x1a(.guildhall.identity.v1.DataSubjectPolicy\"i\xea\xe0\x18(*\x04name\n" +
-	" identity.dataSubjectPolicies.get\x82\xd3\xe4\x93\x027\x125/identity/v1/{name=organizations/*/dataSubjectPolicy}\x12\xa8\x02\n" +
-	"\x17UpdateDataSubjectPolicy\x125.guildhall.identity.v1.UpdateDataSubjectPolicyRequest\x1a(.guildhall.identity.v1.DataSubjectPolicy\"\xab\x01\xea\xe0\x18A*\x18data_subject_policy.name8\x01\n" +
-	"#identity.dataSubjectPolicies.update\x82\xd3\xe4\x93\x02`:\x13data_subject_policy2I/identity/v1/{data_subject_policy.name=organizations/*/dataSubjectPolicy}B:Z8guildhall.dev/proto/gen/guildhall/identity/v1;identityv1b\x06proto3"
+	" identity.dataSubjectPolicies.get\x82\xd3\xe4\x93\x027\x125/identity/v1/{name=organizations/*/dataSubjectPolicy}\x12\xaf\x02\n" +
+	"\x17UpdateDataSubjectPolicy\x125.guildhall.identity.v1.UpdateDataSubjectPolicyRequest\x1a(.guildhall.identity.v1.DataSubjectPolicy\"\xb2\x01\xea\xe0\x18A*\x18data_subject_policy.name8\x01\n" +
+	"#identity.dataSubjectPolicies.update\x9a\xe1\x18\x03\b\x84\a\x82\xd3\xe4\x93\x02`:\x13data_subject_policy2I/identity/v1/{data_subject_policy.name=organizations/*/dataSubjectPolicy}B:Z8guildhall.dev/proto/gen/guildhall/identity/v1;identityv1b\x06proto3"
 
 var (
 	file_guildhall_identity_v1_data_subject_request_proto_rawDescOnce sync.Once

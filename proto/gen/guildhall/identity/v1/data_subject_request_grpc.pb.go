@@ -51,7 +51,8 @@ type DataSubjectRequestServiceClient interface {
 	// who one is of the last five minutes.
 	//
 	// Reasons: CUSTOMER_NOT_FOUND, CUSTOMER_ERASED, DATA_SUBJECT_REQUEST_EXISTS,
-	// DATA_SUBJECT_REQUEST_OPEN, STEP_UP_REQUIRED, OWN_LOGIN_REQUIRED.
+	// DATA_SUBJECT_REQUEST_OPEN, DATA_SUBJECT_REQUEST_LIMIT, STEP_UP_REQUIRED,
+	// OWN_LOGIN_REQUIRED.
 	CreateDataSubjectRequest(ctx context.Context, in *CreateDataSubjectRequestRequest, opts ...grpc.CallOption) (*DataSubjectRequest, error)
 	// Returns a request. Reasons: DATA_SUBJECT_REQUEST_NOT_FOUND.
 	GetDataSubjectRequest(ctx context.Context, in *GetDataSubjectRequestRequest, opts ...grpc.CallOption) (*DataSubjectRequest, error)
@@ -223,7 +224,8 @@ type DataSubjectRequestServiceServer interface {
 	// who one is of the last five minutes.
 	//
 	// Reasons: CUSTOMER_NOT_FOUND, CUSTOMER_ERASED, DATA_SUBJECT_REQUEST_EXISTS,
-	// DATA_SUBJECT_REQUEST_OPEN, STEP_UP_REQUIRED, OWN_LOGIN_REQUIRED.
+	// DATA_SUBJECT_REQUEST_OPEN, DATA_SUBJECT_REQUEST_LIMIT, STEP_UP_REQUIRED,
+	// OWN_LOGIN_REQUIRED.
 	CreateDataSubjectRequest(context.Context, *CreateDataSubjectRequestRequest) (*DataSubjectRequest, error)
 	// Returns a request. Reasons: DATA_SUBJECT_REQUEST_NOT_FOUND.
 	GetDataSubjectRequest(context.Context, *GetDataSubjectRequestRequest) (*DataSubjectRequest, error)

@@ -583,7 +583,7 @@ const file_guildhall_identity_v1_legal_hold_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\x12\x12\n" +
 	"\x04etag\x18\x02 \x01(\tR\x04etag\x12&\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId2\xc9\x06\n" +
+	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId2\xd0\x06\n" +
 	"\x10LegalHoldService\x12\xdf\x01\n" +
 	"\x0fCreateLegalHold\x12-.guildhall.identity.v1.CreateLegalHoldRequest\x1a .guildhall.identity.v1.LegalHold\"{\xea\xe0\x183*\x13legal_hold.customer8\x01\n" +
 	"\x1aidentity.legalHolds.create\x82\xd3\xe4\x93\x02>:\n" +
@@ -591,9 +591,9 @@ const file_guildhall_identity_v1_legal_hold_proto_rawDesc = "" +
 	"\fGetLegalHold\x12*.guildhall.identity.v1.GetLegalHoldRequest\x1a .guildhall.identity.v1.LegalHold\"[\xea\xe0\x18\x1f*\x04name\n" +
 	"\x17identity.legalHolds.get\x82\xd3\xe4\x93\x022\x120/identity/v1/{name=organizations/*/legalHolds/*}\x12\xcd\x01\n" +
 	"\x0eListLegalHolds\x12,.guildhall.identity.v1.ListLegalHoldsRequest\x1a-.guildhall.identity.v1.ListLegalHoldsResponse\"^\xea\xe0\x18\"*\x06parent\n" +
-	"\x18identity.legalHolds.list\x82\xd3\xe4\x93\x022\x120/identity/v1/{parent=organizations/*}/legalHolds\x12\xc6\x01\n" +
-	"\rLiftLegalHold\x12+.guildhall.identity.v1.LiftLegalHoldRequest\x1a .guildhall.identity.v1.LegalHold\"f\xea\xe0\x18\"*\x04name8\x01\n" +
-	"\x18identity.legalHolds.lift\x82\xd3\xe4\x93\x02::\x01*\"5/identity/v1/{name=organizations/*/legalHolds/*}:liftB:Z8guildhall.dev/proto/gen/guildhall/identity/v1;identityv1b\x06proto3"
+	"\x18identity.legalHolds.list\x82\xd3\xe4\x93\x022\x120/identity/v1/{parent=organizations/*}/legalHolds\x12\xcd\x01\n" +
+	"\rLiftLegalHold\x12+.guildhall.identity.v1.LiftLegalHoldRequest\x1a .guildhall.identity.v1.LegalHold\"m\xea\xe0\x18\"*\x04name8\x01\n" +
+	"\x18identity.legalHolds.lift\x9a\xe1\x18\x03\b\x84\a\x82\xd3\xe4\x93\x02::\x01*\"5/identity/v1/{name=organizations/*/legalHolds/*}:liftB:Z8guildhall.dev/proto/gen/guildhall/identity/v1;identityv1b\x06proto3"
 
 var (
 	file_guildhall_identity_v1_legal_hold_proto_rawDescOnce sync.Once

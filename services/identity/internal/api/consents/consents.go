@@ -80,9 +80,11 @@ func word(ctx context.Context, req said) (consent.Word, error) {
 		return consent.Word{}, err
 	}
 	caller, err := api.CallerOf(ctx)
-	return consent.Word{
-		Customer: req.GetParent(), Actor: caller.Name, Evidence: req.GetEvidence(), RemoteAddress: api.RemoteAddress(ctx), At: req.GetConsentTime(),
-	}, err
+	w := consent.Word{Customer: req.GetParent(), Actor: caller.Name, Evidence: req.GetEvidence(), At: req.GetConsentTime()}
+	if caller.Name == w.Customer {
+		w.RemoteAddress = api.RemoteAddress(ctx) // that of staff proves nothing, and is theirs
+	}
+	return w, err
 }
 
 // ListConsents returns a page of what holds of a customer.
