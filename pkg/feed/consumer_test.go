@@ -376,3 +376,18 @@ func TestCaughtUp_doesNotWaitForTheNextAttempt(t *testing.T) {
 		return attempts.Load() >= enough
 	})
 }
+
+// TestCaughtUp_behindEventsOfOtherTypes: what a consumer did not ask for comes last in
+// the log, and no heartbeat says so for an hour.
+func TestCaughtUp_behindEventsOfOtherTypes(t *testing.T) {
+	s, source := openBolt(t), openBolt(t)
+	l := openLog(t, source, func(c *feed.Config) { c.Heartbeat = time.Hour })
+	p := newPipe(t, l)
+	c, _ := follow(t, p, s, func(c *feed.ConsumerConfig) { c.TypePrefixes = []string{"guildhall.other."}; c.Idle = 2 * time.Hour })
+	caughtUp(t, c)
+	for i := range 3 {
+		appendGroups(t, source, l, i, i+1)
+		caughtUp(t, c)
+	}
+	checkCounts(t, s, 0, 0)
+}

@@ -31,9 +31,11 @@ func NewServer(l *Log) *Server { return &Server{log: l} }
 // StreamEvents sends the events behind the request's cursor, then waits for
 // more, unless told to stop at the end. It sends a response at once, so that
 // a client that began at "latest" knows where it stands, and then after every
-// heartbeat interval in which it had nothing to send. A slow client holds up
-// its own stream only: each batch is read from the store when the one before
-// it has been sent.
+// heartbeat interval in which it had nothing to send. A service that reads all
+// organisations hears at once how far the log has come, also when nothing of that is
+// what it asked for: it may be waiting for the end (Consumer.CaughtUp). Others do
+// not, who would hear how busy the rest is. A slow client holds up its own stream
+// only: each batch is read from the store when the one before it has been sent.
 //
 // Errors are those of Log.Read, Denied (FEED_SERVICES_ONLY), and Unavailable
 // (FEED_STOPPING) when this process shuts down.
@@ -54,7 +56,8 @@ func (s *Server) StreamEvents(req *eventv1.StreamEventsRequest, stream grpc.Serv
 		}
 		cursor = batch.Cursor
 		atEnd := req.GetStopAtEnd() && !batch.More
-		if events := selectEvents(req, batch.Events); len(events) > 0 || due || atEnd {
+		news := len(batch.Events) > 0 && !batch.More && req.GetParent() == AllOrganizations
+		if events := selectEvents(req, batch.Events); len(events) > 0 || due || atEnd || news {
 			if err := stream.Send(&eventv1.StreamEventsResponse{Events: events, Cursor: cursor}); err != nil {
 				return err
 			}
