@@ -9,13 +9,21 @@ fuzztime=${FUZZTIME:-10s}
 said=$(mktemp)
 trap 'rm -f "$said"' EXIT
 
-# fuzz runs one target. A worker that is still busy when its time is up makes
-# `go test` end with "context deadline exceeded" (go.dev/issue/75804, mended in
-# Go 1.27): that is no finding, which would have left a failing input.
+# fuzz runs one target and prints what it says. A worker that is still busy when
+# its time is up makes `go test` end with "context deadline exceeded"
+# (go.dev/issue/75804, mended in Go 1.27): that is no finding, which would have
+# left a failing input, and is not printed as one.
 fuzz() {
+  local result=0
   # -run of nothing: the ordinary tests have their own gate.
-  go test -run '^$' -fuzz "^$2\$" -fuzztime "$fuzztime" "$1" 2>&1 | tee "$said" && return
-  grep -qx ' *context deadline exceeded' "$said" && ! grep -q 'Failing input' "$said"
+  go test -run '^$' -fuzz "^$2\$" -fuzztime "$fuzztime" "$1" >"$said" 2>&1 || result=$?
+  if ((result)) && grep -qx ' *context deadline exceeded' "$said" && ! grep -q 'Failing input' "$said"; then
+    grep '^fuzz:' "$said" || true
+    echo 'a worker was busy when its time was up: nothing found'
+    return
+  fi
+  cat "$said"
+  return $result
 }
 
 failed=()

@@ -197,7 +197,8 @@ func TestASVS_6_3_8_timeTellsNothingOfAReset(t *testing.T) {
 }
 
 // TestApart_findsAHashTooFew: the instrument of these tests sees what it is to
-// see, a login by name beside one by mail, which hashes once more.
+// see, a login by name beside one by mail, which hashes once more. Chance would
+// have to say so three times of twelve, which it does once in two thousand runs.
 func TestApart_findsAHashTooFew(t *testing.T) {
 	p := enumerable(t)
 	by := func(identifier string) func() {
@@ -207,7 +208,15 @@ func TestApart_findsAHashTooFew(t *testing.T) {
 			p.clock.advance(time.Hour)
 		}
 	}
-	if differ, says := apart(by("unknown@example.com"), by(org+"/staff/nobody")); !differ {
-		t.Errorf("two hashes are not told from one: %s", says)
+	// A busy machine hides a difference in some rows; it does not in most.
+	found, says := 0, ""
+	for rows := 0; rows < 12 && found < 3; rows++ {
+		var differ bool
+		if differ, says = row(by("unknown@example.com"), by(org+"/staff/nobody")); differ {
+			found++
+		}
+	}
+	if found < 3 {
+		t.Errorf("two hashes are told from one in %d of 12 rows: %s", found, says)
 	}
 }
