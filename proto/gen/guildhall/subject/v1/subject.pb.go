@@ -13,6 +13,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
+	_ "guildhall.dev/proto/gen/guildhall/options/v1"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -266,11 +267,189 @@ func (x *ErasedKind) GetCount() int64 {
 	return 0
 }
 
+// Asks a service for what it keeps of a person, some at a time: the person's own
+// data and what the person provided (GDPR articles 15 and 20, PIPL article 45),
+// never what only others wrote. Each service has the RPC in a service of its own,
+// for service identity alone.
+type ExportSubjectRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "organizations/acme/customers/c1".
+	Subject string `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"`
+	// How many records at most; 0 means 100, above 1000 means 1000.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// next_page_token of the page before, for the same subject.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportSubjectRequest) Reset() {
+	*x = ExportSubjectRequest{}
+	mi := &file_guildhall_subject_v1_subject_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportSubjectRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportSubjectRequest) ProtoMessage() {}
+
+func (x *ExportSubjectRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_subject_v1_subject_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportSubjectRequest.ProtoReflect.Descriptor instead.
+func (*ExportSubjectRequest) Descriptor() ([]byte, []int) {
+	return file_guildhall_subject_v1_subject_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ExportSubjectRequest) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *ExportSubjectRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ExportSubjectRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// See ExportSubjectRequest.
+type ExportSubjectResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Kind by kind; within a kind in an order that stays.
+	Records []*ExportedRecord `protobuf:"bytes,1,rep,name=records,proto3" json:"records,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportSubjectResponse) Reset() {
+	*x = ExportSubjectResponse{}
+	mi := &file_guildhall_subject_v1_subject_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportSubjectResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportSubjectResponse) ProtoMessage() {}
+
+func (x *ExportSubjectResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_subject_v1_subject_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportSubjectResponse.ProtoReflect.Descriptor instead.
+func (*ExportSubjectResponse) Descriptor() ([]byte, []int) {
+	return file_guildhall_subject_v1_subject_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ExportSubjectResponse) GetRecords() []*ExportedRecord {
+	if x != nil {
+		return x.Records
+	}
+	return nil
+}
+
+func (x *ExportSubjectResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// One record of what a service keeps of a person.
+type ExportedRecord struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The kind as ErasedKind says it, as in "orders".
+	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	// The record in the JSON of the public API (ProtoJSON), with its name, without
+	// etag.
+	Json          string `protobuf:"bytes,2,opt,name=json,proto3" json:"json,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportedRecord) Reset() {
+	*x = ExportedRecord{}
+	mi := &file_guildhall_subject_v1_subject_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportedRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportedRecord) ProtoMessage() {}
+
+func (x *ExportedRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_subject_v1_subject_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportedRecord.ProtoReflect.Descriptor instead.
+func (*ExportedRecord) Descriptor() ([]byte, []int) {
+	return file_guildhall_subject_v1_subject_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ExportedRecord) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *ExportedRecord) GetJson() string {
+	if x != nil {
+		return x.Json
+	}
+	return ""
+}
+
 var File_guildhall_subject_v1_subject_proto protoreflect.FileDescriptor
 
 const file_guildhall_subject_v1_subject_proto_rawDesc = "" +
 	"\n" +
-	"\"guildhall/subject/v1/subject.proto\x12\x14guildhall.subject.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\";\n" +
+	"\"guildhall/subject/v1/subject.proto\x12\x14guildhall.subject.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\";\n" +
 	"\x13EraseSubjectRequest\x12$\n" +
 	"\asubject\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x90\x03R\asubject\"V\n" +
@@ -287,7 +466,19 @@ const file_guildhall_subject_v1_subject_proto_rawDesc = "" +
 	"\n" +
 	"ErasedKind\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x14\n" +
-	"\x05count\x18\x02 \x01(\x03R\x05countB8Z6guildhall.dev/proto/gen/guildhall/subject/v1;subjectv1b\x06proto3"
+	"\x05count\x18\x02 \x01(\x03R\x05count\"\x8b\x01\n" +
+	"\x14ExportSubjectRequest\x12$\n" +
+	"\asubject\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x90\x03R\asubject\x12$\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xa0\x1fR\tpageToken\"\x7f\n" +
+	"\x15ExportSubjectResponse\x12>\n" +
+	"\arecords\x18\x01 \x03(\v2$.guildhall.subject.v1.ExportedRecordR\arecords\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\">\n" +
+	"\x0eExportedRecord\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x18\n" +
+	"\x04json\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x02R\x04jsonB8Z6guildhall.dev/proto/gen/guildhall/subject/v1;subjectv1b\x06proto3"
 
 var (
 	file_guildhall_subject_v1_subject_proto_rawDescOnce sync.Once
@@ -301,24 +492,28 @@ func file_guildhall_subject_v1_subject_proto_rawDescGZIP() []byte {
 	return file_guildhall_subject_v1_subject_proto_rawDescData
 }
 
-var file_guildhall_subject_v1_subject_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_guildhall_subject_v1_subject_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_guildhall_subject_v1_subject_proto_goTypes = []any{
 	(*EraseSubjectRequest)(nil),   // 0: guildhall.subject.v1.EraseSubjectRequest
 	(*EraseSubjectResponse)(nil),  // 1: guildhall.subject.v1.EraseSubjectResponse
 	(*ErasureReceipt)(nil),        // 2: guildhall.subject.v1.ErasureReceipt
 	(*ErasedKind)(nil),            // 3: guildhall.subject.v1.ErasedKind
-	(*timestamppb.Timestamp)(nil), // 4: google.protobuf.Timestamp
+	(*ExportSubjectRequest)(nil),  // 4: guildhall.subject.v1.ExportSubjectRequest
+	(*ExportSubjectResponse)(nil), // 5: guildhall.subject.v1.ExportSubjectResponse
+	(*ExportedRecord)(nil),        // 6: guildhall.subject.v1.ExportedRecord
+	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
 }
 var file_guildhall_subject_v1_subject_proto_depIdxs = []int32{
 	2, // 0: guildhall.subject.v1.EraseSubjectResponse.receipt:type_name -> guildhall.subject.v1.ErasureReceipt
 	3, // 1: guildhall.subject.v1.ErasureReceipt.kinds:type_name -> guildhall.subject.v1.ErasedKind
-	4, // 2: guildhall.subject.v1.ErasureReceipt.begin_time:type_name -> google.protobuf.Timestamp
-	4, // 3: guildhall.subject.v1.ErasureReceipt.complete_time:type_name -> google.protobuf.Timestamp
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	7, // 2: guildhall.subject.v1.ErasureReceipt.begin_time:type_name -> google.protobuf.Timestamp
+	7, // 3: guildhall.subject.v1.ErasureReceipt.complete_time:type_name -> google.protobuf.Timestamp
+	6, // 4: guildhall.subject.v1.ExportSubjectResponse.records:type_name -> guildhall.subject.v1.ExportedRecord
+	5, // [5:5] is the sub-list for method output_type
+	5, // [5:5] is the sub-list for method input_type
+	5, // [5:5] is the sub-list for extension type_name
+	5, // [5:5] is the sub-list for extension extendee
+	0, // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_guildhall_subject_v1_subject_proto_init() }
@@ -332,7 +527,7 @@ func file_guildhall_subject_v1_subject_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_subject_v1_subject_proto_rawDesc), len(file_guildhall_subject_v1_subject_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
