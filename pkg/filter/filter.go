@@ -12,6 +12,8 @@ package filter
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -165,4 +167,15 @@ func (ts Terms) clash(t Term) bool {
 		}
 	}
 	return false
+}
+
+// EnumNames returns the Values of an Enum in the order of their numbers, without the
+// prefix and the one that says nothing; of is the map by names in the generated code.
+func EnumNames(of map[int32]string, prefix string) []string {
+	numbers := slices.DeleteFunc(slices.Sorted(maps.Keys(of)), func(n int32) bool { return n == 0 })
+	names := make([]string, len(numbers))
+	for i, n := range numbers {
+		names[i] = strings.TrimPrefix(of[n], prefix)
+	}
+	return names
 }

@@ -3,6 +3,7 @@ package kv
 import (
 	"bytes"
 	"iter"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 )
@@ -34,6 +35,15 @@ type Page[T proto.Message] struct {
 	// page is the last. It is not for clients to see: it holds keys. See
 	// pkg/page.
 	Next []byte
+}
+
+// Values returns the values of the page's records.
+func (p Page[T]) Values() []T {
+	out := make([]T, len(p.Records))
+	for i, rec := range p.Records {
+		out[i] = rec.Value
+	}
+	return out
 }
 
 // Chunks of a scan without a limit grow from the first size to the second, so
@@ -95,6 +105,17 @@ func (t *Table[T]) Select(r Reader, q Query, inVain int, condition func(T) bool)
 		last = rec.Position
 	}
 	return page, nil
+}
+
+// Due returns the values whose time in the index, the first part of its key, is at or
+// before now: at most limit of them, those that came due first.
+func (t *Table[T]) Due(r Reader, indexName string, now time.Time, limit int) ([]T, error) {
+	page, err := t.List(r, due(indexName, now, limit))
+	return page.Values(), err
+}
+
+func due(indexName string, now time.Time, limit int) Query {
+	return Query{Index: indexName, Until: Key{Time(now.Add(1))}, Limit: limit}
 }
 
 // Count returns how many records q selects, at most q.Limit. It reads them: it is

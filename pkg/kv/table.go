@@ -222,24 +222,34 @@ func (t *Table[T]) Remove(tx Tx, key Key) (bool, error) {
 	return true, t.remove(tx, raw, old)
 }
 
-// RemoveDue removes records whose time in the index, the first part of its key,
-// is at or before now: at most limit of them, those that came due first. It
-// returns how many there were; fewer than limit says that none is left.
+// RemoveAll removes the records that q selects, and reports whether there are more
+// of them behind q.Limit, for another transaction.
+func (t *Table[T]) RemoveAll(tx Tx, q Query) (more bool, err error) {
+	page, err := t.removePage(tx, q)
+	return page.Next != nil, err
+}
+
+// RemoveDue removes what Due returns, and returns how many that are.
 func (t *Table[T]) RemoveDue(tx Tx, indexName string, now time.Time, limit int) (int, error) {
-	due, err := t.List(tx, Query{Index: indexName, Until: Key{Time(now.Add(1))}, Limit: limit})
+	page, err := t.removePage(tx, due(indexName, now, limit))
+	return len(page.Records), err
+}
+
+func (t *Table[T]) removePage(tx Tx, q Query) (Page[T], error) {
+	page, err := t.List(tx, q)
 	if err != nil {
-		return 0, err
+		return Page[T]{}, err
 	}
-	for _, rec := range due.Records {
+	for _, rec := range page.Records {
 		raw, err := t.encode(t.cfg.Key(rec.Value))
 		if err != nil {
-			return 0, err
+			return Page[T]{}, err
 		}
 		if err := t.remove(tx, raw, rec); err != nil {
-			return 0, err
+			return Page[T]{}, err
 		}
 	}
-	return len(due.Records), nil
+	return page, nil
 }
 
 // remove takes out a record that is stored under raw, and its entries.

@@ -170,14 +170,9 @@ func (b *Book) Current(r kv.Reader, at time.Time, each func(*identityv1.Absence)
 // name from those in which they were to stand in: at most limit of each. It reports
 // whether there may be more.
 func (b *Book) Forget(tx kv.Tx, staff string, limit int) (more bool, err error) {
-	own, err := b.table.List(tx, kv.Query{Prefix: kv.Key{kv.String(staff)}, Limit: limit})
+	more, err = b.table.RemoveAll(tx, kv.Query{Prefix: kv.Key{kv.String(staff)}, Limit: limit})
 	if err != nil {
 		return false, err
-	}
-	for _, rec := range own.Records {
-		if _, err := b.table.Delete(tx, key(rec.Value.GetName()), ""); err != nil {
-			return false, err
-		}
 	}
 	others, err := b.table.List(tx, kv.Query{Index: bySubstitute, Prefix: kv.Key{kv.String(staff)}, Limit: limit})
 	if err != nil {
@@ -191,7 +186,7 @@ func (b *Book) Forget(tx kv.Tx, staff string, limit int) (more bool, err error) 
 			return false, err
 		}
 	}
-	return own.Next != nil || others.Next != nil, nil
+	return more || others.Next != nil, nil
 }
 
 // Sweep removes absences that ended a year ago, and returns how many.

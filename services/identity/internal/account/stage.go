@@ -82,11 +82,12 @@ func (b *Book) Bought(tx *change.Tx, customer, order string, at time.Time) error
 	if err != nil {
 		return err
 	}
-	excused, err := b.cfg.Stages.Excused(tx, policy, customer, at, tx.Time)
-	if err != nil {
-		return err
+	from, excused := rec.Value.GetStage(), false
+	if from == stage.AtRisk || from == stage.Lapsed {
+		if excused, err = b.cfg.Stages.Excused(tx, policy, customer, at, tx.Time); err != nil {
+			return err
+		}
 	}
-	from := rec.Value.GetStage()
 	to := stage.Follows(from, rec.Value.GetStageTime().AsTime(), at, excused)
 	if to == from {
 		return nil

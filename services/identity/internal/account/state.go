@@ -13,6 +13,7 @@ import (
 	"guildhall.dev/pkg/resource"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+	"guildhall.dev/services/identity/internal/revise"
 	"guildhall.dev/services/identity/internal/segment"
 )
 
@@ -226,13 +227,11 @@ func stateChanged(a *storev1.Account, fields []string) change.Change {
 func (b *Book) Purgeable(r kv.Reader, now time.Time, limit int) ([]string, error) {
 	var names []string
 	for _, t := range []*kv.Table[*storev1.Account]{b.staff, b.customers, b.services} {
-		page, err := t.List(r, kv.Query{Index: byPurge, Until: kv.Key{kv.Time(now.Add(1))}, Limit: limit})
+		due, err := t.Due(r, byPurge, now, limit)
 		if err != nil {
 			return nil, err
 		}
-		for _, rec := range page.Records {
-			names = append(names, rec.Value.GetName())
-		}
+		names = append(names, revise.Names(due)...)
 	}
 	return names, nil
 }

@@ -127,6 +127,15 @@ func Register(r grpc.ServiceRegistrar, c *Centres) {
 	identityv1.RegisterIdentityAuditServiceServer(r, audit.NewServer(c.Audit))
 }
 
+// CheckStaffScope refuses what is neither an organisation nor one of its staff, the
+// two that have what staff have to do. The error is Invalid (RESOURCE_NAME_INVALID).
+func CheckStaffScope(field, name string) error {
+	if organization.Pattern.Matches(name) || account.StaffPattern.Matches(name) {
+		return nil
+	}
+	return errs.InvalidField(field, resource.Reason, "send an organization or a member of staff, as in organizations/acme/staff/s1")
+}
+
 // CheckBelow refuses names of a batch that lie outside of its parent or are
 // none of the pattern.
 func CheckBelow(parent string, names []string, pattern resource.Pattern) error {

@@ -15,6 +15,7 @@ import (
 	"guildhall.dev/pkg/resource"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+	"guildhall.dev/services/identity/internal/revise"
 )
 
 // secretPrefix lets secret scanners find a secret that was committed or logged
@@ -133,12 +134,8 @@ func (b *Book) revoke(tx *change.Tx, k *storev1.ClientKey) error {
 // Expired returns the names of keys that expired long ago, at most limit of
 // them.
 func (b *Book) Expired(r kv.Reader, now time.Time, limit int) ([]string, error) {
-	page, err := b.table.List(r, kv.Query{Index: byExpiry, Until: kv.Key{kv.Time(now.Add(1 - keptFor))}, Limit: limit})
-	names := make([]string, len(page.Records))
-	for i, rec := range page.Records {
-		names[i] = rec.Value.GetName()
-	}
-	return names, err
+	due, err := b.table.Due(r, byExpiry, now.Add(-keptFor), limit)
+	return revise.Names(due), err
 }
 
 // Expire removes a key that expired long ago. One that is gone is left alone.

@@ -35,6 +35,7 @@ import (
 	"guildhall.dev/pkg/resource"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/delivery"
+	"guildhall.dev/services/identity/internal/revise"
 )
 
 // PurposePattern is the form of a purpose's name.
@@ -137,23 +138,14 @@ func channelID(c identityv1.ContactChannel) string {
 // List returns a page of what holds of a customer, by purpose and channel, and where
 // to go on behind it, nil at the end.
 func (b *Book) List(r kv.Reader, customer string, after []byte, limit int) ([]*identityv1.Consent, []byte, error) {
-	page, err := b.consents.List(r, kv.Query{Prefix: kv.Key{kv.String(customer)}, After: after, Limit: limit})
-	out := make([]*identityv1.Consent, len(page.Records))
-	for i, rec := range page.Records {
-		out[i] = shown(rec)
-	}
-	return out, page.Next, err
+	return revise.Views(b.consents.List(r, kv.Query{Prefix: kv.Key{kv.String(customer)}, After: after, Limit: limit}))
 }
 
 // Records returns a page of a customer's records, the newest first, and where to go
 // on behind it, nil at the end.
 func (b *Book) Records(r kv.Reader, customer string, after []byte, limit int) ([]*identityv1.ConsentRecord, []byte, error) {
 	page, err := b.records.List(r, kv.Query{Prefix: kv.Key{kv.String(customer)}, Reverse: true, After: after, Limit: limit})
-	out := make([]*identityv1.ConsentRecord, len(page.Records))
-	for i, rec := range page.Records {
-		out[i] = rec.Value
-	}
-	return out, page.Next, err
+	return page.Values(), page.Next, err
 }
 
 // forgetChunk is how many records one transaction removes.
@@ -162,27 +154,11 @@ const forgetChunk = 200
 // Forget removes what a customer said who is gone for good, some of it, and reports
 // whether there is more, for another transaction.
 func (b *Book) Forget(tx kv.Tx, customer string) (more bool, err error) {
-	page, err := b.records.List(tx, kv.Query{Prefix: kv.Key{kv.String(customer)}, Limit: forgetChunk})
-	if err != nil {
-		return false, err
+	own := kv.Query{Prefix: kv.Key{kv.String(customer)}, Limit: forgetChunk}
+	if more, err = b.records.RemoveAll(tx, own); more || err != nil {
+		return more, err
 	}
-	for _, rec := range page.Records {
-		if _, err := b.records.Delete(tx, b.records.KeyOf(rec.Value), ""); err != nil {
-			return false, err
-		}
-	}
-	if page.Next != nil {
-		return true, nil
-	}
-	for rec, err := range b.consents.Scan(tx, kv.Query{Prefix: kv.Key{kv.String(customer)}}) {
-		if err != nil {
-			return false, err
-		}
-		if _, err := b.consents.Delete(tx, key(rec.Value.GetName()), ""); err != nil {
-			return false, err
-		}
-	}
-	return false, nil
+	return b.consents.RemoveAll(tx, own)
 }
 
 // purpose returns a purpose of a customer's organisation. The error is NotFound

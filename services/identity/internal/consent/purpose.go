@@ -41,11 +41,7 @@ func (b *Book) Texts(r kv.Reader, purpose string, after []byte, limit int) ([]*i
 		return nil, nil, err
 	}
 	page, err := b.texts.List(r, kv.Query{Prefix: kv.Key{kv.String(purpose)}, Reverse: true, After: after, Limit: limit})
-	out := make([]*identityv1.ConsentText, len(page.Records))
-	for i, rec := range page.Records {
-		out[i] = rec.Value
-	}
-	return out, page.Next, err
+	return page.Values(), page.Next, err
 }
 
 // CreatePurpose makes a purpose with the name and the caller's fields of p. Errors

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"time"
 
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"guildhall.dev/pkg/change"
@@ -12,6 +11,7 @@ import (
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/resource"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+	"guildhall.dev/services/identity/internal/revise"
 )
 
 // Word is what a customer said, as it is recorded.
@@ -36,7 +36,7 @@ func (w Word) check(now time.Time) error {
 		return nil
 	}
 	if at := w.At.AsTime(); self || !w.At.IsValid() || at.After(now) || at.Year() < 1900 {
-		return errs.InvalidField("consent_time", "CONSENT_TIME_INVALID", "leave it empty for now; staff may send a time that has been, after 1900")
+		return errs.InvalidField("consent_time", "CONSENT_TIME_INVALID", "leave it empty when it is said now; staff may send a time that has been, after 1900")
 	}
 	return nil
 }
@@ -173,7 +173,7 @@ func (b *Book) note(tx *change.Tx, w Word, p *identityv1.ConsentPurpose, c ident
 		return nil, err
 	}
 	if found && old.Value.GetState() == state && (state == withdrawn || old.Value.GetTextVersion() == version) {
-		return shown(old), nil
+		return revise.View(old), nil
 	}
 	rec := &identityv1.ConsentRecord{
 		Name: w.Customer + "/consentRecords/" + tx.NewID(), Purpose: p.GetName(), Channel: c, State: state,
@@ -190,7 +190,7 @@ func (b *Book) note(tx *change.Tx, w Word, p *identityv1.ConsentPurpose, c ident
 	if found && !counts(rec, old.Value) {
 		// It is on record, and what was said later still holds.
 		tx.Record(change.Change{Resource: rec.GetName(), ChangedFields: []string{"state"}, OnBehalfOf: w.behalf()})
-		return shown(old), nil
+		return revise.View(old), nil
 	}
 	now, err := b.consents.Put(tx, &identityv1.Consent{
 		Name: name, Purpose: p.GetName(), Channel: c, State: state, TextVersion: version, ConsentTime: rec.GetConsentTime(), Record: rec.GetName(),
@@ -202,7 +202,7 @@ func (b *Book) note(tx *change.Tx, w Word, p *identityv1.ConsentPurpose, c ident
 		Resource: name, Type: event, ChangedFields: []string{"state"}, OnBehalfOf: w.behalf(),
 		Data: &identityv1.ConsentChanged{Customer: w.Customer, Purpose: p.GetName(), Channel: c},
 	})
-	return shown(now), nil
+	return revise.View(now), nil
 }
 
 // counts reports whether a record says something later than what holds; of the same
@@ -221,10 +221,4 @@ func (w Word) behalf() string {
 		return ""
 	}
 	return w.Customer
-}
-
-func shown(rec kv.Record[*identityv1.Consent]) *identityv1.Consent {
-	c := proto.CloneOf(rec.Value)
-	c.Etag = rec.Etag
-	return c
 }

@@ -1,7 +1,6 @@
 package delivery
 
 import (
-	"strings"
 	"time"
 
 	"guildhall.dev/pkg/filter"
@@ -18,20 +17,10 @@ const maxExamined = 500
 // (FILTER_INVALID).
 func ParseFilter(text string) (filter.Terms, error) {
 	return filter.Parse(text,
-		filter.Field{Name: byState, Type: filter.Enum, Values: names(identityv1.Delivery_State_name, "STATE_")},
-		filter.Field{Name: "kind", Type: filter.Enum, Values: names(identityv1.MessageKind_name, "MESSAGE_KIND_")},
-		filter.Field{Name: "channel", Type: filter.Enum, Values: names(identityv1.MessageChannel_name, "MESSAGE_CHANNEL_")},
+		filter.Field{Name: byState, Type: filter.Enum, Values: filter.EnumNames(identityv1.Delivery_State_name, "STATE_")},
+		filter.Field{Name: "kind", Type: filter.Enum, Values: filter.EnumNames(identityv1.MessageKind_name, "MESSAGE_KIND_")},
+		filter.Field{Name: "channel", Type: filter.Enum, Values: filter.EnumNames(identityv1.MessageChannel_name, "MESSAGE_CHANNEL_")},
 		filter.Field{Name: byAccount, Type: filter.String})
-}
-
-// names returns the values of an enum but for the one that says nothing.
-func names(of map[int32]string, prefix string) (out []string) {
-	for number, name := range of {
-		if number != 0 {
-			out = append(out, strings.TrimPrefix(name, prefix))
-		}
-	}
-	return out
 }
 
 // List returns a page of an organisation's deliveries, newest first, and where to

@@ -182,12 +182,8 @@ func (b *Book) Lift(tx *change.Tx, name, etag, lifter string) (*identityv1.Legal
 
 // Expirable returns the names of holds whose time is over, at most limit.
 func (b *Book) Expirable(r kv.Reader, now time.Time, limit int) ([]string, error) {
-	page, err := b.table.List(r, kv.Query{Index: byExpiry, Until: kv.Key{kv.Time(now.Add(1))}, Limit: limit})
-	names := make([]string, len(page.Records))
-	for i, rec := range page.Records {
-		names[i] = rec.Value.GetName()
-	}
-	return names, err
+	due, err := b.table.Due(r, byExpiry, now, limit)
+	return revise.Names(due), err
 }
 
 // Expire ends a hold whose time is over; one that ended meanwhile is left alone.

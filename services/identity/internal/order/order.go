@@ -210,22 +210,11 @@ const forgetChunk = 200
 // Forget removes orders of a customer who is gone for good, and reports whether
 // there are more, for another transaction.
 func (b *Book) Forget(tx kv.Tx, customer string) (more bool, err error) {
-	page, err := b.orders.List(tx, kv.Query{Prefix: kv.Key{kv.String(customer)}, Limit: forgetChunk})
-	if err != nil {
-		return false, err
+	more, err = b.orders.RemoveAll(tx, kv.Query{Prefix: kv.Key{kv.String(customer)}, Limit: forgetChunk})
+	if more || err != nil {
+		return more, err
 	}
-	for _, rec := range page.Records {
-		if _, err := b.orders.Delete(tx, key(rec.Value.GetName()), ""); err != nil {
-			return false, err
-		}
-	}
-	if page.Next != nil {
-		return true, nil
-	}
-	_, found, err := b.summaries.Find(tx, kv.Key{kv.String(customer)})
-	if err == nil && found {
-		_, err = b.summaries.Delete(tx, kv.Key{kv.String(customer)}, "")
-	}
+	_, err = b.summaries.Remove(tx, kv.Key{kv.String(customer)})
 	return false, err
 }
 

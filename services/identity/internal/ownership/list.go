@@ -3,7 +3,6 @@ package ownership
 import (
 	"strings"
 
-	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/filter"
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/resource"
@@ -96,14 +95,4 @@ func value(t *identityv1.OwnershipTransfer, field string) string {
 	default:
 		return stateName(t.GetState())
 	}
-}
-
-// CheckParent refuses what is no parent of transfers. The error is Invalid
-// (RESOURCE_NAME_INVALID).
-func CheckParent(name string) error {
-	const organizations, staff = resource.Pattern("organizations/{organization}"), resource.Pattern("organizations/{organization}/staff/{staff_member}")
-	if organizations.Matches(name) || staff.Matches(name) {
-		return nil
-	}
-	return errs.InvalidField("parent", resource.Reason, "send an organization or a member of staff, as in organizations/acme/staff/s1")
 }

@@ -156,14 +156,9 @@ func (b *Book) cancelOf(tx *change.Tx, customer, except string) error {
 
 // Expirable returns the names of at most limit transfers that wait past their
 // time.
-func (b *Book) Expirable(r kv.Reader, now time.Time, limit int) (names []string, err error) {
-	for rec, err := range b.transfers.Scan(r, kv.Query{Index: byExpiry, Until: kv.Key{kv.Time(now.Add(1))}, Limit: limit}) {
-		if err != nil {
-			return nil, err
-		}
-		names = append(names, rec.Value.GetName())
-	}
-	return names, nil
+func (b *Book) Expirable(r kv.Reader, now time.Time, limit int) ([]string, error) {
+	due, err := b.transfers.Due(r, byExpiry, now, limit)
+	return revise.Names(due), err
 }
 
 // Expire ends a transfer that waits past its time; one that was answered meanwhile

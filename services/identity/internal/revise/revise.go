@@ -27,12 +27,17 @@ type Resource interface {
 	GetCreateTime() *timestamppb.Timestamp
 }
 
+// Tagged is a resource with an etag.
+type Tagged interface {
+	proto.Message
+	GetEtag() string
+}
+
 // Singleton is a resource with a name, an etag and an update_time. One that has no
 // create_time is there from the start (AIP-156).
 type Singleton interface {
-	proto.Message
+	Tagged
 	GetName() string
-	GetEtag() string
 	GetUpdateTime() *timestamppb.Timestamp
 }
 
@@ -172,6 +177,15 @@ func CheckRoom[T proto.Message](r kv.Reader, t *kv.Table[T], q kv.Query, most in
 	return errs.New(errs.Exhausted, reason, fmt.Sprintf(text, most))
 }
 
+// Names returns the names of resources.
+func Names[T interface{ GetName() string }](of []T) []string {
+	names := make([]string, len(of))
+	for i, each := range of {
+		names[i] = each.GetName()
+	}
+	return names
+}
+
 // Named returns a copy of a resource under a name.
 func Named[T Resource](asked T, name string) T {
 	made := proto.CloneOf(asked)
@@ -180,7 +194,7 @@ func Named[T Resource](asked T, name string) T {
 }
 
 // View returns the resource of a record, with its etag; nil of none.
-func View[T Singleton](rec kv.Record[T]) T {
+func View[T Tagged](rec kv.Record[T]) T {
 	var none T
 	if !rec.Found() {
 		return none
@@ -191,7 +205,7 @@ func View[T Singleton](rec kv.Record[T]) T {
 }
 
 // Views returns the resources of a page and where to go on behind it.
-func Views[T Resource](page kv.Page[T], err error) ([]T, []byte, error) {
+func Views[T Tagged](page kv.Page[T], err error) ([]T, []byte, error) {
 	out := make([]T, len(page.Records))
 	for i, rec := range page.Records {
 		out[i] = View(rec)

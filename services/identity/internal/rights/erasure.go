@@ -11,26 +11,20 @@ import (
 	"guildhall.dev/pkg/kv"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	subjectv1 "guildhall.dev/proto/gen/guildhall/subject/v1"
+	"guildhall.dev/services/identity/internal/revise"
 )
 
 // Due returns the names of erasures whose time has come, at most limit.
 func (b *Book) Due(r kv.Reader, now time.Time, limit int) ([]string, error) {
-	return b.named(r, kv.Query{Index: byErase, Until: kv.Key{kv.Time(now.Add(1))}, Limit: limit})
+	due, err := b.requests.Due(r, byErase, now, limit)
+	return revise.Names(due), err
 }
 
 // Running returns the names of erasures that have begun and not ended, the oldest
 // first, at most limit.
 func (b *Book) Running(r kv.Reader, limit int) ([]string, error) {
-	return b.named(r, kv.Query{Index: byBegun, Limit: limit})
-}
-
-func (b *Book) named(r kv.Reader, q kv.Query) ([]string, error) {
-	page, err := b.requests.List(r, q)
-	names := make([]string, len(page.Records))
-	for i, rec := range page.Records {
-		names[i] = rec.Value.GetName()
-	}
-	return names, err
+	page, err := b.requests.List(r, kv.Query{Index: byBegun, Limit: limit})
+	return revise.Names(page.Values()), err
 }
 
 // Wanted returns the request by which it is known of a customer that it asks to be

@@ -7,13 +7,12 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"guildhall.dev/pkg/change"
-	"guildhall.dev/pkg/fieldmask"
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/resource"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+	"guildhall.dev/services/identity/internal/revise"
 )
 
 // PolicyPattern is the form of the name of an organisation's policy.
@@ -43,36 +42,13 @@ func (b *Book) Policy(r kv.Reader, organization string) (*identityv1.DataSubject
 // changed anything. Errors are Conflict (ETAG_MISMATCH), and Invalid for a mask of
 // other fields.
 func (b *Book) UpdatePolicy(tx *change.Tx, p *identityv1.DataSubjectPolicy, mask *fieldmaskpb.FieldMask) (*identityv1.DataSubjectPolicy, error) {
-	paths, err := fieldmask.Paths(mask, p, "regime", "working_days", "grace_period")
+	rec, err := revise.Set(tx, b.policies, p, mask, revise.Rules[*identityv1.DataSubjectPolicy]{
+		Event: "guildhall.identity.data_subject_policy", Fields: []string{"regime", "working_days", "grace_period"},
+	})
 	if err != nil {
 		return nil, err
 	}
-	organization := OrganizationOf(p.GetName())
-	old, found, err := b.policies.Find(tx, policyKey(organization))
-	if err != nil {
-		return nil, err
-	}
-	if err := old.CheckEtag(p.GetEtag()); err != nil {
-		return nil, err
-	}
-	was := &identityv1.DataSubjectPolicy{Name: p.GetName()}
-	if found {
-		was = old.Value
-	}
-	now := proto.CloneOf(was)
-	fieldmask.Apply(now, p, paths)
-	changed := change.ChangedFields(was, now)
-	if len(changed) == 0 {
-		tx.Unchanged()
-		return complete(organization, old), nil
-	}
-	now.UpdateTime = timestamppb.New(tx.Time)
-	rec, err := b.policies.Put(tx, now, "")
-	if err != nil {
-		return nil, err
-	}
-	tx.Record(change.Change{Resource: p.GetName(), Type: "guildhall.identity.data_subject_policy.updated.v1", ChangedFields: changed})
-	return complete(organization, rec), nil
+	return complete(OrganizationOf(p.GetName()), rec), nil
 }
 
 func complete(organization string, rec kv.Record[*identityv1.DataSubjectPolicy]) *identityv1.DataSubjectPolicy {

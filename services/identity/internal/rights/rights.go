@@ -162,13 +162,6 @@ func (b *Book) move(tx *change.Tx, name, etag, past string, to func(*identityv1.
 // Forget removes the requests of a customer that is gone for good and whose name is
 // free.
 func (b *Book) Forget(tx kv.Tx, customer string) error {
-	for rec, err := range b.of(tx, customer) {
-		if err != nil {
-			return err
-		}
-		if _, err := b.requests.Delete(tx, key(rec.Value.GetName()), ""); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err := b.requests.RemoveAll(tx, kv.Query{Prefix: kv.Key{kv.String(customer)}})
+	return err
 }

@@ -99,48 +99,23 @@ func (b *Book) Overdue(r kv.Reader, now time.Time) (int, error) {
 
 // ParseFilter reads the filter of a list. The error is Invalid (FILTER_INVALID).
 func ParseFilter(text string) (filter.Terms, error) {
-	states, kinds := names(identityv1.DataSubjectRequest_State_name, "STATE_"), names(identityv1.DataSubjectRequest_Kind_name, "KIND_")
+	states, kinds := filter.EnumNames(identityv1.DataSubjectRequest_State_name, "STATE_"), filter.EnumNames(identityv1.DataSubjectRequest_Kind_name, "KIND_")
 	return filter.Parse(text,
 		filter.Field{Name: "state", Type: filter.Enum, Values: states}, filter.Field{Name: "kind", Type: filter.Enum, Values: kinds},
 		filter.Field{Name: truth, Type: filter.Bool}, filter.Field{Name: lateness, Type: filter.Bool})
 }
 
-func names(of map[int32]string, prefix string) (out []string) {
-	for number, name := range of {
-		if number != 0 {
-			out = append(out, strings.TrimPrefix(name, prefix))
-		}
-	}
-	return out
-}
-
 // List returns a page of the requests of an organisation or a customer, the first
 // that is due first, and where to go on behind it, nil at the end. A page may have
 // less than the limit, or nothing, and more behind it.
-func (b *Book) List(r kv.Reader, parent string, terms filter.Terms, now time.Time, after []byte, limit int) (found []request, next []byte, err error) {
-	q := kv.Query{Index: byDue, Prefix: kv.Key{kv.String(parent)}, After: after}
+func (b *Book) List(r kv.Reader, parent string, terms filter.Terms, now time.Time, after []byte, limit int) ([]request, []byte, error) {
+	q := kv.Query{Index: byDue, Prefix: kv.Key{kv.String(parent)}, After: after, Limit: limit}
 	if late, ok := terms.Lookup(lateness); ok && late.Bool && resource.Parent(parent) == "" {
 		q.Index, q.Until = byOpen, kv.Key{kv.Time(now)}
 	} else if is, ok := terms.Lookup(truth); ok && is.Bool && resource.Parent(parent) == "" {
 		q.Index = byOpen
 	}
-	var last []byte
-	quiet := 0
-	for rec, err := range b.requests.Scan(r, q) {
-		if err != nil {
-			return nil, nil, err
-		}
-		switch ok := selects(terms, rec.Value, now); {
-		case quiet == maxQuiet, ok && len(found) == limit:
-			return found, last, nil
-		case ok:
-			found = append(found, revise.View(rec))
-		default:
-			quiet++
-		}
-		last = rec.Position
-	}
-	return found, nil, nil
+	return revise.Views(b.requests.Select(r, q, maxQuiet, func(of request) bool { return selects(terms, of, now) }))
 }
 
 func selects(terms filter.Terms, q request, now time.Time) bool {

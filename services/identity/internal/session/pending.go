@@ -11,13 +11,6 @@ import (
 
 // void removes all of an account.
 func void[T proto.Message](t *kv.Table[T], tx kv.Tx, account string) error {
-	for rec, err := range t.Scan(tx, kv.Query{Index: byOwner, Prefix: kv.Key{kv.String(account)}}) {
-		if err != nil {
-			return err
-		}
-		if _, err := t.Delete(tx, t.KeyOf(rec.Value), ""); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err := t.RemoveAll(tx, kv.Query{Index: byOwner, Prefix: kv.Key{kv.String(account)}})
+	return err
 }

@@ -5,21 +5,17 @@ import (
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
-	"guildhall.dev/pkg/fieldmask"
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/resource"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+	"guildhall.dev/services/identity/internal/revise"
 )
 
 // PolicyPattern is the form of the name of an organisation's policy.
 const PolicyPattern = resource.Pattern("organizations/{organization}/stagePolicy")
-
-// PolicyUpdatedType is the type of the event about a policy.
-const PolicyUpdatedType = "guildhall.identity.stage_policy.updated.v1"
 
 // shortest is the shortest period that moves customers: with less, somebody who
 // buys each day would be lost each night.
@@ -39,39 +35,15 @@ func (b *Book) Policy(r kv.Reader, organization string) (*identityv1.StagePolicy
 // changed anything. Errors are Conflict (ETAG_MISMATCH) and Invalid:
 // STAGE_PERIODS_INVALID, and UPDATE_MASK_INVALID for a mask of other fields.
 func (b *Book) UpdatePolicy(tx *change.Tx, p *identityv1.StagePolicy, mask *fieldmaskpb.FieldMask) (*identityv1.StagePolicy, error) {
-	paths, err := fieldmask.Paths(mask, p, "follow_purchases", "at_risk_after", "lapsed_after")
+	rec, err := revise.Set(tx, b.policies, p, mask, revise.Rules[*identityv1.StagePolicy]{
+		Event:  "guildhall.identity.stage_policy",
+		Fields: []string{"follow_purchases", "at_risk_after", "lapsed_after"},
+		Follow: func(_, now *identityv1.StagePolicy) error { return checkPeriods(now) },
+	})
 	if err != nil {
 		return nil, err
 	}
-	organization := OrganizationOf(p.GetName())
-	old, found, err := b.policies.Find(tx, kv.Key{kv.String(organization)})
-	if err != nil {
-		return nil, err
-	}
-	if err := old.CheckEtag(p.GetEtag()); err != nil {
-		return nil, err
-	}
-	was := &identityv1.StagePolicy{Name: p.GetName()}
-	if found {
-		was = old.Value
-	}
-	now := proto.CloneOf(was)
-	fieldmask.Apply(now, p, paths)
-	if err := checkPeriods(now); err != nil {
-		return nil, err
-	}
-	changed := change.ChangedFields(was, now)
-	if len(changed) == 0 {
-		tx.Unchanged()
-		return shown(organization, old), nil
-	}
-	now.UpdateTime = timestamppb.New(tx.Time)
-	rec, err := b.policies.Put(tx, now, "")
-	if err != nil {
-		return nil, err
-	}
-	tx.Record(change.Change{Resource: p.GetName(), Type: PolicyUpdatedType, ChangedFields: changed})
-	return shown(organization, rec), nil
+	return shown(OrganizationOf(p.GetName()), rec), nil
 }
 
 func checkPeriods(p *identityv1.StagePolicy) error {

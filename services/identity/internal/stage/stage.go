@@ -135,10 +135,11 @@ type Move struct {
 	IdleSince time.Time
 }
 
-// Move keeps that a customer gets into another stage, tells of it (a purchase has an
-// audit entry of its own, and time is nobody), and returns when
+// Move keeps that a customer gets into another stage, tells of it, and returns when
 // it does: now, but behind the move before. A transaction that lost to another and
-// was made again would else come before it. Whether it may has been decided.
+// was made again would else come before it. Only a move by hand has an audit entry of
+// its own: a purchase has one, and time is nobody. Whether the customer may move has
+// been decided.
 func (b *Book) Move(tx *change.Tx, m Move) (*timestamppb.Timestamp, error) {
 	at := tx.Time
 	if before := m.Since.AsTime().Add(time.Microsecond); m.Since != nil && before.After(at) {
@@ -175,11 +176,7 @@ func (b *Book) Move(tx *change.Tx, m Move) (*timestamppb.Timestamp, error) {
 // to go on behind it, nil at the end.
 func (b *Book) Transitions(r kv.Reader, customer string, after []byte, limit int) ([]*identityv1.StageTransition, []byte, error) {
 	page, err := b.transitions.List(r, kv.Query{Prefix: kv.Key{kv.String(customer)}, Reverse: true, After: after, Limit: limit})
-	out := make([]*identityv1.StageTransition, len(page.Records))
-	for i, rec := range page.Records {
-		out[i] = rec.Value
-	}
-	return out, page.Next, err
+	return page.Values(), page.Next, err
 }
 
 // ByHand reports whether somebody put a customer into the stage that it is in.
@@ -197,17 +194,9 @@ const forgetChunk = 200
 // are more, for another transaction. What they come to together stays: it tells of
 // nobody.
 func (b *Book) Forget(tx kv.Tx, customer string) (more bool, err error) {
-	page, err := b.transitions.List(tx, kv.Query{Prefix: kv.Key{kv.String(customer)}, Limit: forgetChunk})
-	if err != nil {
-		return false, err
-	}
-	for _, rec := range page.Records {
-		if _, err := b.transitions.Delete(tx, b.transitions.KeyOf(rec.Value), ""); err != nil {
-			return false, err
-		}
-	}
-	if page.Next != nil {
-		return true, nil
+	more, err = b.transitions.RemoveAll(tx, kv.Query{Prefix: kv.Key{kv.String(customer)}, Limit: forgetChunk})
+	if more || err != nil {
+		return more, err
 	}
 	return false, b.Unwind(tx, customer)
 }

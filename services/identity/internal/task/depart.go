@@ -18,16 +18,13 @@ const forgetChunk = 200
 
 // Open returns up to limit open tasks of somebody, those due first; with a time,
 // only those due before it.
-func (b *Book) Open(r kv.Reader, assignee string, before time.Time, limit int) (out []*identityv1.Task, err error) {
+func (b *Book) Open(r kv.Reader, assignee string, before time.Time, limit int) ([]*identityv1.Task, error) {
 	q := kv.Query{Index: byState, Prefix: kv.Key{kv.String(assignee), kv.String(stateName(open))}, Limit: limit}
 	if !before.IsZero() {
 		q.Until = kv.Key{kv.Time(before)}
 	}
 	page, err := b.tasks.List(r, q)
-	for _, rec := range page.Records {
-		out = append(out, rec.Value)
-	}
-	return out, err
+	return page.Values(), err
 }
 
 // Depart keeps that an assignee is not there any more, if others have to take over.
@@ -66,7 +63,7 @@ func (b *Book) Departed(r kv.Reader, each func(staff string) (bool, error)) erro
 // at a time, and reports whether there are more, for another transaction.
 func (b *Book) Forget(tx kv.Tx, account string) (more bool, err error) {
 	if customer.Matches(account) {
-		return b.forgetCustomer(tx, account)
+		return b.tasks.RemoveAll(tx, kv.Query{Index: byScope, Prefix: kv.Key{kv.String(account)}, Limit: forgetChunk})
 	}
 	named, err := b.tasks.List(tx, kv.Query{Index: byPerson, Prefix: kv.Key{kv.String(account)}, Limit: forgetChunk})
 	if err != nil {
@@ -81,19 +78,6 @@ func (b *Book) Forget(tx kv.Tx, account string) (more bool, err error) {
 		return true, nil
 	}
 	return false, b.Return(tx, account)
-}
-
-func (b *Book) forgetCustomer(tx kv.Tx, account string) (more bool, err error) {
-	about, err := b.tasks.List(tx, kv.Query{Index: byScope, Prefix: kv.Key{kv.String(account)}, Limit: forgetChunk})
-	if err != nil {
-		return false, err
-	}
-	for _, rec := range about.Records {
-		if _, err := b.tasks.Delete(tx, key(rec.Value.GetName()), ""); err != nil {
-			return false, err
-		}
-	}
-	return about.Next != nil, nil
 }
 
 // without returns a task that does not name somebody.

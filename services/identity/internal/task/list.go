@@ -3,7 +3,6 @@ package task
 import (
 	"time"
 
-	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/filter"
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/resource"
@@ -108,16 +107,6 @@ func (q Query) selects(t *identityv1.Task) bool {
 		}
 	}
 	return true
-}
-
-// CheckParent refuses what is no parent of tasks. The error is Invalid
-// (RESOURCE_NAME_INVALID).
-func CheckParent(name string) error {
-	const organizations, staff = resource.Pattern("organizations/{organization}"), resource.Pattern("organizations/{organization}/staff/{staff_member}")
-	if organizations.Matches(name) || staff.Matches(name) {
-		return nil
-	}
-	return errs.InvalidField("parent", resource.Reason, "send an organization or a member of staff, as in organizations/acme/staff/s1")
 }
 
 // What a report looks at.

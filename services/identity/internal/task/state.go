@@ -174,12 +174,9 @@ func (b *Book) Assign(tx *change.Tx, name, etag, to, coveredFor string) (*identi
 }
 
 // Remindable returns the names of at most limit tasks to remind of.
-func (b *Book) Remindable(r kv.Reader, now time.Time, limit int) (names []string, err error) {
-	page, err := b.tasks.List(r, kv.Query{Index: byRemind, Until: kv.Key{kv.Time(now.Add(1))}, Limit: limit})
-	for _, rec := range page.Records {
-		names = append(names, rec.Value.GetName())
-	}
-	return names, err
+func (b *Book) Remindable(r kv.Reader, now time.Time, limit int) ([]string, error) {
+	due, err := b.tasks.Due(r, byRemind, now, limit)
+	return revise.Names(due), err
 }
 
 // Reminded says that the reminder of a task is made, and returns the task; nil when

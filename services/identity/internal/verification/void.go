@@ -15,15 +15,8 @@ func (b *Book) Void(tx kv.Tx, account string, channel identityv1.MessageChannel)
 
 // VoidAll removes all that is open of an account.
 func (b *Book) VoidAll(tx kv.Tx, account string) error {
-	for rec, err := range b.table.Scan(tx, kv.Query{Prefix: kv.Key{kv.String(account)}}) {
-		if err != nil {
-			return err
-		}
-		if err := b.Void(tx, account, rec.Value.GetChannel()); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err := b.table.RemoveAll(tx, kv.Query{Prefix: kv.Key{kv.String(account)}})
+	return err
 }
 
 // Sweep removes codes that have expired, at most limit of them, and returns how

@@ -117,7 +117,7 @@ func (s tasks) GetTask(ctx context.Context, req *identityv1.GetTaskRequest) (*id
 
 // ListTasks returns a page of tasks, those due first first.
 func (s tasks) ListTasks(ctx context.Context, req *identityv1.ListTasksRequest) (*identityv1.ListTasksResponse, error) {
-	if err := task.CheckParent(req.GetParent()); err != nil {
+	if err := api.CheckStaffScope("parent", req.GetParent()); err != nil {
 		return nil, err
 	}
 	terms, err := task.ParseFilter(req.GetFilter())
@@ -209,7 +209,7 @@ func (s tasks) ReassignTasks(ctx context.Context, req *identityv1.ReassignTasksR
 // GetTaskReport returns how much is late.
 func (s tasks) GetTaskReport(ctx context.Context, req *identityv1.GetTaskReportRequest) (*identityv1.TaskReport, error) {
 	scope, ok := strings.CutSuffix(req.GetName(), "/taskReport")
-	if err := task.CheckParent(scope); !ok || err != nil {
+	if err := api.CheckStaffScope("name", scope); !ok || err != nil {
 		return nil, errs.InvalidField("name", resource.Reason, "send the name of a report, as in organizations/acme/taskReport")
 	}
 	return api.Read(ctx, s.Centres, func(r kv.Reader) (*identityv1.TaskReport, error) {

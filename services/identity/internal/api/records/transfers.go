@@ -111,7 +111,7 @@ func (s transfers) GetOwnershipTransfer(ctx context.Context, req *identityv1.Get
 
 // ListOwnershipTransfers returns a page of transfers, the newest first.
 func (s transfers) ListOwnershipTransfers(ctx context.Context, req *identityv1.ListOwnershipTransfersRequest) (*identityv1.ListOwnershipTransfersResponse, error) {
-	if err := ownership.CheckParent(req.GetParent()); err != nil {
+	if err := api.CheckStaffScope("parent", req.GetParent()); err != nil {
 		return nil, err
 	}
 	terms, err := ownership.ParseFilter(req.GetFilter())
