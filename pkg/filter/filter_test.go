@@ -191,3 +191,11 @@ func FuzzParseOrder(f *testing.F) {
 		}
 	})
 }
+
+// TestEnumNames_inOrder: an error that lists them reads the same each time.
+func TestEnumNames_inOrder(t *testing.T) {
+	of := map[int32]string{0: "STATE_UNSPECIFIED", 12: "STATE_C", 1: "STATE_B", 2: "STATE_A"}
+	if got := strings.Join(filter.EnumNames(of, "STATE_"), " "); got != "B A C" {
+		t.Errorf("the names are %q", got)
+	}
+}

@@ -2,6 +2,7 @@ package kv_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -226,5 +227,41 @@ func TestRemove_whatIsThereAndWhatIsDue(t *testing.T) {
 				return err
 			})
 		}
+	})
+}
+
+// TestRemoveAll_someAtATime, and nothing of what the query does not select; Due
+// returns what came due first, and leaves it.
+func TestRemoveAll_someAtATime(t *testing.T) {
+	tab := newEntries()
+	eachStore(t, tab.Tables(), func(t *testing.T, s kv.Store) {
+		fill(t, s, tab)
+		view(t, s, func(r kv.Reader) error {
+			due, err := tab.Due(r, "age", day(5), 3)
+			var got []string
+			for _, e := range due {
+				got = append(got, e.GetName())
+			}
+			if strings.Join(got, " ") != "01 02 03" {
+				t.Errorf("due are %v", got)
+			}
+			return err
+		})
+		for _, want := range []bool{true, true, false, false} {
+			update(t, s, func(tx kv.Tx) error {
+				more, err := tab.RemoveAll(tx, kv.Query{Index: "time", Prefix: kv.Key{kv.String("odd")}, Limit: 2})
+				if more != want {
+					t.Errorf("more is %v, want %v", more, want)
+				}
+				return err
+			})
+		}
+		view(t, s, func(r kv.Reader) error {
+			page, err := tab.List(r, kv.Query{})
+			if got := names(page.Records); got != "02 04 06 08 10" {
+				t.Errorf("left are %s", got)
+			}
+			return err
+		})
 	})
 }

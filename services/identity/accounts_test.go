@@ -372,3 +372,24 @@ func TestCustomers_listByIndex(t *testing.T) {
 		wantError(t, err, errs.NotFound, "CUSTOMER_NOT_FOUND")
 	})
 }
+
+// TestListAccounts_takesEveryState: who follows identity asks for the accounts of
+// each state that there is.
+func TestListAccounts_takesEveryState(t *testing.T) {
+	p := newHost(t, "bolt").start(config())
+	ctx := p.asAdmin()
+	p.add(ctx, "ada", &identityv1.Customer{DisplayName: "Ada"})
+	for n, name := range identityv1.AccountState_name {
+		if n == 0 {
+			continue
+		}
+		state := strings.TrimPrefix(name, "ACCOUNT_STATE_")
+		found, err := p.customers().ListCustomers(ctx, &identityv1.ListCustomersRequest{Parent: org, ShowDeleted: true, Filter: "state = " + state})
+		if err != nil || (len(found.GetCustomers()) == 1) != (identityv1.AccountState(n) == pending) {
+			t.Errorf("customers in state %s are %v, %v", state, found, err)
+		}
+		if _, err := p.staff().ListStaffMembers(ctx, &identityv1.ListStaffMembersRequest{Parent: org, ShowDeleted: true, Filter: "state = " + state}); err != nil {
+			t.Errorf("staff in state %s: %v", state, err)
+		}
+	}
+}

@@ -333,3 +333,26 @@ func TestConsents_ofOtherTenantsAndWithoutPermission(t *testing.T) {
 		}
 	})
 }
+
+// TestConsents_fromWhereACustomerAgreed is on record; where staff sat proves nothing,
+// and is theirs.
+func TestConsents_fromWhereACustomerAgreed(t *testing.T) {
+	p := newHost(t, "bolt").start(config())
+	ctx := p.asAdmin()
+	p.purpose(ctx, "newsletter", onConsent)
+	away := identityv1.NewConsentServiceClient(p.connFrom("203.0.113.9"))
+	for caller, want := range map[string]string{"staff": "", "the customer": "203.0.113.9"} {
+		c, tokens := p.customer(ctx, &identityv1.Customer{DisplayName: "Ada"})
+		as := ctx
+		if want != "" {
+			as = with(tokens)
+		}
+		if _, err := away.GrantConsent(as, agrees(c.GetName(), "newsletter")); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := p.consents().ListConsentRecords(ctx, &identityv1.ListConsentRecordsRequest{Parent: c.GetName()})
+		if err != nil || len(resp.GetConsentRecords()) != 1 || resp.GetConsentRecords()[0].GetRemoteAddress() != want {
+			t.Errorf("of %s is on record %v, %v", caller, resp, err)
+		}
+	}
+}

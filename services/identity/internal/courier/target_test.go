@@ -14,7 +14,9 @@ import (
 	"guildhall.dev/pkg/kv"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+	"guildhall.dev/services/identity/internal/contact"
 	"guildhall.dev/services/identity/internal/delivery"
+	"guildhall.dev/services/identity/internal/message"
 )
 
 // TestOnce_nobodyIsWrittenToWithoutEnd: from one organisation so many go to one
@@ -67,6 +69,32 @@ func TestOnce_manyTogetherDoNotWhatOneMustNot(t *testing.T) {
 				t.Errorf("after two and a half minutes letters go to %v, want one", to)
 			}
 		}
+	})
+}
+
+// TestOnce_codesDoNotWaitForWhatOthersSend: verifications and reminders, which others
+// can cause, fill buckets of their own each, also that of all organisations.
+func TestOnce_codesDoNotWaitForWhatOthersSend(t *testing.T) {
+	eachOffice(t, delivery.Config{PerTarget: 1}, func(t *testing.T, o *office) {
+		flood := func(kind identityv1.MessageKind) {
+			for i := range 6 {
+				a := &storev1.Account{Name: fmt.Sprintf("organizations/o%d/customers/mallory", i), Email: ada().GetEmail()}
+				o.must(o.do(func(tx *change.Tx) error {
+					_, err := o.outbox.Enqueue(tx, delivery.Message{Account: a, Kind: kind, Values: message.Values{message.Code: "1"}, Expire: tx.Time.Add(time.Hour)})
+					return err
+				}))
+			}
+			if n := len(o.bring()); n != 4 {
+				t.Errorf("%d of %s are sent at once, want four", n, kind)
+			}
+		}
+		flood(message.ContactVerification)
+		flood(message.TaskReminder)
+		news := o.tell(message.PasswordChanged, contact.Contact{})
+		if to := o.bring(); len(to) != 1 {
+			t.Errorf("letters go to %v, want the news alone", to)
+		}
+		o.wantState(news, identityv1.Delivery_STATE_SENT, 0)
 	})
 }
 

@@ -80,7 +80,7 @@ func TestParse_refusesWhatItDoesNotKnow(t *testing.T) {
 	for _, rule := range []string{
 		"", "FREQ=HOURLY", "INTERVAL=2", "FREQ=DAILY;INTERVAL=0", "FREQ=DAILY;INTERVAL=401", "FREQ=DAILY;INTERVAL=+1", "FREQ=DAILY;COUNT=1001",
 		"FREQ=DAILY;COUNT=2;UNTIL=20260101", "FREQ=DAILY;UNTIL=2026-01-01", "FREQ=DAILY;BYDAY=MO", "FREQ=WEEKLY;BYDAY=1MO", "FREQ=WEEKLY;BYDAY=MO,MO",
-		"FREQ=MONTHLY;BYMONTHDAY=0", "FREQ=MONTHLY;BYMONTHDAY=32", "FREQ=MONTHLY;BYDAY=MO", "FREQ=DAILY;FREQ=DAILY", "FREQ=DAILY;BYSETPOS=1", "FREQ=DAILY;", "freq=daily",
+		"FREQ=MONTHLY;BYMONTHDAY=0", "FREQ=MONTHLY;BYMONTHDAY=32", "FREQ=MONTHLY;BYDAY=MO", "FREQ=MONTHLY;INTERVAL=120", "FREQ=YEARLY;INTERVAL=10", "FREQ=DAILY;FREQ=DAILY", "FREQ=DAILY;BYSETPOS=1", "FREQ=DAILY;", "freq=daily",
 	} {
 		if _, err := recurrence.Parse("task.recurrence", rule); !errs.Is(err, errs.Invalid) || errs.ReasonOf(err) != recurrence.Reason {
 			t.Errorf("%q: %v", rule, err)
