@@ -63,3 +63,26 @@ func One(get func(r kv.Reader, subject string) (v proto.Message, found bool, err
 		return Page{Records: []Record{{Value: v, Position: []byte{1}}}}, nil
 	}
 }
+
+// FromPages returns the List of what a centre lists itself: page returns records of a
+// subject behind a position, and where to go on, nil at the end. It is asked for one
+// record after the other, since only it knows where each of them stands.
+func FromPages[T proto.Message](page func(r kv.Reader, subject string, after []byte, limit int) ([]T, []byte, error)) List {
+	return func(r kv.Reader, subject string, after []byte, limit int) (Page, error) {
+		out := Page{Next: after}
+		for range limit {
+			found, next, err := page(r, subject, out.Next, 1)
+			if err != nil {
+				return Page{}, err
+			}
+			out.Next = next
+			for _, v := range found {
+				out.Records = append(out.Records, Record{Value: v, Position: next})
+			}
+			if next == nil {
+				break
+			}
+		}
+		return out, nil
+	}
+}

@@ -120,6 +120,32 @@ func TestExport_eachRecordOnceInOrder(t *testing.T) {
 	})
 }
 
+// TestFromPages_knowsWhereEachRecordStands: a centre's own list gives the same pages
+// as the table behind it, also where one of them is full in the middle.
+func TestFromPages_knowsWhereEachRecordStands(t *testing.T) {
+	s := testkit.Store(t, "bolt", "test", members().Tables())
+	for i := range 6 {
+		m := member(carl, fmt.Sprint("g", i))
+		m.Nickname = strings.Repeat("n", 300<<10)
+		plant(t, s, m)
+	}
+	pages, err := page.NewCodec(make([]byte, page.KeySize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := portability.New(portability.Config{Service: "test", Store: s, Pages: pages, Kinds: []portability.Kind{
+		{Name: "members", List: portability.FromPages(func(r kv.Reader, subject string, after []byte, limit int) ([]*groupchatv1.Member, []byte, error) {
+			found, err := members().List(r, kv.Query{Prefix: kv.Key{kv.String(subject)}, After: after, Limit: limit})
+			return found.Values(), found.Next, err
+		})},
+	}})
+	for size, want := range map[int32]string{0: "[3 3]", 2: "[2 2 2]", 4: "[3 3]"} {
+		if got, sizes := all(t, e, carl, size); len(got) != 6 || fmt.Sprint(sizes) != want {
+			t.Errorf("in pages of %d there are %d records in %v, want 6 in %s", size, len(got), sizes, want)
+		}
+	}
+}
+
 // TestExport_pageEndsBeforeItIsTooLarge: pages of large records are short, and a
 // record that is too large by itself comes alone.
 func TestExport_pageEndsBeforeItIsTooLarge(t *testing.T) {

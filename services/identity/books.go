@@ -31,6 +31,7 @@ import (
 	"guildhall.dev/services/identity/internal/stage"
 	"guildhall.dev/services/identity/internal/standing"
 	"guildhall.dev/services/identity/internal/tag"
+	"guildhall.dev/services/identity/internal/takeout"
 	"guildhall.dev/services/identity/internal/task"
 	"guildhall.dev/services/identity/internal/team"
 	"guildhall.dev/services/identity/internal/throttle"
@@ -56,7 +57,7 @@ func newBooks(cfg *Config, kit *serve.Kit) (c *api.Centres, w within, err error)
 	c = &api.Centres{
 		Clock: kit.Clock, Organizations: organization.New(), Teams: team.New(team.MaxMembers, team.MaxSubteams),
 		Tags: tag.New(), Attributes: attribute.New(), Ownerships: ownership.New(), Factors: factor.New(w.passkeys), ClientKeys: clientkey.New(w.standings),
-		Orders: order.New(kit.Ring), Verifications: verification.New(kit.Ring), Stages: stage.New(), Rights: rights.New(), Absences: absence.New(), Calendars: workday.New(),
+		Orders: order.New(kit.Ring), Verifications: verification.New(kit.Ring), Stages: stage.New(), Rights: rights.New(), Takeouts: takeout.New(), Absences: absence.New(), Calendars: workday.New(),
 	}
 	c.Tasks = task.New(c.Calendars)
 	c.Segments, c.Apps = segment.New(c.Attributes), app.New(c.Organizations, c.ClientKeys)
@@ -79,7 +80,7 @@ func newBooks(cfg *Config, kit *serve.Kit) (c *api.Centres, w within, err error)
 	}
 	if c.Accounts, err = account.New(account.Config{
 		Hasher: kit.Ring, Organizations: c.Organizations, Credentials: w.credentials, Factors: c.Factors, Keys: c.ClientKeys, Sessions: c.Sessions, Teams: c.Teams,
-		Tags: c.Tags, Attributes: c.Attributes, Segments: c.Segments, Ownerships: c.Ownerships, Outbox: c.Outbox, Verifications: c.Verifications, Orders: c.Orders, Stages: c.Stages, Consents: c.Consents, Rights: c.Rights,
+		Tags: c.Tags, Attributes: c.Attributes, Segments: c.Segments, Ownerships: c.Ownerships, Outbox: c.Outbox, Verifications: c.Verifications, Orders: c.Orders, Stages: c.Stages, Consents: c.Consents, Rights: c.Rights, Takeouts: c.Takeouts,
 		Tasks: c.Tasks, Absences: c.Absences, Standing: w.standings, PurgeAfter: cfg.Accounts.PurgeAfter,
 	}); err != nil {
 		return nil, w, err
@@ -96,6 +97,6 @@ func tablesOf(c *api.Centres, w within) []string {
 	return slices.Concat(
 		kv.RawTables(c.Organizations, c.Accounts, c.Teams, c.Tags, c.Attributes, c.Segments, c.Ownerships, c.Orders, c.Stages, c.Consents, c.Sessions,
 			w.credentials, c.Factors, c.ClientKeys, c.Apps, w.standings, c.Waits, c.Templates, c.Outbox, c.Verifications,
-			c.Tasks, c.Absences, c.Calendars, c.Rights, c.Holds, w.erasures),
+			c.Tasks, c.Absences, c.Calendars, c.Rights, c.Takeouts, c.Holds, w.erasures),
 		keyring.Tables(), bootstrap.Tables(), change.Tables())
 }

@@ -29,7 +29,7 @@ type permission struct {
 	states map[string]*permissionv1.SetStandingRequest
 	ended  map[string]bool // sessions
 	erased map[string]int  // how often each was asked for
-	failed int             // how many erasures fail from now on
+	failed int             // how many erasures and exports fail from now on
 }
 
 // set says who holds more than all others, and whether the service is away.
@@ -97,6 +97,8 @@ func (s *permission) Invoke(_ context.Context, method string, args, reply any, _
 		return nil
 	case *subjectv1.EraseSubjectRequest:
 		return s.erase(req.GetSubject(), reply.(*subjectv1.EraseSubjectResponse))
+	case *subjectv1.ExportSubjectRequest:
+		return s.export(req, reply.(*subjectv1.ExportSubjectResponse))
 	case *permissionv1.CheckRequest:
 		result := &permissionv1.CheckResult{Allowed: !s.exceed[lacking(req.GetQuery().GetPermission())]}
 		if !result.GetAllowed() {

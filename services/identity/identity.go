@@ -34,6 +34,7 @@ import (
 	"guildhall.dev/services/identity/internal/api/records"
 	"guildhall.dev/services/identity/internal/api/subjects"
 	"guildhall.dev/services/identity/internal/bootstrap"
+	"guildhall.dev/services/identity/internal/collector"
 	"guildhall.dev/services/identity/internal/courier"
 	"guildhall.dev/services/identity/internal/credential"
 	"guildhall.dev/services/identity/internal/device"
@@ -61,10 +62,11 @@ func Builder() serve.Builder {
 
 // service implements serve.Service and serve.KeySource.
 type service struct {
-	centres *api.Centres
-	sweeper *sweep.Sweeper
-	courier *courier.Courier
-	eraser  *eraser.Driver
+	centres   *api.Centres
+	sweeper   *sweep.Sweeper
+	courier   *courier.Courier
+	eraser    *eraser.Driver
+	collector *collector.Collector
 }
 
 // New returns the service on its store, which it opens. On an empty store it
@@ -111,9 +113,12 @@ func build(ctx context.Context, cfg *Config, kit *serve.Kit) (*service, error) {
 	})
 	s := &service{centres: c, sweeper: &sweep.Sweeper{
 		Store: c.Store, Journal: c.Journal, Accounts: c.Accounts, Credentials: w.credentials, Sessions: c.Sessions, Factors: c.Factors, Keys: c.ClientKeys, Ownerships: c.Ownerships, Outbox: c.Outbox, Verifications: c.Verifications, Throttle: c.Throttle,
-		Tasks: c.Tasks, Desk: c.Desk, Absences: c.Absences, Holds: c.Holds, Logger: kit.Logger, Clock: kit.Clock,
+		Tasks: c.Tasks, Desk: c.Desk, Absences: c.Absences, Holds: c.Holds, Takeouts: c.Takeouts, Logger: kit.Logger, Clock: kit.Clock,
 	}}
 	if s.eraser, err = newEraser(c, w.erasures, kit); err != nil {
+		return nil, err
+	}
+	if s.collector, err = newCollector(c, kit); err != nil {
 		return nil, err
 	}
 	s.courier, err = newCourier(c, cfg.Delivery, kit)
@@ -238,6 +243,7 @@ func (s *service) Run(ctx context.Context) error {
 	g.Go(func() error { return s.centres.Gate.Run(ctx) })
 	g.Go(func() error { return s.courier.Run(ctx) })
 	g.Go(func() error { return s.eraser.Run(ctx) })
+	g.Go(func() error { return s.collector.Run(ctx) })
 	return g.Wait()
 }
 

@@ -2,6 +2,7 @@ package permission_test
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -75,6 +76,52 @@ func TestEraseSubject_leavesNothingSaidOfThePerson(t *testing.T) {
 		_, err = permissionv1.NewPermissionSubjectServiceClient(chief.conn).EraseSubject(t.Context(), ask)
 		if !errs.Is(err, errs.Denied) {
 			t.Errorf("asked by the administrator: %v, want Denied", err)
+		}
+	})
+}
+
+// TestExportSubject_givesOutWhatTheAccountWasGivenAndAskedFor, to identity alone, and
+// nothing once it is erased.
+func TestExportSubject_givesOutWhatTheAccountWasGivenAndAskedFor(t *testing.T) {
+	eachReplica(t, func(t *testing.T, r *replica) {
+		chief := r.as(admin)
+		chief.grant(t, carl, "roles/viewer", acme+"/groups/g1")
+		chief.grant(t, carl, "roles/viewer", acme+"/groups/g2")
+		w := wish()
+		w.Justification = "I am Carl Gauss"
+		r.people(carl).file(t, carl, w)
+		says := permissionv1.NewPermissionSubjectServiceClient(r.asService("identity").conn)
+		ask := &subjectv1.ExportSubjectRequest{Subject: carl, PageSize: 2}
+		var kinds, text []string
+		for {
+			resp, err := says.ExportSubject(t.Context(), ask)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, rec := range resp.GetRecords() {
+				kinds, text = append(kinds, rec.GetKind()), append(text, rec.GetJson())
+			}
+			if ask.PageToken = resp.GetNextPageToken(); ask.PageToken == "" {
+				break
+			}
+		}
+		if got := strings.Join(kinds, " "); got != "grants grants change_requests" || !strings.Contains(strings.Join(text, ""), "I am Carl Gauss") {
+			t.Errorf("given out are %s: %s", got, text)
+		}
+		for reason, bad := range map[string]*subjectv1.ExportSubjectRequest{
+			"SUBJECT_INVALID": {Subject: acme + "/teams/t1"}, "PAGE_TOKEN_INVALID": {Subject: carl, PageToken: "made up"},
+		} {
+			_, err := says.ExportSubject(t.Context(), bad)
+			wantError(t, err, errs.Invalid, reason)
+		}
+		if _, err := permissionv1.NewPermissionSubjectServiceClient(chief.conn).ExportSubject(t.Context(), ask); !errs.Is(err, errs.Denied) {
+			t.Errorf("asked by the administrator: %v, want Denied", err)
+		}
+		if _, err := says.EraseSubject(t.Context(), &subjectv1.EraseSubjectRequest{Subject: carl}); err != nil {
+			t.Fatal(err)
+		}
+		if resp, err := says.ExportSubject(t.Context(), &subjectv1.ExportSubjectRequest{Subject: carl}); err != nil || len(resp.GetRecords()) != 0 {
+			t.Errorf("after the erasure: %v, %v", resp, err)
 		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/erasure"
 	"guildhall.dev/pkg/feed"
+	"guildhall.dev/pkg/portability"
 	"guildhall.dev/pkg/serve"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/api/checks"
@@ -29,6 +30,7 @@ type handlers struct {
 	staffing   staffing.Config
 	fields     fields.Config
 	eraser     *erasure.Eraser
+	exporter   *portability.Exporter
 }
 
 // newHandlers returns the RPCs over the centres. What the service keeps of its own
@@ -71,7 +73,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	governance.Register(r, s.handlers.governance)
 	staffing.Register(r, s.handlers.staffing)
 	fields.Register(r, s.handlers.fields)
-	subjects.Register(r, s.handlers.eraser)
+	subjects.Register(r, s.handlers.eraser, s.handlers.exporter)
 	permissionv1.RegisterPermissionEventServiceServer(r, feed.NewServer(s.journal.Feed))
 	permissionv1.RegisterPermissionAuditServiceServer(r, audit.NewServer(s.journal.Audit))
 }

@@ -152,6 +152,9 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error)
 		Service: Name, Book: c.erasures, Journal: s.journal.Changes,
 		Steps: []erasure.Step{s.mirror.Erase, c.people.notices.Erase, c.people.requests.Erase},
 	})
+	if s.handlers.exporter, err = newExporter(c, s.journal.Store, kit); err != nil {
+		return nil, err
+	}
 	return s, nil
 }
 

@@ -10,6 +10,8 @@ var chineseRights = map[string]text{
 	"DATA_SUBJECT_REQUEST_OVERDUE":   {"已过答复期限", "法定期限已过；只有在到期之前才能延长。"},
 	"ERASURE_BEGUN":                  {"删除已经开始", "个人信息的删除已经开始，无法停止。"},
 	"ERASURE_FULFILS_ITSELF":         {"删除会自动完成", "撤回期结束后系统自动删除个人信息，并自行标记完成。"},
+	"SUBJECT_DATA_NOT_READY":         {"数据尚未备齐", "个人信息副本尚未汇总完成，或该请求不是查阅请求；请稍后再试。"},
+	"SUBJECT_DATA_EXPIRED":           {"数据副本已过期", "个人信息副本已过保存期；如需查阅，请重新提出请求。"},
 	"CUSTOMER_ERASED":                {"客户已被删除", "该客户的个人信息已全部删除，仅保留名称。"},
 	"LEGAL_HOLD":                     {"受法律保全限制", "该客户的数据处于法律保全之中，须先解除保全。"},
 	"LEGAL_HOLD_NOT_FOUND":           {"未找到法律保全", "该法律保全不存在，或您无权查看。"},

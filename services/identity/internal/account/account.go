@@ -61,6 +61,7 @@ import (
 	"guildhall.dev/services/identity/internal/stage"
 	"guildhall.dev/services/identity/internal/standing"
 	"guildhall.dev/services/identity/internal/tag"
+	"guildhall.dev/services/identity/internal/takeout"
 	"guildhall.dev/services/identity/internal/task"
 	"guildhall.dev/services/identity/internal/team"
 	"guildhall.dev/services/identity/internal/verification"
@@ -114,6 +115,8 @@ type Config struct {
 	Absences *absence.Book
 	// Rights has what customers asked about their data.
 	Rights *rights.Book
+	// Takeouts have what was put together for customers.
+	Takeouts *takeout.Book
 	// Standing hears of accounts that may not act any more, or again.
 	Standing *standing.Book
 	// PurgeAfter is how long a deleted account can be brought back; zero is
@@ -130,7 +133,7 @@ type Book struct {
 // New returns a book.
 func New(cfg Config) (*Book, error) {
 	if cfg.Hasher == nil || cfg.Organizations == nil || cfg.Credentials == nil || cfg.Factors == nil || cfg.Keys == nil || cfg.Sessions == nil || cfg.Teams == nil || cfg.Standing == nil ||
-		cfg.Tags == nil || cfg.Attributes == nil || cfg.Segments == nil || cfg.Ownerships == nil || cfg.Outbox == nil || cfg.Verifications == nil || cfg.Orders == nil || cfg.Stages == nil || cfg.Consents == nil || cfg.Tasks == nil || cfg.Absences == nil || cfg.Rights == nil {
+		cfg.Tags == nil || cfg.Attributes == nil || cfg.Segments == nil || cfg.Ownerships == nil || cfg.Outbox == nil || cfg.Verifications == nil || cfg.Orders == nil || cfg.Stages == nil || cfg.Consents == nil || cfg.Tasks == nil || cfg.Absences == nil || cfg.Rights == nil || cfg.Takeouts == nil {
 		return nil, errors.New("account: a book needs a hasher and the centres it changes along")
 	}
 	if cfg.PurgeAfter <= 0 {

@@ -49,6 +49,7 @@ import (
 	"guildhall.dev/services/identity/internal/stage"
 	"guildhall.dev/services/identity/internal/standing"
 	"guildhall.dev/services/identity/internal/tag"
+	"guildhall.dev/services/identity/internal/takeout"
 	"guildhall.dev/services/identity/internal/task"
 	"guildhall.dev/services/identity/internal/team"
 	"guildhall.dev/services/identity/internal/throttle"
@@ -83,9 +84,11 @@ type Centres struct {
 	Sessions   *session.Book
 	ClientKeys *clientkey.Book
 	Apps       *app.Book
-	// Rights has what customers ask about their data, Holds what keeps it.
-	Rights *rights.Book
-	Holds  *hold.Book
+	// Rights has what customers ask about their data, Takeouts what is put together
+	// for them, Holds what keeps it.
+	Rights   *rights.Book
+	Takeouts *takeout.Book
+	Holds    *hold.Book
 	// Outbox has the messages to people, Templates what they say.
 	Outbox    *delivery.Book
 	Templates *message.Book

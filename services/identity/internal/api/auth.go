@@ -134,7 +134,7 @@ func (s auth) ListSessions(ctx context.Context, req *identityv1.ListSessionsRequ
 		found, next, err := s.Sessions.List(r, req.GetParent(), l.after, l.limit, s.Clock())
 		resp.Sessions, resp.NextPageToken = nil, l.next(next)
 		for _, each := range found {
-			resp.Sessions = append(resp.Sessions, sessionView(each, sessionOf(caller)))
+			resp.Sessions = append(resp.Sessions, Session(each, sessionOf(caller)))
 		}
 		return err
 	})

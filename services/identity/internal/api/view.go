@@ -62,9 +62,9 @@ func all[T any](records []kv.Record[*storev1.Account], view func(kv.Record[*stor
 	return out
 }
 
-// sessionView returns the API's view of a session; current is the name of the
+// Session returns the API's view of a session; current is the name of the
 // caller's own.
-func sessionView(s *storev1.Session, current string) *identityv1.Session {
+func Session(s *storev1.Session, current string) *identityv1.Session {
 	return &identityv1.Session{
 		Name: s.GetName(), DeviceLabel: s.GetDeviceLabel(), RemoteAddress: s.GetRemoteAddress(),
 		CreateTime: s.GetCreateTime(), LastSeenTime: s.GetLastSeenTime(), ExpireTime: s.GetExpireTime(),

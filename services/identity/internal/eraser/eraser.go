@@ -125,15 +125,17 @@ func (d *Driver) Once(ctx context.Context) error {
 	for _, name := range due {
 		all = append(all, d.begin(ctx, name))
 	}
-	var running []string
-	if err := d.cfg.Store.View(ctx, func(r kv.Reader) (err error) {
-		running, err = d.cfg.Requests.Running(r, batch)
-		return err
-	}); err != nil {
-		return err
-	}
-	for _, name := range running {
-		all = append(all, d.run(ctx, name))
+	for after, more := []byte(nil), true; more; more = after != nil {
+		var running []string
+		if err := d.cfg.Store.View(ctx, func(r kv.Reader) (err error) {
+			running, after, err = d.cfg.Requests.Running(r, after, batch)
+			return err
+		}); err != nil {
+			return errors.Join(append(all, err)...)
+		}
+		for _, name := range running {
+			all = append(all, d.run(ctx, name))
+		}
 	}
 	return errors.Join(all...)
 }

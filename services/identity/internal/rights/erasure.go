@@ -21,10 +21,9 @@ func (b *Book) Due(r kv.Reader, now time.Time, limit int) ([]string, error) {
 }
 
 // Running returns the names of erasures that have begun and not ended, the oldest
-// first, at most limit.
-func (b *Book) Running(r kv.Reader, limit int) ([]string, error) {
-	page, err := b.requests.List(r, kv.Query{Index: byBegun, Limit: limit})
-	return revise.Names(page.Values()), err
+// first, at most limit, and where to go on behind them, nil at the end.
+func (b *Book) Running(r kv.Reader, after []byte, limit int) (names []string, next []byte, err error) {
+	return b.names(r, byBegun, after, limit)
 }
 
 // Wanted returns the request by which it is known of a customer that it asks to be

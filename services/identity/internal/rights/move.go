@@ -48,8 +48,11 @@ func (b *Book) Verify(tx *change.Tx, name, etag string, proof identityv1.DataSub
 // to think it over.
 func confirm(q *identityv1.DataSubjectRequest, policy *identityv1.DataSubjectPolicy, proof identityv1.DataSubjectRequest_Proof, now time.Time) {
 	q.State, q.Proof = inProgress, proof
-	if q.GetKind() == erase {
+	switch q.GetKind() {
+	case erase:
 		q.Erasure = &identityv1.DataSubjectRequest_Erasure{EraseTime: timestamppb.New(now.Add(policy.GetGracePeriod().AsDuration()))}
+	case access:
+		q.Access = &identityv1.DataSubjectRequest_Access{}
 	}
 }
 

@@ -14,7 +14,8 @@
 // An erasure that is IN_PROGRESS or EXTENDED waits for its time, and for legal
 // holds. When it begins there is no way back, and it is FULFILLED when each
 // service has given its receipt. Package eraser drives it; this one says what may
-// come after what.
+// come after what. What is kept of who asks to see it package collector puts
+// together, and that a customer who asks so itself is FULFILLED by.
 //
 // The package does not know customers: who calls it has seen that they are there,
 // and calls Forget when they are not any more.
@@ -54,7 +55,10 @@ const (
 	withdrawn  = identityv1.DataSubjectRequest_STATE_WITHDRAWN
 )
 
-const erase = identityv1.DataSubjectRequest_KIND_ERASE
+const (
+	erase  = identityv1.DataSubjectRequest_KIND_ERASE
+	access = identityv1.DataSubjectRequest_KIND_ACCESS
+)
 
 // Book keeps the requests. It is safe for concurrent use.
 type Book struct{ tables }

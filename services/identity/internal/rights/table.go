@@ -14,14 +14,15 @@ import (
 
 // The indexes of requests.
 const (
-	byDue    = "due"   // all of an organisation, and of a customer, by when they are due
-	byOpen   = "open"  // those of an organisation that are open, by when they are due
-	byLate   = "late"  // those that are open, of all organisations, by when they are due
-	byErase  = "erase" // erasures that wait for their time, by that, but those that are held
-	byBegun  = "begun" // erasures that have begun and not ended
-	maxLate  = 10000   // how many that are overdue are counted
-	maxQuiet = 200     // how many that are not asked for a page looks at in vain
-	truth    = "open"  // the filter's fields
+	byDue    = "due"    // all of an organisation, and of a customer, by when they are due
+	byOpen   = "open"   // those of an organisation that are open, by when they are due
+	byLate   = "late"   // those that are open, of all organisations, by when they are due
+	byErase  = "erase"  // erasures that wait for their time, by that, but those that are held
+	byBegun  = "begun"  // erasures that have begun and not ended
+	byAccess = "access" // requests for which what is kept is put together, by when they were made
+	maxLate  = 10000    // how many that are overdue are counted
+	maxQuiet = 200      // how many that are not asked for a page looks at in vain
+	truth    = "open"   // the filter's fields
 	lateness = "overdue"
 )
 
@@ -54,6 +55,7 @@ func newTables() tables {
 				when(byBegun, func(q request) bool { return open(q) && begun(q) }, func(q request) kv.Key {
 					return kv.Key{kv.Time(q.GetErasure().GetBeginTime().AsTime())}
 				}),
+				when(byAccess, Collecting, func(q request) kv.Key { return kv.Key{kv.Time(q.GetCreateTime().AsTime())} }),
 			},
 		}),
 		policies: kv.NewTable(kv.TableConfig[*identityv1.DataSubjectPolicy]{

@@ -116,7 +116,7 @@ func builtIns() []builtIn {
 			"identity.consents.*", "identity.consentRecords.list",
 			"identity.tasks.list", "identity.taskReports.get", "identity.absences.*",
 			"identity.dataSubjectRequests.create", "identity.dataSubjectRequests.get", "identity.dataSubjectRequests.list",
-			"identity.dataSubjectRequests.withdraw",
+			"identity.dataSubjectRequests.withdraw", "identity.dataSubjectRequests.download",
 			"feedback.complaints.create", "feedback.complaints.get", "feedback.complaints.list",
 			"feedback.complaints.accept", "feedback.complaints.dispute", "feedback.complaints.withdraw",
 			"permission.trainingRecords.get", "permission.trainingRecords.list",

@@ -15,6 +15,7 @@ import (
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
+	structpb "google.golang.org/protobuf/types/known/structpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	_ "guildhall.dev/proto/gen/guildhall/options/v1"
 	v1 "guildhall.dev/proto/gen/guildhall/subject/v1"
@@ -36,7 +37,8 @@ type DataSubjectRequest_Kind int32
 const (
 	// Not said.
 	DataSubjectRequest_KIND_UNSPECIFIED DataSubjectRequest_Kind = 0
-	// To see what is kept (GDPR article 15, PIPL article 45).
+	// To see what is kept, in a form to take elsewhere (GDPR articles 15 and 20,
+	// PIPL article 45).
 	DataSubjectRequest_KIND_ACCESS DataSubjectRequest_Kind = 1
 	// To correct it (GDPR article 16, PIPL article 46).
 	DataSubjectRequest_KIND_RECTIFY DataSubjectRequest_Kind = 2
@@ -391,7 +393,10 @@ type DataSubjectRequest struct {
 	// Of an erasure, how far it is; unset before it is known that the customer asks.
 	Erasure *DataSubjectRequest_Erasure `protobuf:"bytes,16,opt,name=erasure,proto3" json:"erasure,omitempty"`
 	// Changes with each change (AIP-154).
-	Etag          string `protobuf:"bytes,17,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,17,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Of a request to see what is kept, how far that is; unset before it is known
+	// that the customer asks.
+	Access        *DataSubjectRequest_Access `protobuf:"bytes,18,opt,name=access,proto3" json:"access,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -543,6 +548,13 @@ func (x *DataSubjectRequest) GetEtag() string {
 		return x.Etag
 	}
 	return ""
+}
+
+func (x *DataSubjectRequest) GetAccess() *DataSubjectRequest_Access {
+	if x != nil {
+		return x.Access
+	}
+	return nil
 }
 
 // By which law, and how fast, an organisation answers. Each organisation has one.
@@ -1362,6 +1374,181 @@ func (x *UpdateDataSubjectPolicyRequest) GetRequestId() string {
 	return ""
 }
 
+// See DownloadSubjectData.
+type DownloadSubjectDataRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which request, of kind ACCESS.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DownloadSubjectDataRequest) Reset() {
+	*x = DownloadSubjectDataRequest{}
+	mi := &file_guildhall_identity_v1_data_subject_request_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DownloadSubjectDataRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DownloadSubjectDataRequest) ProtoMessage() {}
+
+func (x *DownloadSubjectDataRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_v1_data_subject_request_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DownloadSubjectDataRequest.ProtoReflect.Descriptor instead.
+func (*DownloadSubjectDataRequest) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_v1_data_subject_request_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *DownloadSubjectDataRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// One record of what is kept of a customer.
+type DownloadSubjectDataResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The short name of the service that keeps it, as in "identity".
+	Service string `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
+	// The kind of record, as in "orders".
+	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	// The record in the form of the service's public API.
+	Record        *structpb.Struct `protobuf:"bytes,3,opt,name=record,proto3" json:"record,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DownloadSubjectDataResponse) Reset() {
+	*x = DownloadSubjectDataResponse{}
+	mi := &file_guildhall_identity_v1_data_subject_request_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DownloadSubjectDataResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DownloadSubjectDataResponse) ProtoMessage() {}
+
+func (x *DownloadSubjectDataResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_v1_data_subject_request_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DownloadSubjectDataResponse.ProtoReflect.Descriptor instead.
+func (*DownloadSubjectDataResponse) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_v1_data_subject_request_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *DownloadSubjectDataResponse) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *DownloadSubjectDataResponse) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *DownloadSubjectDataResponse) GetRecord() *structpb.Struct {
+	if x != nil {
+		return x.Record
+	}
+	return nil
+}
+
+// How far it is that what is kept of a customer is put together.
+type DataSubjectRequest_Access struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When all was there. A customer's own request is FULFILLED by it; of others,
+	// staff see to it that the customer gets it, and say so.
+	ReadyTime *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=ready_time,json=readyTime,proto3" json:"ready_time,omitempty"`
+	// Until when it can be had: 14 days.
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// What there is, by service and kind.
+	Parts         []*DataSubjectRequest_Access_Part `protobuf:"bytes,3,rep,name=parts,proto3" json:"parts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DataSubjectRequest_Access) Reset() {
+	*x = DataSubjectRequest_Access{}
+	mi := &file_guildhall_identity_v1_data_subject_request_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DataSubjectRequest_Access) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DataSubjectRequest_Access) ProtoMessage() {}
+
+func (x *DataSubjectRequest_Access) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_v1_data_subject_request_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DataSubjectRequest_Access.ProtoReflect.Descriptor instead.
+func (*DataSubjectRequest_Access) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_v1_data_subject_request_proto_rawDescGZIP(), []int{0, 0}
+}
+
+func (x *DataSubjectRequest_Access) GetReadyTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ReadyTime
+	}
+	return nil
+}
+
+func (x *DataSubjectRequest_Access) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+func (x *DataSubjectRequest_Access) GetParts() []*DataSubjectRequest_Access_Part {
+	if x != nil {
+		return x.Parts
+	}
+	return nil
+}
+
 // How far an erasure is.
 type DataSubjectRequest_Erasure struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1379,7 +1566,7 @@ type DataSubjectRequest_Erasure struct {
 
 func (x *DataSubjectRequest_Erasure) Reset() {
 	*x = DataSubjectRequest_Erasure{}
-	mi := &file_guildhall_identity_v1_data_subject_request_proto_msgTypes[13]
+	mi := &file_guildhall_identity_v1_data_subject_request_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1391,7 +1578,7 @@ func (x *DataSubjectRequest_Erasure) String() string {
 func (*DataSubjectRequest_Erasure) ProtoMessage() {}
 
 func (x *DataSubjectRequest_Erasure) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_data_subject_request_proto_msgTypes[13]
+	mi := &file_guildhall_identity_v1_data_subject_request_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1404,7 +1591,7 @@ func (x *DataSubjectRequest_Erasure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DataSubjectRequest_Erasure.ProtoReflect.Descriptor instead.
 func (*DataSubjectRequest_Erasure) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_data_subject_request_proto_rawDescGZIP(), []int{0, 0}
+	return file_guildhall_identity_v1_data_subject_request_proto_rawDescGZIP(), []int{0, 1}
 }
 
 func (x *DataSubjectRequest_Erasure) GetEraseTime() *timestamppb.Timestamp {
@@ -1435,11 +1622,75 @@ func (x *DataSubjectRequest_Erasure) GetReceipts() []*v1.ErasureReceipt {
 	return nil
 }
 
+// How much there is of a kind.
+type DataSubjectRequest_Access_Part struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The short name of the service, as in "identity".
+	Service string `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
+	// The kind of record as in "orders".
+	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	// How many records.
+	Count         int64 `protobuf:"varint,3,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DataSubjectRequest_Access_Part) Reset() {
+	*x = DataSubjectRequest_Access_Part{}
+	mi := &file_guildhall_identity_v1_data_subject_request_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DataSubjectRequest_Access_Part) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DataSubjectRequest_Access_Part) ProtoMessage() {}
+
+func (x *DataSubjectRequest_Access_Part) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_v1_data_subject_request_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DataSubjectRequest_Access_Part.ProtoReflect.Descriptor instead.
+func (*DataSubjectRequest_Access_Part) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_v1_data_subject_request_proto_rawDescGZIP(), []int{0, 0, 0}
+}
+
+func (x *DataSubjectRequest_Access_Part) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *DataSubjectRequest_Access_Part) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *DataSubjectRequest_Access_Part) GetCount() int64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
 var File_guildhall_identity_v1_data_subject_request_proto protoreflect.FileDescriptor
 
 const file_guildhall_identity_v1_data_subject_request_proto_rawDesc = "" +
 	"\n" +
-	"0guildhall/identity/v1/data_subject_request.proto\x12\x15guildhall.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\x1a\"guildhall/subject/v1/subject.proto\"\xc8\x0e\n" +
+	"0guildhall/identity/v1/data_subject_request.proto\x12\x15guildhall.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\x1a\"guildhall/subject/v1/subject.proto\"\xb3\x11\n" +
 	"\x12DataSubjectRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12Q\n" +
 	"\x04kind\x18\x02 \x01(\x0e2..guildhall.identity.v1.DataSubjectRequest.KindB\r\xe0A\x05\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x12-\n" +
@@ -1463,7 +1714,18 @@ const file_guildhall_identity_v1_data_subject_request_proto_rawDesc = "" +
 	"\x04noteR\x06answer\x12:\n" +
 	"\bend_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\aendTime\x12P\n" +
 	"\aerasure\x18\x10 \x01(\v21.guildhall.identity.v1.DataSubjectRequest.ErasureB\x03\xe0A\x03R\aerasure\x12\x12\n" +
-	"\x04etag\x18\x11 \x01(\tR\x04etag\x1a\xd5\x01\n" +
+	"\x04etag\x18\x11 \x01(\tR\x04etag\x12M\n" +
+	"\x06access\x18\x12 \x01(\v20.guildhall.identity.v1.DataSubjectRequest.AccessB\x03\xe0A\x03R\x06access\x1a\x99\x02\n" +
+	"\x06Access\x129\n" +
+	"\n" +
+	"ready_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\treadyTime\x12;\n" +
+	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\x12K\n" +
+	"\x05parts\x18\x03 \x03(\v25.guildhall.identity.v1.DataSubjectRequest.Access.PartR\x05parts\x1aJ\n" +
+	"\x04Part\x12\x18\n" +
+	"\aservice\x18\x01 \x01(\tR\aservice\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x14\n" +
+	"\x05count\x18\x03 \x01(\x03R\x05count\x1a\xd5\x01\n" +
 	"\aErasure\x129\n" +
 	"\n" +
 	"erase_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\teraseTime\x12\x12\n" +
@@ -1574,7 +1836,13 @@ const file_guildhall_identity_v1_data_subject_request_proto_rawDesc = "" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\x12&\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId2\xe1\x15\n" +
+	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"9\n" +
+	"\x1aDownloadSubjectDataRequest\x12\x1b\n" +
+	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\"\x82\x01\n" +
+	"\x1bDownloadSubjectDataResponse\x12\x18\n" +
+	"\aservice\x18\x01 \x01(\tR\aservice\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x125\n" +
+	"\x06record\x18\x03 \x01(\v2\x17.google.protobuf.StructB\x04\xf0\xe0\x18\x02R\x06record2\xd7\x18\n" +
 	"\x19DataSubjectRequestService\x12\x96\x02\n" +
 	"\x18CreateDataSubjectRequest\x126.guildhall.identity.v1.CreateDataSubjectRequestRequest\x1a).guildhall.identity.v1.DataSubjectRequest\"\x96\x01\xea\xe0\x18/*\x06parent8\x01\n" +
 	"#identity.dataSubjectRequests.create\x82\xd3\xe4\x93\x02]:\x14data_subject_request\"E/identity/v1/{parent=organizations/*/customers/*}/dataSubjectRequests\x12\xf2\x01\n" +
@@ -1591,7 +1859,9 @@ const file_guildhall_identity_v1_data_subject_request_proto_rawDesc = "" +
 	"\x18FulfilDataSubjectRequest\x126.guildhall.identity.v1.FulfilDataSubjectRequestRequest\x1a).guildhall.identity.v1.DataSubjectRequest\"\x88\x01\xea\xe0\x18-*\x04name8\x01\n" +
 	"#identity.dataSubjectRequests.fulfil\x82\xd3\xe4\x93\x02Q:\x01*\"L/identity/v1/{name=organizations/*/customers/*/dataSubjectRequests/*}:fulfil\x12\x90\x02\n" +
 	"\x1aWithdrawDataSubjectRequest\x128.guildhall.identity.v1.WithdrawDataSubjectRequestRequest\x1a).guildhall.identity.v1.DataSubjectRequest\"\x8c\x01\xea\xe0\x18/*\x04name8\x01\n" +
-	"%identity.dataSubjectRequests.withdraw\x82\xd3\xe4\x93\x02S:\x01*\"N/identity/v1/{name=organizations/*/customers/*/dataSubjectRequests/*}:withdraw\x12\xdf\x01\n" +
+	"%identity.dataSubjectRequests.withdraw\x82\xd3\xe4\x93\x02S:\x01*\"N/identity/v1/{name=organizations/*/customers/*/dataSubjectRequests/*}:withdraw\x12\xf3\x02\n" +
+	"\x13DownloadSubjectData\x121.guildhall.identity.v1.DownloadSubjectDataRequest\x1a2.guildhall.identity.v1.DownloadSubjectDataResponse\"\xf2\x01\xea\xe0\x18-*\x04name\n" +
+	"%identity.dataSubjectRequests.download\x82\xe1\x18\tattribute\x82\xe1\x18\acontact\x82\xe1\x18\acontent\x82\xe1\x18\x06device\x82\xe1\x18\bfeedback\x82\xe1\x18\bidentity\x82\xe1\x18\amessage\x82\xe1\x18\x04note\x82\xe1\x18\bpurchase\x9a\xe1\x18\x03\b\xac\x02\x82\xd3\xe4\x93\x02P\x12N/identity/v1/{name=organizations/*/customers/*/dataSubjectRequests/*}:download0\x01\x12\xdf\x01\n" +
 	"\x14GetDataSubjectPolicy\x122.guildhall.identity.v1.GetDataSubjectPolicyRequest\x1a(.guildhall.identity.v1.DataSubjectPolicy\"i\xea\xe0\x18(*\x04name\n" +
 	" identity.dataSubjectPolicies.get\x82\xd3\xe4\x93\x027\x125/identity/v1/{name=organizations/*/dataSubjectPolicy}\x12\xaf\x02\n" +
 	"\x17UpdateDataSubjectPolicy\x125.guildhall.identity.v1.UpdateDataSubjectPolicyRequest\x1a(.guildhall.identity.v1.DataSubjectPolicy\"\xb2\x01\xea\xe0\x18A*\x18data_subject_policy.name8\x01\n" +
@@ -1610,7 +1880,7 @@ func file_guildhall_identity_v1_data_subject_request_proto_rawDescGZIP() []byte 
 }
 
 var file_guildhall_identity_v1_data_subject_request_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_guildhall_identity_v1_data_subject_request_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_guildhall_identity_v1_data_subject_request_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_guildhall_identity_v1_data_subject_request_proto_goTypes = []any{
 	(DataSubjectRequest_Kind)(0),               // 0: guildhall.identity.v1.DataSubjectRequest.Kind
 	(DataSubjectRequest_State)(0),              // 1: guildhall.identity.v1.DataSubjectRequest.State
@@ -1630,60 +1900,72 @@ var file_guildhall_identity_v1_data_subject_request_proto_goTypes = []any{
 	(*WithdrawDataSubjectRequestRequest)(nil),  // 15: guildhall.identity.v1.WithdrawDataSubjectRequestRequest
 	(*GetDataSubjectPolicyRequest)(nil),        // 16: guildhall.identity.v1.GetDataSubjectPolicyRequest
 	(*UpdateDataSubjectPolicyRequest)(nil),     // 17: guildhall.identity.v1.UpdateDataSubjectPolicyRequest
-	(*DataSubjectRequest_Erasure)(nil),         // 18: guildhall.identity.v1.DataSubjectRequest.Erasure
-	(*timestamppb.Timestamp)(nil),              // 19: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),                // 20: google.protobuf.Duration
-	(*fieldmaskpb.FieldMask)(nil),              // 21: google.protobuf.FieldMask
-	(*v1.ErasureReceipt)(nil),                  // 22: guildhall.subject.v1.ErasureReceipt
+	(*DownloadSubjectDataRequest)(nil),         // 18: guildhall.identity.v1.DownloadSubjectDataRequest
+	(*DownloadSubjectDataResponse)(nil),        // 19: guildhall.identity.v1.DownloadSubjectDataResponse
+	(*DataSubjectRequest_Access)(nil),          // 20: guildhall.identity.v1.DataSubjectRequest.Access
+	(*DataSubjectRequest_Erasure)(nil),         // 21: guildhall.identity.v1.DataSubjectRequest.Erasure
+	(*DataSubjectRequest_Access_Part)(nil),     // 22: guildhall.identity.v1.DataSubjectRequest.Access.Part
+	(*timestamppb.Timestamp)(nil),              // 23: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),                // 24: google.protobuf.Duration
+	(*fieldmaskpb.FieldMask)(nil),              // 25: google.protobuf.FieldMask
+	(*structpb.Struct)(nil),                    // 26: google.protobuf.Struct
+	(*v1.ErasureReceipt)(nil),                  // 27: guildhall.subject.v1.ErasureReceipt
 }
 var file_guildhall_identity_v1_data_subject_request_proto_depIdxs = []int32{
 	0,  // 0: guildhall.identity.v1.DataSubjectRequest.kind:type_name -> guildhall.identity.v1.DataSubjectRequest.Kind
 	1,  // 1: guildhall.identity.v1.DataSubjectRequest.state:type_name -> guildhall.identity.v1.DataSubjectRequest.State
 	4,  // 2: guildhall.identity.v1.DataSubjectRequest.regime:type_name -> guildhall.identity.v1.DataSubjectPolicy.Regime
-	19, // 3: guildhall.identity.v1.DataSubjectRequest.create_time:type_name -> google.protobuf.Timestamp
-	19, // 4: guildhall.identity.v1.DataSubjectRequest.update_time:type_name -> google.protobuf.Timestamp
-	19, // 5: guildhall.identity.v1.DataSubjectRequest.due_time:type_name -> google.protobuf.Timestamp
+	23, // 3: guildhall.identity.v1.DataSubjectRequest.create_time:type_name -> google.protobuf.Timestamp
+	23, // 4: guildhall.identity.v1.DataSubjectRequest.update_time:type_name -> google.protobuf.Timestamp
+	23, // 5: guildhall.identity.v1.DataSubjectRequest.due_time:type_name -> google.protobuf.Timestamp
 	2,  // 6: guildhall.identity.v1.DataSubjectRequest.proof:type_name -> guildhall.identity.v1.DataSubjectRequest.Proof
 	3,  // 7: guildhall.identity.v1.DataSubjectRequest.refusal:type_name -> guildhall.identity.v1.DataSubjectRequest.Refusal
-	19, // 8: guildhall.identity.v1.DataSubjectRequest.end_time:type_name -> google.protobuf.Timestamp
-	18, // 9: guildhall.identity.v1.DataSubjectRequest.erasure:type_name -> guildhall.identity.v1.DataSubjectRequest.Erasure
-	4,  // 10: guildhall.identity.v1.DataSubjectPolicy.regime:type_name -> guildhall.identity.v1.DataSubjectPolicy.Regime
-	20, // 11: guildhall.identity.v1.DataSubjectPolicy.grace_period:type_name -> google.protobuf.Duration
-	19, // 12: guildhall.identity.v1.DataSubjectPolicy.update_time:type_name -> google.protobuf.Timestamp
-	5,  // 13: guildhall.identity.v1.CreateDataSubjectRequestRequest.data_subject_request:type_name -> guildhall.identity.v1.DataSubjectRequest
-	5,  // 14: guildhall.identity.v1.ListDataSubjectRequestsResponse.data_subject_requests:type_name -> guildhall.identity.v1.DataSubjectRequest
-	2,  // 15: guildhall.identity.v1.VerifyIdentityOfDataSubjectRequest.proof:type_name -> guildhall.identity.v1.DataSubjectRequest.Proof
-	3,  // 16: guildhall.identity.v1.RefuseDataSubjectRequestRequest.refusal:type_name -> guildhall.identity.v1.DataSubjectRequest.Refusal
-	6,  // 17: guildhall.identity.v1.UpdateDataSubjectPolicyRequest.data_subject_policy:type_name -> guildhall.identity.v1.DataSubjectPolicy
-	21, // 18: guildhall.identity.v1.UpdateDataSubjectPolicyRequest.update_mask:type_name -> google.protobuf.FieldMask
-	19, // 19: guildhall.identity.v1.DataSubjectRequest.Erasure.erase_time:type_name -> google.protobuf.Timestamp
-	19, // 20: guildhall.identity.v1.DataSubjectRequest.Erasure.begin_time:type_name -> google.protobuf.Timestamp
-	22, // 21: guildhall.identity.v1.DataSubjectRequest.Erasure.receipts:type_name -> guildhall.subject.v1.ErasureReceipt
-	7,  // 22: guildhall.identity.v1.DataSubjectRequestService.CreateDataSubjectRequest:input_type -> guildhall.identity.v1.CreateDataSubjectRequestRequest
-	8,  // 23: guildhall.identity.v1.DataSubjectRequestService.GetDataSubjectRequest:input_type -> guildhall.identity.v1.GetDataSubjectRequestRequest
-	9,  // 24: guildhall.identity.v1.DataSubjectRequestService.ListDataSubjectRequests:input_type -> guildhall.identity.v1.ListDataSubjectRequestsRequest
-	11, // 25: guildhall.identity.v1.DataSubjectRequestService.VerifyIdentityOfDataSubject:input_type -> guildhall.identity.v1.VerifyIdentityOfDataSubjectRequest
-	12, // 26: guildhall.identity.v1.DataSubjectRequestService.ExtendDataSubjectRequest:input_type -> guildhall.identity.v1.ExtendDataSubjectRequestRequest
-	13, // 27: guildhall.identity.v1.DataSubjectRequestService.RefuseDataSubjectRequest:input_type -> guildhall.identity.v1.RefuseDataSubjectRequestRequest
-	14, // 28: guildhall.identity.v1.DataSubjectRequestService.FulfilDataSubjectRequest:input_type -> guildhall.identity.v1.FulfilDataSubjectRequestRequest
-	15, // 29: guildhall.identity.v1.DataSubjectRequestService.WithdrawDataSubjectRequest:input_type -> guildhall.identity.v1.WithdrawDataSubjectRequestRequest
-	16, // 30: guildhall.identity.v1.DataSubjectRequestService.GetDataSubjectPolicy:input_type -> guildhall.identity.v1.GetDataSubjectPolicyRequest
-	17, // 31: guildhall.identity.v1.DataSubjectRequestService.UpdateDataSubjectPolicy:input_type -> guildhall.identity.v1.UpdateDataSubjectPolicyRequest
-	5,  // 32: guildhall.identity.v1.DataSubjectRequestService.CreateDataSubjectRequest:output_type -> guildhall.identity.v1.DataSubjectRequest
-	5,  // 33: guildhall.identity.v1.DataSubjectRequestService.GetDataSubjectRequest:output_type -> guildhall.identity.v1.DataSubjectRequest
-	10, // 34: guildhall.identity.v1.DataSubjectRequestService.ListDataSubjectRequests:output_type -> guildhall.identity.v1.ListDataSubjectRequestsResponse
-	5,  // 35: guildhall.identity.v1.DataSubjectRequestService.VerifyIdentityOfDataSubject:output_type -> guildhall.identity.v1.DataSubjectRequest
-	5,  // 36: guildhall.identity.v1.DataSubjectRequestService.ExtendDataSubjectRequest:output_type -> guildhall.identity.v1.DataSubjectRequest
-	5,  // 37: guildhall.identity.v1.DataSubjectRequestService.RefuseDataSubjectRequest:output_type -> guildhall.identity.v1.DataSubjectRequest
-	5,  // 38: guildhall.identity.v1.DataSubjectRequestService.FulfilDataSubjectRequest:output_type -> guildhall.identity.v1.DataSubjectRequest
-	5,  // 39: guildhall.identity.v1.DataSubjectRequestService.WithdrawDataSubjectRequest:output_type -> guildhall.identity.v1.DataSubjectRequest
-	6,  // 40: guildhall.identity.v1.DataSubjectRequestService.GetDataSubjectPolicy:output_type -> guildhall.identity.v1.DataSubjectPolicy
-	6,  // 41: guildhall.identity.v1.DataSubjectRequestService.UpdateDataSubjectPolicy:output_type -> guildhall.identity.v1.DataSubjectPolicy
-	32, // [32:42] is the sub-list for method output_type
-	22, // [22:32] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	23, // 8: guildhall.identity.v1.DataSubjectRequest.end_time:type_name -> google.protobuf.Timestamp
+	21, // 9: guildhall.identity.v1.DataSubjectRequest.erasure:type_name -> guildhall.identity.v1.DataSubjectRequest.Erasure
+	20, // 10: guildhall.identity.v1.DataSubjectRequest.access:type_name -> guildhall.identity.v1.DataSubjectRequest.Access
+	4,  // 11: guildhall.identity.v1.DataSubjectPolicy.regime:type_name -> guildhall.identity.v1.DataSubjectPolicy.Regime
+	24, // 12: guildhall.identity.v1.DataSubjectPolicy.grace_period:type_name -> google.protobuf.Duration
+	23, // 13: guildhall.identity.v1.DataSubjectPolicy.update_time:type_name -> google.protobuf.Timestamp
+	5,  // 14: guildhall.identity.v1.CreateDataSubjectRequestRequest.data_subject_request:type_name -> guildhall.identity.v1.DataSubjectRequest
+	5,  // 15: guildhall.identity.v1.ListDataSubjectRequestsResponse.data_subject_requests:type_name -> guildhall.identity.v1.DataSubjectRequest
+	2,  // 16: guildhall.identity.v1.VerifyIdentityOfDataSubjectRequest.proof:type_name -> guildhall.identity.v1.DataSubjectRequest.Proof
+	3,  // 17: guildhall.identity.v1.RefuseDataSubjectRequestRequest.refusal:type_name -> guildhall.identity.v1.DataSubjectRequest.Refusal
+	6,  // 18: guildhall.identity.v1.UpdateDataSubjectPolicyRequest.data_subject_policy:type_name -> guildhall.identity.v1.DataSubjectPolicy
+	25, // 19: guildhall.identity.v1.UpdateDataSubjectPolicyRequest.update_mask:type_name -> google.protobuf.FieldMask
+	26, // 20: guildhall.identity.v1.DownloadSubjectDataResponse.record:type_name -> google.protobuf.Struct
+	23, // 21: guildhall.identity.v1.DataSubjectRequest.Access.ready_time:type_name -> google.protobuf.Timestamp
+	23, // 22: guildhall.identity.v1.DataSubjectRequest.Access.expire_time:type_name -> google.protobuf.Timestamp
+	22, // 23: guildhall.identity.v1.DataSubjectRequest.Access.parts:type_name -> guildhall.identity.v1.DataSubjectRequest.Access.Part
+	23, // 24: guildhall.identity.v1.DataSubjectRequest.Erasure.erase_time:type_name -> google.protobuf.Timestamp
+	23, // 25: guildhall.identity.v1.DataSubjectRequest.Erasure.begin_time:type_name -> google.protobuf.Timestamp
+	27, // 26: guildhall.identity.v1.DataSubjectRequest.Erasure.receipts:type_name -> guildhall.subject.v1.ErasureReceipt
+	7,  // 27: guildhall.identity.v1.DataSubjectRequestService.CreateDataSubjectRequest:input_type -> guildhall.identity.v1.CreateDataSubjectRequestRequest
+	8,  // 28: guildhall.identity.v1.DataSubjectRequestService.GetDataSubjectRequest:input_type -> guildhall.identity.v1.GetDataSubjectRequestRequest
+	9,  // 29: guildhall.identity.v1.DataSubjectRequestService.ListDataSubjectRequests:input_type -> guildhall.identity.v1.ListDataSubjectRequestsRequest
+	11, // 30: guildhall.identity.v1.DataSubjectRequestService.VerifyIdentityOfDataSubject:input_type -> guildhall.identity.v1.VerifyIdentityOfDataSubjectRequest
+	12, // 31: guildhall.identity.v1.DataSubjectRequestService.ExtendDataSubjectRequest:input_type -> guildhall.identity.v1.ExtendDataSubjectRequestRequest
+	13, // 32: guildhall.identity.v1.DataSubjectRequestService.RefuseDataSubjectRequest:input_type -> guildhall.identity.v1.RefuseDataSubjectRequestRequest
+	14, // 33: guildhall.identity.v1.DataSubjectRequestService.FulfilDataSubjectRequest:input_type -> guildhall.identity.v1.FulfilDataSubjectRequestRequest
+	15, // 34: guildhall.identity.v1.DataSubjectRequestService.WithdrawDataSubjectRequest:input_type -> guildhall.identity.v1.WithdrawDataSubjectRequestRequest
+	18, // 35: guildhall.identity.v1.DataSubjectRequestService.DownloadSubjectData:input_type -> guildhall.identity.v1.DownloadSubjectDataRequest
+	16, // 36: guildhall.identity.v1.DataSubjectRequestService.GetDataSubjectPolicy:input_type -> guildhall.identity.v1.GetDataSubjectPolicyRequest
+	17, // 37: guildhall.identity.v1.DataSubjectRequestService.UpdateDataSubjectPolicy:input_type -> guildhall.identity.v1.UpdateDataSubjectPolicyRequest
+	5,  // 38: guildhall.identity.v1.DataSubjectRequestService.CreateDataSubjectRequest:output_type -> guildhall.identity.v1.DataSubjectRequest
+	5,  // 39: guildhall.identity.v1.DataSubjectRequestService.GetDataSubjectRequest:output_type -> guildhall.identity.v1.DataSubjectRequest
+	10, // 40: guildhall.identity.v1.DataSubjectRequestService.ListDataSubjectRequests:output_type -> guildhall.identity.v1.ListDataSubjectRequestsResponse
+	5,  // 41: guildhall.identity.v1.DataSubjectRequestService.VerifyIdentityOfDataSubject:output_type -> guildhall.identity.v1.DataSubjectRequest
+	5,  // 42: guildhall.identity.v1.DataSubjectRequestService.ExtendDataSubjectRequest:output_type -> guildhall.identity.v1.DataSubjectRequest
+	5,  // 43: guildhall.identity.v1.DataSubjectRequestService.RefuseDataSubjectRequest:output_type -> guildhall.identity.v1.DataSubjectRequest
+	5,  // 44: guildhall.identity.v1.DataSubjectRequestService.FulfilDataSubjectRequest:output_type -> guildhall.identity.v1.DataSubjectRequest
+	5,  // 45: guildhall.identity.v1.DataSubjectRequestService.WithdrawDataSubjectRequest:output_type -> guildhall.identity.v1.DataSubjectRequest
+	19, // 46: guildhall.identity.v1.DataSubjectRequestService.DownloadSubjectData:output_type -> guildhall.identity.v1.DownloadSubjectDataResponse
+	6,  // 47: guildhall.identity.v1.DataSubjectRequestService.GetDataSubjectPolicy:output_type -> guildhall.identity.v1.DataSubjectPolicy
+	6,  // 48: guildhall.identity.v1.DataSubjectRequestService.UpdateDataSubjectPolicy:output_type -> guildhall.identity.v1.DataSubjectPolicy
+	38, // [38:49] is the sub-list for method output_type
+	27, // [27:38] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_guildhall_identity_v1_data_subject_request_proto_init() }
@@ -1697,7 +1979,7 @@ func file_guildhall_identity_v1_data_subject_request_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_identity_v1_data_subject_request_proto_rawDesc), len(file_guildhall_identity_v1_data_subject_request_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   14,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -464,6 +464,35 @@ func local_request_DataSubjectRequestService_WithdrawDataSubjectRequest_0(ctx co
 	return msg, metadata, err
 }
 
+func request_DataSubjectRequestService_DownloadSubjectData_0(ctx context.Context, marshaler runtime.Marshaler, client DataSubjectRequestServiceClient, req *http.Request, pathParams map[string]string) (DataSubjectRequestService_DownloadSubjectDataClient, runtime.ServerMetadata, error) {
+	var (
+		protoReq DownloadSubjectDataRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	val, ok := pathParams["name"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "name")
+	}
+	protoReq.Name, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "name", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	stream, err := client.DownloadSubjectData(ctx, &protoReq)
+	if err != nil {
+		return nil, metadata, err
+	}
+	header, err := stream.Header()
+	if err != nil {
+		return nil, metadata, err
+	}
+	metadata.HeaderMD = header
+	return stream, metadata, nil
+}
+
 func request_DataSubjectRequestService_GetDataSubjectPolicy_0(ctx context.Context, marshaler runtime.Marshaler, client DataSubjectRequestServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
 		protoReq GetDataSubjectPolicyRequest
@@ -770,6 +799,13 @@ func RegisterDataSubjectRequestServiceHandlerServer(ctx context.Context, mux *ru
 		}
 		forward_DataSubjectRequestService_WithdrawDataSubjectRequest_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+
+	mux.Handle(http.MethodGet, pattern_DataSubjectRequestService_DownloadSubjectData_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		err := status.Error(codes.Unimplemented, "streaming calls are not yet supported in the in-process transport")
+		_, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+		return
+	})
 	mux.Handle(http.MethodGet, pattern_DataSubjectRequestService_GetDataSubjectPolicy_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -1003,6 +1039,23 @@ func RegisterDataSubjectRequestServiceHandlerClient(ctx context.Context, mux *ru
 		}
 		forward_DataSubjectRequestService_WithdrawDataSubjectRequest_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodGet, pattern_DataSubjectRequestService_DownloadSubjectData_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/guildhall.identity.v1.DataSubjectRequestService/DownloadSubjectData", runtime.WithHTTPPathPattern("/identity/v1/{name=organizations/*/customers/*/dataSubjectRequests/*}:download"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_DataSubjectRequestService_DownloadSubjectData_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_DataSubjectRequestService_DownloadSubjectData_0(annotatedContext, mux, outboundMarshaler, w, req, func() (proto.Message, error) { return resp.Recv() }, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodGet, pattern_DataSubjectRequestService_GetDataSubjectPolicy_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -1050,6 +1103,7 @@ var (
 	pattern_DataSubjectRequestService_RefuseDataSubjectRequest_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 2, 3, 1, 0, 2, 4, 1, 0, 4, 6, 5, 5}, []string{"identity", "v1", "organizations", "customers", "dataSubjectRequests", "name"}, "refuse"))
 	pattern_DataSubjectRequestService_FulfilDataSubjectRequest_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 2, 3, 1, 0, 2, 4, 1, 0, 4, 6, 5, 5}, []string{"identity", "v1", "organizations", "customers", "dataSubjectRequests", "name"}, "fulfil"))
 	pattern_DataSubjectRequestService_WithdrawDataSubjectRequest_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 2, 3, 1, 0, 2, 4, 1, 0, 4, 6, 5, 5}, []string{"identity", "v1", "organizations", "customers", "dataSubjectRequests", "name"}, "withdraw"))
+	pattern_DataSubjectRequestService_DownloadSubjectData_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 2, 3, 1, 0, 2, 4, 1, 0, 4, 6, 5, 5}, []string{"identity", "v1", "organizations", "customers", "dataSubjectRequests", "name"}, "download"))
 	pattern_DataSubjectRequestService_GetDataSubjectPolicy_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 2, 3, 4, 3, 5, 4}, []string{"identity", "v1", "organizations", "dataSubjectPolicy", "name"}, ""))
 	pattern_DataSubjectRequestService_UpdateDataSubjectPolicy_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 2, 3, 4, 3, 5, 4}, []string{"identity", "v1", "organizations", "dataSubjectPolicy", "data_subject_policy.name"}, ""))
 )
@@ -1064,6 +1118,7 @@ var (
 	forward_DataSubjectRequestService_RefuseDataSubjectRequest_0    = runtime.ForwardResponseMessage
 	forward_DataSubjectRequestService_FulfilDataSubjectRequest_0    = runtime.ForwardResponseMessage
 	forward_DataSubjectRequestService_WithdrawDataSubjectRequest_0  = runtime.ForwardResponseMessage
+	forward_DataSubjectRequestService_DownloadSubjectData_0         = runtime.ForwardResponseStream
 	forward_DataSubjectRequestService_GetDataSubjectPolicy_0        = runtime.ForwardResponseMessage
 	forward_DataSubjectRequestService_UpdateDataSubjectPolicy_0     = runtime.ForwardResponseMessage
 )

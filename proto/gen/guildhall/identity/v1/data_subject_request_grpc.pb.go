@@ -29,6 +29,7 @@ const (
 	DataSubjectRequestService_RefuseDataSubjectRequest_FullMethodName    = "/guildhall.identity.v1.DataSubjectRequestService/RefuseDataSubjectRequest"
 	DataSubjectRequestService_FulfilDataSubjectRequest_FullMethodName    = "/guildhall.identity.v1.DataSubjectRequestService/FulfilDataSubjectRequest"
 	DataSubjectRequestService_WithdrawDataSubjectRequest_FullMethodName  = "/guildhall.identity.v1.DataSubjectRequestService/WithdrawDataSubjectRequest"
+	DataSubjectRequestService_DownloadSubjectData_FullMethodName         = "/guildhall.identity.v1.DataSubjectRequestService/DownloadSubjectData"
 	DataSubjectRequestService_GetDataSubjectPolicy_FullMethodName        = "/guildhall.identity.v1.DataSubjectRequestService/GetDataSubjectPolicy"
 	DataSubjectRequestService_UpdateDataSubjectPolicy_FullMethodName     = "/guildhall.identity.v1.DataSubjectRequestService/UpdateDataSubjectPolicy"
 )
@@ -43,7 +44,9 @@ const (
 // reached them by letter or telephone.
 //
 // An erasure is done by the suite itself, once its time to think it over has
-// passed; staff do the rest and say so with FulfilDataSubjectRequest.
+// passed. What is kept of who asks to see it the suite puts together, from all of
+// its services, for DownloadSubjectData. Staff do the rest and say so with
+// FulfilDataSubjectRequest.
 type DataSubjectRequestServiceClient interface {
 	// Makes a request. What a customer asks for oneself counts as from that person;
 	// of what staff write down, who it is from is still to be verified. A customer
@@ -91,6 +94,16 @@ type DataSubjectRequestServiceClient interface {
 	// Reasons: DATA_SUBJECT_REQUEST_NOT_FOUND, ETAG_MISMATCH,
 	// DATA_SUBJECT_REQUEST_ENDED, ERASURE_BEGUN.
 	WithdrawDataSubjectRequest(ctx context.Context, in *WithdrawDataSubjectRequestRequest, opts ...grpc.CallOption) (*DataSubjectRequest, error)
+	// Streams what a request of kind ACCESS has brought together, record by record,
+	// in an order that stays: what the customer provided, and what there is of its
+	// own doing. Through the gateway it is NDJSON, a form to take elsewhere (GDPR
+	// article 20). It can be had from ready_time until expire_time, by the customer
+	// and by who answers for the organisation, with a proof of who one is of the
+	// last five minutes.
+	//
+	// Reasons: DATA_SUBJECT_REQUEST_NOT_FOUND, SUBJECT_DATA_NOT_READY,
+	// SUBJECT_DATA_EXPIRED, STEP_UP_REQUIRED, FIELD_RESTRICTED.
+	DownloadSubjectData(ctx context.Context, in *DownloadSubjectDataRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[DownloadSubjectDataResponse], error)
 	// Returns by which law, and how fast, an organisation answers.
 	GetDataSubjectPolicy(ctx context.Context, in *GetDataSubjectPolicyRequest, opts ...grpc.CallOption) (*DataSubjectPolicy, error)
 	// Changes the masked fields. Requests that are there keep their times. Reasons:
@@ -186,6 +199,25 @@ func (c *dataSubjectRequestServiceClient) WithdrawDataSubjectRequest(ctx context
 	return out, nil
 }
 
+func (c *dataSubjectRequestServiceClient) DownloadSubjectData(ctx context.Context, in *DownloadSubjectDataRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[DownloadSubjectDataResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &DataSubjectRequestService_ServiceDesc.Streams[0], DataSubjectRequestService_DownloadSubjectData_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[DownloadSubjectDataRequest, DownloadSubjectDataResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type DataSubjectRequestService_DownloadSubjectDataClient = grpc.ServerStreamingClient[DownloadSubjectDataResponse]
+
 func (c *dataSubjectRequestServiceClient) GetDataSubjectPolicy(ctx context.Context, in *GetDataSubjectPolicyRequest, opts ...grpc.CallOption) (*DataSubjectPolicy, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(DataSubjectPolicy)
@@ -216,7 +248,9 @@ func (c *dataSubjectRequestServiceClient) UpdateDataSubjectPolicy(ctx context.Co
 // reached them by letter or telephone.
 //
 // An erasure is done by the suite itself, once its time to think it over has
-// passed; staff do the rest and say so with FulfilDataSubjectRequest.
+// passed. What is kept of who asks to see it the suite puts together, from all of
+// its services, for DownloadSubjectData. Staff do the rest and say so with
+// FulfilDataSubjectRequest.
 type DataSubjectRequestServiceServer interface {
 	// Makes a request. What a customer asks for oneself counts as from that person;
 	// of what staff write down, who it is from is still to be verified. A customer
@@ -264,6 +298,16 @@ type DataSubjectRequestServiceServer interface {
 	// Reasons: DATA_SUBJECT_REQUEST_NOT_FOUND, ETAG_MISMATCH,
 	// DATA_SUBJECT_REQUEST_ENDED, ERASURE_BEGUN.
 	WithdrawDataSubjectRequest(context.Context, *WithdrawDataSubjectRequestRequest) (*DataSubjectRequest, error)
+	// Streams what a request of kind ACCESS has brought together, record by record,
+	// in an order that stays: what the customer provided, and what there is of its
+	// own doing. Through the gateway it is NDJSON, a form to take elsewhere (GDPR
+	// article 20). It can be had from ready_time until expire_time, by the customer
+	// and by who answers for the organisation, with a proof of who one is of the
+	// last five minutes.
+	//
+	// Reasons: DATA_SUBJECT_REQUEST_NOT_FOUND, SUBJECT_DATA_NOT_READY,
+	// SUBJECT_DATA_EXPIRED, STEP_UP_REQUIRED, FIELD_RESTRICTED.
+	DownloadSubjectData(*DownloadSubjectDataRequest, grpc.ServerStreamingServer[DownloadSubjectDataResponse]) error
 	// Returns by which law, and how fast, an organisation answers.
 	GetDataSubjectPolicy(context.Context, *GetDataSubjectPolicyRequest) (*DataSubjectPolicy, error)
 	// Changes the masked fields. Requests that are there keep their times. Reasons:
@@ -301,6 +345,9 @@ func (UnimplementedDataSubjectRequestServiceServer) FulfilDataSubjectRequest(con
 }
 func (UnimplementedDataSubjectRequestServiceServer) WithdrawDataSubjectRequest(context.Context, *WithdrawDataSubjectRequestRequest) (*DataSubjectRequest, error) {
 	return nil, status.Error(codes.Unimplemented, "method WithdrawDataSubjectRequest not implemented")
+}
+func (UnimplementedDataSubjectRequestServiceServer) DownloadSubjectData(*DownloadSubjectDataRequest, grpc.ServerStreamingServer[DownloadSubjectDataResponse]) error {
+	return status.Error(codes.Unimplemented, "method DownloadSubjectData not implemented")
 }
 func (UnimplementedDataSubjectRequestServiceServer) GetDataSubjectPolicy(context.Context, *GetDataSubjectPolicyRequest) (*DataSubjectPolicy, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetDataSubjectPolicy not implemented")
@@ -472,6 +519,17 @@ func _DataSubjectRequestService_WithdrawDataSubjectRequest_Handler(srv interface
 	return interceptor(ctx, in, info, handler)
 }
 
+func _DataSubjectRequestService_DownloadSubjectData_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(DownloadSubjectDataRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(DataSubjectRequestServiceServer).DownloadSubjectData(m, &grpc.GenericServerStream[DownloadSubjectDataRequest, DownloadSubjectDataResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type DataSubjectRequestService_DownloadSubjectDataServer = grpc.ServerStreamingServer[DownloadSubjectDataResponse]
+
 func _DataSubjectRequestService_GetDataSubjectPolicy_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetDataSubjectPolicyRequest)
 	if err := dec(in); err != nil {
@@ -556,6 +614,12 @@ var DataSubjectRequestService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _DataSubjectRequestService_UpdateDataSubjectPolicy_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "DownloadSubjectData",
+			Handler:       _DataSubjectRequestService_DownloadSubjectData_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "guildhall/identity/v1/data_subject_request.proto",
 }

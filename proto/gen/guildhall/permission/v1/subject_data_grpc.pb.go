@@ -22,14 +22,16 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	PermissionSubjectService_EraseSubject_FullMethodName = "/guildhall.permission.v1.PermissionSubjectService/EraseSubject"
+	PermissionSubjectService_EraseSubject_FullMethodName  = "/guildhall.permission.v1.PermissionSubjectService/EraseSubject"
+	PermissionSubjectService_ExportSubject_FullMethodName = "/guildhall.permission.v1.PermissionSubjectService/ExportSubject"
 )
 
 // PermissionSubjectServiceClient is the client API for PermissionSubjectService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Erases what service permission keeps of a person, when service identity asks.
+// Erases, and gives out, what service permission keeps of a person, when service
+// identity asks.
 type PermissionSubjectServiceClient interface {
 	// Erases what an account holds and what is written about it: grants,
 	// memberships, properties, duties, qualifications, appraisals, notices, and
@@ -37,6 +39,10 @@ type PermissionSubjectServiceClient interface {
 	// do nothing. It may be repeated and broken off anywhere; once all is erased,
 	// each call returns the same receipt. Reasons: SUBJECT_INVALID.
 	EraseSubject(ctx context.Context, in *v1.EraseSubjectRequest, opts ...grpc.CallOption) (*v1.EraseSubjectResponse, error)
+	// Returns what an account was given and told: grants, memberships of it,
+	// qualifications, notices, and requests that it made. In an order that stays.
+	// Reasons: SUBJECT_INVALID, PAGE_TOKEN_INVALID.
+	ExportSubject(ctx context.Context, in *v1.ExportSubjectRequest, opts ...grpc.CallOption) (*v1.ExportSubjectResponse, error)
 }
 
 type permissionSubjectServiceClient struct {
@@ -57,11 +63,22 @@ func (c *permissionSubjectServiceClient) EraseSubject(ctx context.Context, in *v
 	return out, nil
 }
 
+func (c *permissionSubjectServiceClient) ExportSubject(ctx context.Context, in *v1.ExportSubjectRequest, opts ...grpc.CallOption) (*v1.ExportSubjectResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(v1.ExportSubjectResponse)
+	err := c.cc.Invoke(ctx, PermissionSubjectService_ExportSubject_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // PermissionSubjectServiceServer is the server API for PermissionSubjectService service.
 // All implementations should embed UnimplementedPermissionSubjectServiceServer
 // for forward compatibility.
 //
-// Erases what service permission keeps of a person, when service identity asks.
+// Erases, and gives out, what service permission keeps of a person, when service
+// identity asks.
 type PermissionSubjectServiceServer interface {
 	// Erases what an account holds and what is written about it: grants,
 	// memberships, properties, duties, qualifications, appraisals, notices, and
@@ -69,6 +86,10 @@ type PermissionSubjectServiceServer interface {
 	// do nothing. It may be repeated and broken off anywhere; once all is erased,
 	// each call returns the same receipt. Reasons: SUBJECT_INVALID.
 	EraseSubject(context.Context, *v1.EraseSubjectRequest) (*v1.EraseSubjectResponse, error)
+	// Returns what an account was given and told: grants, memberships of it,
+	// qualifications, notices, and requests that it made. In an order that stays.
+	// Reasons: SUBJECT_INVALID, PAGE_TOKEN_INVALID.
+	ExportSubject(context.Context, *v1.ExportSubjectRequest) (*v1.ExportSubjectResponse, error)
 }
 
 // UnimplementedPermissionSubjectServiceServer should be embedded to have
@@ -80,6 +101,9 @@ type UnimplementedPermissionSubjectServiceServer struct{}
 
 func (UnimplementedPermissionSubjectServiceServer) EraseSubject(context.Context, *v1.EraseSubjectRequest) (*v1.EraseSubjectResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method EraseSubject not implemented")
+}
+func (UnimplementedPermissionSubjectServiceServer) ExportSubject(context.Context, *v1.ExportSubjectRequest) (*v1.ExportSubjectResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExportSubject not implemented")
 }
 func (UnimplementedPermissionSubjectServiceServer) testEmbeddedByValue() {}
 
@@ -119,6 +143,24 @@ func _PermissionSubjectService_EraseSubject_Handler(srv interface{}, ctx context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _PermissionSubjectService_ExportSubject_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(v1.ExportSubjectRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PermissionSubjectServiceServer).ExportSubject(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PermissionSubjectService_ExportSubject_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PermissionSubjectServiceServer).ExportSubject(ctx, req.(*v1.ExportSubjectRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // PermissionSubjectService_ServiceDesc is the grpc.ServiceDesc for PermissionSubjectService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -129,6 +171,10 @@ var PermissionSubjectService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "EraseSubject",
 			Handler:    _PermissionSubjectService_EraseSubject_Handler,
+		},
+		{
+			MethodName: "ExportSubject",
+			Handler:    _PermissionSubjectService_ExportSubject_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

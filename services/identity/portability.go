@@ -1,0 +1,80 @@
+package identity
+
+import (
+	"context"
+
+	"google.golang.org/protobuf/proto"
+
+	"guildhall.dev/pkg/filter"
+	"guildhall.dev/pkg/kv"
+	"guildhall.dev/pkg/page"
+	"guildhall.dev/pkg/portability"
+	"guildhall.dev/pkg/resource"
+	"guildhall.dev/pkg/serve"
+	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
+	subjectv1 "guildhall.dev/proto/gen/guildhall/subject/v1"
+	"guildhall.dev/services/identity/internal/api"
+	"guildhall.dev/services/identity/internal/collector"
+)
+
+// newCollector returns what puts together what there is of a customer. A service that
+// comes to keep data of customers has its line here.
+func newCollector(c *api.Centres, kit *serve.Kit) (*collector.Collector, error) {
+	own, err := newExporter(c, kit)
+	if err != nil {
+		return nil, err
+	}
+	permission := permissionv1.NewPermissionSubjectServiceClient(kit.Dial("permission"))
+	return collector.New(collector.Config{
+		Store: c.Store, Journal: c.Journal, Requests: c.Rights, Takeouts: c.Takeouts, Logger: kit.Logger, Clock: kit.Clock,
+		Services: []collector.Service{{Name: name, Export: own.Export}, {
+			Name: "permission", Export: func(ctx context.Context, req *subjectv1.ExportSubjectRequest) (*subjectv1.ExportSubjectResponse, error) {
+				return permission.ExportSubject(ctx, req)
+			},
+		}},
+	}), nil
+}
+
+// newExporter returns what gives out what identity itself keeps of a customer: what
+// the customer said, did and was sent. Tasks and notes about it are the staff's own.
+func newExporter(c *api.Centres, kit *serve.Kit) (*portability.Exporter, error) {
+	pages, err := page.NewCodec(kit.Ring.Derive("identity export tokens"))
+	if err != nil {
+		return nil, err
+	}
+	return portability.New(portability.Config{Service: name, Store: c.Store, Pages: pages, Kinds: []portability.Kind{
+		{Name: "customers", List: portability.One(func(r kv.Reader, customer string) (proto.Message, bool, error) {
+			rec, found, err := c.Accounts.Find(r, customer)
+			if err != nil || !found {
+				return nil, false, err
+			}
+			return api.Customer(rec), true, nil
+		})},
+		{Name: "orders", List: portability.FromPages(func(r kv.Reader, customer string, after []byte, limit int) ([]*identityv1.Order, []byte, error) {
+			found, next, err := c.Orders.List(r, customer, nil, after, limit)
+			for i, o := range found { // a list leaves the lines out
+				if found[i], err = c.Orders.Get(r, o.GetName()); err != nil {
+					return nil, nil, err
+				}
+			}
+			return found, next, err
+		})},
+		{Name: "consents", List: portability.FromPages(c.Consents.List)},
+		{Name: "consent_records", List: portability.FromPages(c.Consents.Records)},
+		{Name: "stage_transitions", List: portability.FromPages(c.Stages.Transitions)},
+		{Name: "sessions", List: portability.FromPages(func(r kv.Reader, customer string, after []byte, limit int) (out []*identityv1.Session, next []byte, err error) {
+			found, next, err := c.Sessions.List(r, customer, after, limit, kit.Clock())
+			for _, each := range found {
+				out = append(out, api.Session(each, ""))
+			}
+			return out, next, err
+		})},
+		{Name: "deliveries", List: portability.FromPages(func(r kv.Reader, customer string, after []byte, limit int) ([]*identityv1.Delivery, []byte, error) {
+			return c.Outbox.List(r, resource.Parent(customer), filter.Terms{{Field: "account", Op: filter.Equal, Text: customer}}, after, limit)
+		})},
+		{Name: "data_subject_requests", List: portability.FromPages(func(r kv.Reader, customer string, after []byte, limit int) ([]*identityv1.DataSubjectRequest, []byte, error) {
+			return c.Rights.List(r, customer, nil, kit.Clock(), after, limit)
+		})},
+	}}), nil
+}
