@@ -69,6 +69,7 @@ func (s *authorizationServer) authorize(w http.ResponseWriter, q *request) {
 		return
 	}
 	p.Client, p.Organization, p.Scopes = prompt.GetClientDisplayName(), prompt.GetOrganizationDisplayName(), prompt.GetScopes()
+	p.Options = oauth.Options(prompt.GetPasskeyOptions())
 	switch code := f.Unsupported(); {
 	case code != "":
 		s.back(w, q, f, map[string]string{"error": code})
@@ -96,36 +97,26 @@ func (s *authorizationServer) decide(w http.ResponseWriter, q *request, f oauth.
 	}
 	ctx, cancel := q.anonymous()
 	defer cancel()
-	resp, err := s.rpc.Authorize(ctx, said(f))
+	resp, err := s.rpc.Authorize(ctx, f.Said())
 	switch {
 	case err == nil && resp.GetChallenge() != nil:
-		p.Challenge = resp.GetChallenge().GetChallenge()
+		p.Second = oauth.SecondOf(resp.GetChallenge())
 		s.show(w, q, f, p, http.StatusOK)
 		return
 	case err == nil:
 		s.back(w, q, f, map[string]string{"code": resp.GetCode()})
 		return
 	}
-	if p.Error, p.Change = oauth.Why(err); p.Error == "" {
+	if p.Error, p.Change = oauth.Why(err, f.Passkey() != nil); p.Error == "" {
 		s.stop(w, q, p, err)
 		return
 	}
 	// Whoever is not told to begin again answers the same challenge.
 	if p.Error != "again" {
-		p.Challenge = f.Get("challenge")
+		p.Second = f.Second()
 	}
 	s.edge.log(q, err)
 	s.show(w, q, f, p, http.StatusOK)
-}
-
-// said returns what a form says of a login: the answer to a challenge, or else the
-// password.
-func said(f oauth.Form) *identityv1.AuthorizeRequest {
-	req := &identityv1.AuthorizeRequest{Request: f.Authorization()}
-	if req.Answer = f.Answer(); req.Answer == nil {
-		req.Identifier, req.Password, req.NewPassword = f.Get("identifier"), f.Get("password"), f.Get("new_password")
-	}
-	return req
 }
 
 // ours reports whether a form comes from a page that was shown to this browser.
@@ -189,7 +180,12 @@ func (s *authorizationServer) show(w http.ResponseWriter, q *request, f oauth.Fo
 	other := f.Carried()
 	other.Set("ui_locales", map[string]string{oauth.English: oauth.Chinese, oauth.Chinese: oauth.English}[p.Language])
 	p.Other = oauth.AuthorizePath + "?" + other.Encode()
-	w.Header().Set("Content-Security-Policy", oauth.Policy(f.Get("redirect_uri")))
+	script := ""
+	if p.PasskeyOptions() != "" {
+		// This one and no other of ours, at the address that passkeys are good for.
+		script = s.origin() + oauth.ScriptPath
+	}
+	w.Header().Set("Content-Security-Policy", oauth.Policy(f.Get("redirect_uri"), script))
 	s.page(w, q, p, status)
 }
 
@@ -198,7 +194,7 @@ func (s *authorizationServer) stop(w http.ResponseWriter, q *request, p oauth.Pa
 	s.edge.log(q, err)
 	fault := oauth.FaultOf(err)
 	p.Fault = fault.Description
-	w.Header().Set("Content-Security-Policy", oauth.Policy(""))
+	w.Header().Set("Content-Security-Policy", oauth.Policy("", ""))
 	status := http.StatusBadRequest
 	if fault.Status >= http.StatusInternalServerError {
 		status = fault.Status

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/structpb"
 
 	"guildhall.dev/pkg/errs"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
@@ -23,8 +24,11 @@ type login struct {
 	form   url.Values
 	// fault is what identity answers a login with; "" lets it in.
 	fault *errs.Error
-	// second says that a challenge comes before the code.
+	// second says that a challenge comes before the code, and asked which.
 	second bool
+	asked  *identityv1.LoginChallenge
+	// options are what identity asks for a passkey with; nil takes none.
+	options *structpb.Struct
 	// wrong is what identity says is wrong with the request.
 	wrong string
 }
@@ -39,7 +43,7 @@ func authorization() url.Values {
 }
 
 func newLogin(t *testing.T) *login {
-	l := &login{t: t}
+	l := &login{t: t, asked: &identityv1.LoginChallenge{Challenge: "ghl_1", FactorTypes: []identityv1.FactorType{identityv1.FactorType_FACTOR_TYPE_TOTP}}}
 	l.calls = &calls{answer: func(_ string, args, reply proto.Message) error {
 		switch req := args.(type) {
 		case *identityv1.PrepareAuthorizationRequest:
@@ -47,14 +51,14 @@ func newLogin(t *testing.T) *login {
 				return errs.New(errs.Invalid, "INVALID_REDIRECT_URI", "redirect_uri is none of those that the app registered")
 			}
 			return fill(reply, &identityv1.PrepareAuthorizationResponse{
-				Error: l.wrong, ClientDisplayName: "<Shop>", OrganizationDisplayName: "Acme", Scopes: []string{"openid"},
+				Error: l.wrong, ClientDisplayName: "<Shop>", OrganizationDisplayName: "Acme", Scopes: []string{"openid"}, PasskeyOptions: l.options,
 			})
 		case *identityv1.AuthorizeRequest:
 			if l.fault != nil {
 				return l.fault
 			}
 			if l.second && req.GetAnswer() == nil {
-				return fill(reply, &identityv1.AuthorizeResponse{Challenge: &identityv1.LoginChallenge{Challenge: "ghl_1"}})
+				return fill(reply, &identityv1.AuthorizeResponse{Challenge: l.asked})
 			}
 			return fill(reply, &identityv1.AuthorizeResponse{Code: "ghc_1"})
 		}

@@ -43,7 +43,7 @@ func (s *authorizationServer) forgotten(w http.ResponseWriter, q *request) {
 		status = http.StatusBadRequest
 	}
 	p.Token = s.desk.Token(s.keepCookie(w, q), p.Bound())
-	w.Header().Set("Content-Security-Policy", oauth.Policy(""))
+	w.Header().Set("Content-Security-Policy", oauth.Policy("", ""))
 	text, err := s.desk.RenderForgotten(p)
 	s.html(w, q, p.Language, text, err, status)
 }

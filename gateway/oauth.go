@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/grpc/metadata"
 
+	"guildhall.dev/gateway/internal/asset"
 	"guildhall.dev/gateway/internal/oauth"
 	"guildhall.dev/pkg/errs"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
@@ -42,6 +43,7 @@ func newAuthorizationServer(e *edge) (*authorizationServer, error) {
 		edge: e, desk: desk, rpc: identityv1.NewOAuthServiceClient(e.kit.Dial("identity")),
 		people: identityv1.NewAuthServiceClient(e.kit.Dial("identity")), base: strings.TrimSuffix(e.kit.Issuer, "/"),
 	}
+	script := asset.New(asset.Script, oauth.Script())
 	read, post := []string{http.MethodGet, http.MethodHead}, []string{http.MethodPost}
 	s.routes = map[string]http.HandlerFunc{
 		oauth.OpenIDPath:     only(e, oauth.OpenIDPath, read, s.metadata),
@@ -52,6 +54,7 @@ func newAuthorizationServer(e *edge) (*authorizationServer, error) {
 		oauth.UserInfoPath:   only(e, oauth.UserInfoPath, append(read, post...), s.userInfo),
 		oauth.AuthorizePath:  only(e, oauth.AuthorizePath, append(read, post...), s.authorize),
 		oauth.ForgottenPath:  only(e, oauth.ForgottenPath, append(read, post...), s.forgotten),
+		oauth.ScriptPath:     only(e, oauth.ScriptPath, read, func(w http.ResponseWriter, q *request) { script.Serve(w, q.http) }),
 	}
 	return s, nil
 }

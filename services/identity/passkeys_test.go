@@ -218,3 +218,54 @@ func TestPasskeyLogin_ofAnOrganization(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestAuthorize_byPasskey: an app is let in with nothing typed, by what was asked for
+// with its own page and in its organisation alone.
+func TestAuthorize_byPasskey(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		ctx := p.asAdmin()
+		shop, rival := p.app(ctx, "shop", public).GetName(), p.app(ctx, "rival", public).GetName()
+		c, tokens := p.customer(ctx, &identityv1.Customer{DisplayName: "Ada"})
+		b, _ := p.register(with(tokens))
+		prompt := func(app string) *structpb.Struct {
+			t.Helper()
+			resp, err := p.oauth().PrepareAuthorization(context.Background(), &identityv1.PrepareAuthorizationRequest{Request: asking(app, "openid")})
+			if err != nil || resp.GetPasskeyOptions() == nil {
+				t.Fatalf("the page of %s is told %v, %v", app, resp, err)
+			}
+			return resp.GetPasskeyOptions()
+		}
+		enter := func(app string, credential *structpb.Struct) (*identityv1.AuthorizeResponse, error) {
+			return p.oauth().Authorize(context.Background(), &identityv1.AuthorizeRequest{Request: asking(app, "openid"), Passkey: credential})
+		}
+		signed := func(options *structpb.Struct) *structpb.Struct {
+			b.key.Counter++
+			return b.get(options)
+		}
+		right := signed(prompt(shop))
+		resp, err := enter(shop, right)
+		if err != nil || resp.GetCode() == "" || resp.GetChallenge() != nil {
+			t.Fatalf("the passkey gives %v, %v", resp, err)
+		}
+		token, err := p.exchange(&identityv1.ClientAuthentication{ClientId: shop}, resp.GetCode())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if me, err := p.oauth().GetUserInfo(context.Background(), &identityv1.GetUserInfoRequest{AccessToken: token.GetAccessToken()}); err != nil || me.GetSub() != c.GetName() {
+			t.Errorf("the app learns %v, %v", me, err)
+		}
+		late := signed(prompt(shop))
+		for name, try := range map[string]func() error{
+			"again":                   func() error { return second(enter(shop, right)) },
+			"asked by another app":    func() error { return second(enter(shop, signed(prompt(rival)))) },
+			"asked by the suite":      func() error { return second(enter(shop, signed(p.request()))) },
+			"asked by the app, there": func() error { return second(p.byPasskey(signed(prompt(shop)))) },
+			"no credential":           func() error { return second(enter(shop, &structpb.Struct{})) },
+		} {
+			wantErrorOf(t, name, try(), "LOGIN_FAILED")
+		}
+		p.clock.advance(5*time.Minute + time.Second)
+		wantErrorOf(t, "too late", second(enter(shop, late)), "LOGIN_FAILED")
+		wantErrorOf(t, "of an app that is none", second(enter(org+"/oauthClients/none", signed(p.request()))), "INVALID_CLIENT")
+	})
+}

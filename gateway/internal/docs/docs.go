@@ -5,15 +5,12 @@
 package docs
 
 import (
-	"bytes"
-	"crypto/sha256"
 	_ "embed"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"time"
 
+	"guildhall.dev/gateway/internal/asset"
 	"guildhall.dev/proto/openapi"
 )
 
@@ -32,7 +29,7 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect
 
 // Docs serves its files to GET and HEAD. It is safe for concurrent use.
 type Docs struct {
-	page, script, style, document, permissions file
+	page, script, style, document, permissions asset.File
 }
 
 // New returns the files. permissions says for each operation, by its id in the
@@ -43,52 +40,33 @@ func New(permissions map[string]string) (*Docs, error) {
 		return nil, fmt.Errorf("encoding the permissions of the docs page: %w", err)
 	}
 	return &Docs{
-		page:        newFile("text/html; charset=utf-8", page),
-		script:      newFile("text/javascript; charset=utf-8", script),
-		style:       newFile("text/css; charset=utf-8", style),
-		document:    newFile("application/json", openapi.JSON),
-		permissions: newFile("application/json", text),
+		page:        asset.New(asset.HTML, page),
+		script:      asset.New(asset.Script, script),
+		style:       asset.New(asset.Style, style),
+		document:    asset.New(asset.JSON, openapi.JSON),
+		permissions: asset.New(asset.JSON, text),
 	}, nil
 }
 
 // Page serves the page.
 func (d *Docs) Page(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Security-Policy", policy)
-	d.page.serve(w, r)
+	d.page.Serve(w, r)
 }
 
 // Script serves the page's script.
-func (d *Docs) Script(w http.ResponseWriter, r *http.Request) { d.script.serve(w, r) }
+func (d *Docs) Script(w http.ResponseWriter, r *http.Request) { d.script.Serve(w, r) }
 
 // Style serves the page's style sheet.
-func (d *Docs) Style(w http.ResponseWriter, r *http.Request) { d.style.serve(w, r) }
+func (d *Docs) Style(w http.ResponseWriter, r *http.Request) { d.style.Serve(w, r) }
 
 // Permissions serves what New got.
-func (d *Docs) Permissions(w http.ResponseWriter, r *http.Request) { d.permissions.serve(w, r) }
+func (d *Docs) Permissions(w http.ResponseWriter, r *http.Request) { d.permissions.Serve(w, r) }
 
 // Document serves the OpenAPI document, to any origin: it is public, and
 // tools in browsers read it.
 func (d *Docs) Document(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Access-Control-Allow-Origin", "*")
 	w.Header().Set("Cross-Origin-Resource-Policy", "cross-origin")
-	d.document.serve(w, r)
-}
-
-// file is a file that does not change while the process runs.
-type file struct {
-	contentType, etag string
-	content           []byte
-}
-
-func newFile(contentType string, content []byte) file {
-	sum := sha256.Sum256(content)
-	return file{contentType, `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`, content}
-}
-
-// serve lets browsers keep the file and ask whether it is still the same.
-func (f file) serve(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Content-Type", f.contentType)
-	w.Header().Set("Cache-Control", "no-cache")
-	w.Header().Set("ETag", f.etag)
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(f.content))
+	d.document.Serve(w, r)
 }

@@ -6,8 +6,6 @@ import (
 	"crypto/sha256"
 	"html/template"
 	"net/url"
-	"strings"
-	"unicode"
 
 	"guildhall.dev/pkg/b64"
 	"guildhall.dev/pkg/errs"
@@ -130,25 +128,13 @@ func render(t *template.Template, p any) ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// Answer returns what a form answers a challenge with: digits are a code of an
-// authenticator app, all else is a recovery code. It is nil of a form without a
-// challenge.
-func (f Form) Answer() *identityv1.ChallengeAnswer {
-	challenge, code := f.Get("challenge"), f.Get("code")
-	if challenge == "" {
-		return nil
-	}
-	if strings.ContainsFunc(code, unicode.IsLetter) {
-		return &identityv1.ChallengeAnswer{Challenge: challenge, Proof: &identityv1.ChallengeAnswer_RecoveryCode{RecoveryCode: code}}
-	}
-	return &identityv1.ChallengeAnswer{Challenge: challenge, Proof: &identityv1.ChallengeAnswer_TotpCode{TotpCode: code}}
-}
-
-// Why returns the text of a page for a login that failed, and whether a new
-// password is needed. It is "" for what the person cannot help.
-func Why(err error) (text string, change bool) {
+// Why returns the text of a page for a login that failed, by passkey or not, and
+// whether a new password is needed. It is "" for what the person cannot help.
+func Why(err error, passkey bool) (text string, change bool) {
 	e := errs.From(err)
 	switch {
+	case passkey && (e.Reason == "LOGIN_FAILED" || e.Reason == "CODE_INVALID"):
+		return "wrong-passkey", false
 	case e.Reason == "CODE_INVALID":
 		return "wrong-code", false
 	case e.Reason == "CHALLENGE_INVALID":

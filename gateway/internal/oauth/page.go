@@ -34,9 +34,10 @@ type Page struct {
 	// new password is needed.
 	Identifier, Error string
 	Change            bool
-	// Challenge is what a code is asked for in place of the password, which was right;
-	// "" before that.
-	Challenge string
+	// Options is what a browser asks for a passkey with, as JSON; "" takes none.
+	Options string
+	// Second is what is asked for once the password was right.
+	Second Second
 	// Language is "zh-CN" or "en", and Other the address of the page in the other.
 	Language, Other string
 }
@@ -103,9 +104,10 @@ func replaceSpaces(locales string) string {
 }
 
 // Policy returns the Content-Security-Policy of a page that leads to an address:
-// nothing but its own style, and a form that goes to us and then there. Browsers
-// hold the redirect after a form to form-action too.
-func Policy(redirect string) string {
+// nothing but its own style, the one script that it names, if any, and a form that
+// goes to us and then there. Browsers hold the redirect after a form to form-action
+// too.
+func Policy(redirect, script string) string {
 	sum := sha256.Sum256([]byte(pageCSS))
 	to := ""
 	if u, err := url.Parse(redirect); err == nil && u.Scheme != "" {
@@ -114,6 +116,10 @@ func Policy(redirect string) string {
 			to += "//" + u.Host
 		}
 	}
-	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
+	load := "default-src 'none'; "
+	if script != "" {
+		load += "script-src " + script + "; "
+	}
+	return load + "style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
 		"'; form-action 'self'" + to + "; base-uri 'none'; frame-ancestors 'none'"
 }

@@ -62,9 +62,17 @@ func openShop(t *testing.T, c *company) *shop {
 // hidden matches the fields that the login page sends back.
 var hidden = regexp.MustCompile(`<input type="hidden" name="([a-z_]+)" value="([^"]*)">`)
 
+// step is what a person fills in on a page.
+type step func(t *testing.T, page []byte) url.Values
+
+// fill fills the same in on every page.
+func fill(what url.Values) step {
+	return func(*testing.T, []byte) url.Values { return what }
+}
+
 // browse opens the login page, fills it in as a person would, step by step, and
 // returns where the browser is sent.
-func (s *shop) browse(t *testing.T, address string, steps ...url.Values) *url.URL {
+func (s *shop) browse(t *testing.T, address string, steps ...step) *url.URL {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -72,13 +80,13 @@ func (s *shop) browse(t *testing.T, address string, steps ...url.Values) *url.UR
 	}
 	browser := &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	resp := need(browser.Get(address))(t)
-	for _, fill := range steps {
+	for _, next := range steps {
 		page := read(t, resp, http.StatusOK)
 		form := url.Values{"decision": {"allow"}}
 		for _, field := range hidden.FindAllSubmatch(page, -1) {
 			form.Set(string(field[1]), unescape(string(field[2])))
 		}
-		for name, values := range fill {
+		for name, values := range next(t, page) {
 			form[name] = values
 		}
 		resp = need(browser.PostForm(s.http+"/oauth2/authorize", form))(t)
@@ -108,8 +116,11 @@ func (s *shop) login(t *testing.T, mail string, more ...url.Values) (code, verif
 	t.Helper()
 	state := rand.Text()
 	verifier, nonce = oauth2.GenerateVerifier(), rand.Text()
-	to := s.browse(t, s.config.AuthCodeURL(state, oauth2.S256ChallengeOption(verifier), oidc.Nonce(nonce)),
-		append([]url.Values{{"identifier": {mail}, "password": {password}}}, more...)...)
+	steps := []step{fill(url.Values{"identifier": {mail}, "password": {password}})}
+	for _, each := range more {
+		steps = append(steps, fill(each))
+	}
+	to := s.browse(t, s.config.AuthCodeURL(state, oauth2.S256ChallengeOption(verifier), oidc.Nonce(nonce)), steps...)
 	q := to.Query()
 	if !strings.HasPrefix(to.String(), callback+"?") || q.Get("state") != state || q.Get("iss") != s.http || q.Get("code") == "" {
 		t.Fatalf("the browser is sent to %s", to)
@@ -196,7 +207,7 @@ func (s *shop) wrongProofs(t *testing.T) {
 	// The code itself is as good as before: none of these was its app.
 	need(s.config.Exchange(t.Context(), code, oauth2.VerifierOption(verifier)))(t)
 
-	denied := s.browse(t, s.config.AuthCodeURL("s1", oauth2.S256ChallengeOption(verifier)), url.Values{"decision": {"deny"}})
+	denied := s.browse(t, s.config.AuthCodeURL("s1", oauth2.S256ChallengeOption(verifier)), fill(url.Values{"decision": {"deny"}}))
 	wants(t, "the answer of who does not want to", denied.Query().Get("error"), "access_denied")
 }
 

@@ -95,7 +95,7 @@ func (g *Gate) answer(ctx context.Context, req proto.Message, answer *identityv1
 		if err := g.stillOpen(tx, asked); err != nil {
 			return nil, err
 		}
-		methods, err := g.cfg.Factors.Prove(tx, name, proof)
+		methods, err := g.prove(tx, name, proof)
 		if err != nil {
 			return nil, err
 		}

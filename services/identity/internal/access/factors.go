@@ -15,6 +15,7 @@ import (
 	"guildhall.dev/services/identity/internal/account"
 	"guildhall.dev/services/identity/internal/credential"
 	"guildhall.dev/services/identity/internal/factor"
+	"guildhall.dev/services/identity/internal/message"
 	"guildhall.dev/services/identity/internal/session"
 )
 
@@ -68,7 +69,7 @@ func (g *Gate) ConfirmTotp(ctx context.Context, caller authn.Caller, req *identi
 		if err != nil {
 			return nil, err
 		}
-		codes, err := g.added(tx, caller, first, codes, factor.OTP, factor.Multiple)
+		codes, err := g.added(tx, caller, f, first, codes, factor.OTP, factor.Multiple)
 		return &identityv1.ConfirmTotpResponse{Factor: f, RecoveryCodes: codes}, err
 	})
 	if err != nil {
@@ -77,10 +78,13 @@ func (g *Gate) ConfirmTotp(ctx context.Context, caller authn.Caller, req *identi
 	return resp, g.cfg.Standings.Deliver(ctx, caller.Name)
 }
 
-// added notes in the caller's session that a new factor was proven in it. With the
-// first factor it ends the other sessions and sets the recovery codes, and returns
-// these.
-func (g *Gate) added(tx *change.Tx, caller authn.Caller, first bool, codes []string, methods ...string) ([]string, error) {
+// added tells the caller of a new factor, and notes in the session that it was proven
+// there. With the first factor it ends the other sessions and sets the recovery codes,
+// and returns these.
+func (g *Gate) added(tx *change.Tx, caller authn.Caller, f *identityv1.Factor, first bool, codes []string, methods ...string) ([]string, error) {
+	if err := g.tellOfFactors(tx, caller.Name, message.FactorAdded, typeName(f)); err != nil {
+		return nil, err
+	}
 	own := session.Name(caller.Name, caller.Session)
 	if !first {
 		return nil, g.cfg.Sessions.Proved(tx, own, methods...)
@@ -99,7 +103,10 @@ func (g *Gate) added(tx *change.Tx, caller authn.Caller, first bool, codes []str
 func (g *Gate) RegenerateRecoveryCodes(ctx context.Context, caller authn.Caller, req *identityv1.RegenerateRecoveryCodesRequest) (*identityv1.RecoveryCodes, error) {
 	codes := factor.NewRecoveryCodes()
 	return change.Do(ctx, g.cfg.Journal, req, func(tx *change.Tx) (*identityv1.RecoveryCodes, error) {
-		return &identityv1.RecoveryCodes{Codes: codes}, g.cfg.Factors.SetRecoveryCodes(tx, caller.Name, codes)
+		if err := g.cfg.Factors.SetRecoveryCodes(tx, caller.Name, codes); err != nil {
+			return nil, err
+		}
+		return &identityv1.RecoveryCodes{Codes: codes}, g.tellOfFactors(tx, caller.Name, message.CodesRegenerated, "")
 	})
 }
 
@@ -112,7 +119,10 @@ func (g *Gate) RemoveFactor(ctx context.Context, caller authn.Caller, req *ident
 	}
 	return change.Do(ctx, g.cfg.Journal, req, func(tx *change.Tx) (*identityv1.Factor, error) {
 		was, last, err := g.cfg.Factors.Remove(tx, req.GetName(), req.GetEtag())
-		if err != nil || !last {
+		if err != nil {
+			return nil, err
+		}
+		if err := g.tellOfFactors(tx, caller.Name, message.FactorRemoved, typeName(was)); err != nil || !last {
 			return was, err
 		}
 		password, _, err := g.cfg.Credentials.Password(tx, caller.Name)
@@ -141,8 +151,10 @@ func (g *Gate) ResetFactors(ctx context.Context, req *identityv1.ResetFactorsReq
 		if err := g.cfg.Credentials.StandAlone(tx, name); err != nil {
 			return nil, err
 		}
-		_, err = g.cfg.Sessions.EndAll(tx, name, "")
-		return &identityv1.ResetFactorsResponse{RemovedCount: int32(n)}, err
+		if _, err := g.cfg.Sessions.EndAll(tx, name, ""); err != nil {
+			return nil, err
+		}
+		return &identityv1.ResetFactorsResponse{RemovedCount: int32(n)}, g.tellOfFactors(tx, name, message.FactorRemoved, message.AllFactors)
 	})
 	if err != nil {
 		return nil, err

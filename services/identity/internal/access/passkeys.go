@@ -77,7 +77,7 @@ func (g *Gate) CompletePasskeyRegistration(ctx context.Context, caller authn.Cal
 		if err != nil {
 			return nil, err
 		}
-		codes, err := g.added(tx, caller, first, codes, factor.Key, factor.Present, factor.Multiple)
+		codes, err := g.added(tx, caller, f, first, codes, factor.Key, factor.Present, factor.Multiple)
 		return &identityv1.CompletePasskeyRegistrationResponse{Factor: f, RecoveryCodes: codes}, err
 	})
 	if err != nil {
@@ -110,9 +110,22 @@ func (g *Gate) open(tx *change.Tx, challenge []byte, purpose passkey.Purpose, su
 // BeginPasskeyLogin returns what a browser asks for a passkey with. The error is
 // Precondition (PASSKEYS_OFF).
 func (g *Gate) BeginPasskeyLogin() (*identityv1.BeginPasskeyLoginResponse, error) {
-	challenge := g.cfg.Passkeys.NewChallenge(passkey.Login, "", g.cfg.Clock().Add(passkey.LoginLifetime))
-	options, err := g.cfg.Passkeys.RequestOptions(challenge, nil)
+	options, err := g.passkeyRequest("")
 	return &identityv1.BeginPasskeyLoginResponse{Options: options}, err
+}
+
+// PasskeyOptions returns what a browser asks for a passkey with to log in to an app,
+// whose Purpose the answer is for; nil where none are taken.
+func (g *Gate) PasskeyOptions(client string) (*structpb.Struct, error) {
+	if !g.cfg.Passkeys.On() {
+		return nil, nil
+	}
+	return g.passkeyRequest(client)
+}
+
+func (g *Gate) passkeyRequest(client string) (*structpb.Struct, error) {
+	challenge := g.cfg.Passkeys.NewChallenge(passkey.Login, client, g.cfg.Clock().Add(passkey.LoginLifetime))
+	return g.cfg.Passkeys.RequestOptions(challenge, nil)
 }
 
 // CompletePasskeyLogin logs in whose passkey it is. Errors are those of
@@ -185,7 +198,7 @@ func (g *Gate) enterByPasskey(ctx context.Context, req proto.Message, k Key, add
 	id, right := resource.NewID(), false
 	s, err := change.Do(as(ctx, name, id), g.cfg.Journal, req, func(tx *change.Tx) (_ *storev1.Session, err error) {
 		right = false
-		methods, err := g.proveByPasskey(tx, name, assertion)
+		methods, err := g.proveByPasskey(tx, name, assertion, p.Client)
 		if err != nil {
 			return nil, err
 		}
@@ -202,14 +215,14 @@ func (g *Gate) enterByPasskey(ctx context.Context, req proto.Message, k Key, add
 	return s, err
 }
 
-// proveByPasskey takes the assertion of an account that may log in, and returns what
-// to say of it in a session; none when it proves nothing.
-func (g *Gate) proveByPasskey(tx *change.Tx, name string, a *passkey.Assertion) ([]string, error) {
+// proveByPasskey takes the assertion of an account that may log in, to a challenge for
+// the client, and returns what to say of it in a session; none when it proves nothing.
+func (g *Gate) proveByPasskey(tx *change.Tx, name string, a *passkey.Assertion, client string) ([]string, error) {
 	rec, found, err := g.cfg.Accounts.Find(tx, name)
 	if err != nil || !found || !account.CanLogIn(rec.Value) {
 		return nil, err
 	}
-	return g.proveOnce(tx, name, a, passkey.Login, "")
+	return g.proveOnce(tx, name, a, passkey.Login, client)
 }
 
 // proveOnce takes an assertion that answers a challenge of ours. One that came before

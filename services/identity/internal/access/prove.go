@@ -149,7 +149,7 @@ func (g *Gate) provenAgain(tx *change.Tx, name, own string, proof factor.Proof) 
 		return nil, err
 	}
 	if proof.Passkey == nil {
-		return g.cfg.Factors.Prove(tx, name, proof)
+		return g.prove(tx, name, proof)
 	}
 	return g.proveOnce(tx, name, proof.Passkey, passkey.Prove, own)
 }

@@ -1,18 +1,17 @@
 package access
 
 import (
-	"time"
+	"slices"
+	"strings"
 
 	"guildhall.dev/pkg/change"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/contact"
 	"guildhall.dev/services/identity/internal/delivery"
+	"guildhall.dev/services/identity/internal/factor"
 	"guildhall.dev/services/identity/internal/message"
 )
-
-// noticeLife is how long it is of use to hear that something has happened.
-const noticeLife = 3 * 24 * time.Hour
 
 // sendInvitation sends the code of an invitation to the account's contact, if
 // there is one to which something is sent. Then who made the invitation need not
@@ -35,16 +34,44 @@ func (g *Gate) sendInvitation(tx *change.Tx, a *storev1.Account, i *identityv1.I
 	return g.cfg.Credentials.Sent(tx, a.GetName(), contact.Of(a).Folded(), !show)
 }
 
-// tellOfPassword tells an account that its password is another from now on (NIST
-// SP 800-63B-4 section 4.6, OWASP ASVS 5.0 6.3.7), but not that it has one for the
-// first time.
+// tellOfPassword tells an account that its password is another from now on, but not
+// that it has one for the first time.
 func (g *Gate) tellOfPassword(tx *change.Tx, a *storev1.Account) error {
 	_, had, err := g.cfg.Credentials.Password(tx, a.GetName())
 	if err != nil || !had {
 		return err
 	}
-	_, err = g.cfg.Outbox.Enqueue(tx, delivery.Message{
-		Account: a, Kind: message.PasswordChanged, Values: message.Values{message.Time: message.Moment(tx.Time)}, Expire: tx.Time.Add(noticeLife),
+	return g.cfg.Outbox.Tell(tx, delivery.Message{
+		Account: a, Kind: message.PasswordChanged, Values: message.Values{message.Time: message.Moment(tx.Time)},
 	})
-	return err
+}
+
+// tellOfFactors tells an account what has become of its factors. Of those that were
+// added or removed it says what they are, as message.FactorName has it; of recovery
+// codes that is "".
+func (g *Gate) tellOfFactors(tx *change.Tx, account string, kind identityv1.MessageKind, what string) error {
+	rec, err := g.cfg.Accounts.Get(tx, account)
+	if err != nil {
+		return err
+	}
+	values := message.Values{message.Time: message.Moment(tx.Time)}
+	if what != "" {
+		values[message.Factor] = what
+	}
+	return g.cfg.Outbox.Tell(tx, delivery.Message{Account: rec.Value, Kind: kind, Values: values})
+}
+
+// typeName is what a factor is, for tellOfFactors.
+func typeName(f *identityv1.Factor) string {
+	return strings.TrimPrefix(f.GetType().String(), "FACTOR_TYPE_")
+}
+
+// prove has a factor proven, and tells its owner when that was by a recovery code:
+// somebody has lost a factor, or has found a sheet of paper.
+func (g *Gate) prove(tx *change.Tx, account string, p factor.Proof) ([]string, error) {
+	methods, err := g.cfg.Factors.Prove(tx, account, p)
+	if err != nil || !slices.Contains(methods, factor.Recovery) {
+		return methods, err
+	}
+	return methods, g.tellOfFactors(tx, account, message.RecoveryCodeUsed, "")
 }

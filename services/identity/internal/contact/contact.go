@@ -89,6 +89,16 @@ func Verified(a *storev1.Account, channel identityv1.MessageChannel) bool {
 	return On(a, channel).Target != "" && VerifyTime(a, channel) != nil
 }
 
+// Proven returns the contacts of an account that were proven to be its owner's.
+func Proven(a *storev1.Account) (out []Contact) {
+	for _, c := range All(a) {
+		if Verified(a, c.Channel) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
 // SetVerified says when a contact was proven, or with nil that it was not.
 func SetVerified(a *storev1.Account, channel identityv1.MessageChannel, at *timestamppb.Timestamp) {
 	if channel == identityv1.MessageChannel_MESSAGE_CHANNEL_EMAIL {

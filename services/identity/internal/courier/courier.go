@@ -180,6 +180,9 @@ func (c *Courier) hand(ctx context.Context, by provider.Provider, claimed delive
 	if d.GetKind() == message.PasswordReset {
 		values[message.Link] = c.link(d.GetLanguage(), values[message.Code])
 	}
+	if of, ok := values[message.Factor]; ok {
+		values[message.Factor] = message.FactorName(d.GetLanguage(), of)
+	}
 	made := d.GetCreateTime().AsTime()
 	values[message.Valid] = message.Duration(d.GetLanguage(), d.GetExpireTime().AsTime().Sub(made))
 	text, err := message.Render(template, values)

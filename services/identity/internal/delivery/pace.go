@@ -48,10 +48,15 @@ type bucket struct {
 // not do what one must not.
 //
 // What others can have sent to somebody has buckets of its own, so that it stops
-// neither the codes nor the news of who is reached there.
+// neither the codes nor the news of who is reached there. And news have theirs: what
+// strangers ask for, as resets of passwords, keeps nobody from hearing that the
+// account is being taken.
 func (b *Book) bucketsOf(organization string, target []byte, kind identityv1.MessageKind) []bucket {
-	if kind == message.ContactVerification || kind == message.TaskReminder {
+	switch {
+	case kind == message.ContactVerification, kind == message.TaskReminder:
 		target = b.cfg.Hasher.Hash("identity delivery pace of "+KindName(kind), target)
+	case message.IsNews(kind):
+		target = b.cfg.Hasher.Hash("identity delivery pace of news", target)
 	}
 	own := append([]byte(organization+"\x00"), target...)
 	return []bucket{

@@ -88,7 +88,7 @@ Your list of tasks says what it is.`,
 			sms: `{{organization}}: a task of yours waits to be done by {{time}}. See your list of tasks.`,
 		}
 	}
-	return wording{}
+	return englishNews(kind)
 }
 
 // long: one text after the other.
@@ -161,5 +161,5 @@ func chinese(kind identityv1.MessageKind) wording {
 			sms: `【{{organization}}】您有一项任务需要在 {{time}} 前完成，请查看任务列表。`,
 		}
 	}
-	return wording{}
+	return chineseNews(kind)
 }

@@ -29,6 +29,11 @@ const (
 	ContactVerification = identityv1.MessageKind_MESSAGE_KIND_CONTACT_VERIFICATION
 	ContactChanged      = identityv1.MessageKind_MESSAGE_KIND_CONTACT_CHANGED
 	TaskReminder        = identityv1.MessageKind_MESSAGE_KIND_TASK_REMINDER
+	FactorAdded         = identityv1.MessageKind_MESSAGE_KIND_FACTOR_ADDED
+	FactorRemoved       = identityv1.MessageKind_MESSAGE_KIND_FACTOR_REMOVED
+	CodesRegenerated    = identityv1.MessageKind_MESSAGE_KIND_RECOVERY_CODES_REGENERATED
+	RecoveryCodeUsed    = identityv1.MessageKind_MESSAGE_KIND_RECOVERY_CODE_USED
+	ErasureRequested    = identityv1.MessageKind_MESSAGE_KIND_ERASURE_REQUESTED
 
 	Email = identityv1.MessageChannel_MESSAGE_CHANNEL_EMAIL
 	SMS   = identityv1.MessageChannel_MESSAGE_CHANNEL_SMS
@@ -45,9 +50,10 @@ const (
 	Organization = "organization" // what it is called
 	Code         = "code"
 	Valid        = "valid"   // how long what the message says is of use: "10 minutes"
-	Time         = "time"    // when it happened, or is due
+	Time         = "time"    // when it happened, is due, or begins
 	Contact      = "contact" // a part of the new address or number: "a***@example.com"
 	Link         = "link"    // where to use the code, which is in it
+	Factor       = "factor"  // what was added or removed: "a passkey"
 )
 
 // Language returns the language of a message to somebody who has chosen, or else
@@ -64,10 +70,12 @@ func Language(chosen, ofOrganization string) string {
 // variables returns what templates of a kind may speak of.
 func variables(kind identityv1.MessageKind) []string {
 	switch kind {
-	case PasswordChanged, TaskReminder:
+	case PasswordChanged, TaskReminder, CodesRegenerated, RecoveryCodeUsed, ErasureRequested:
 		return []string{Organization, Time}
 	case ContactChanged:
 		return []string{Organization, Time, Contact}
+	case FactorAdded, FactorRemoved:
+		return []string{Organization, Time, Factor}
 	case PasswordReset:
 		return []string{Organization, Code, Valid, Link}
 	default:
@@ -77,6 +85,16 @@ func variables(kind identityv1.MessageKind) []string {
 
 // HasCode reports whether messages of a kind bring a code.
 func HasCode(kind identityv1.MessageKind) bool { return len(required(kind)) > 0 }
+
+// IsNews reports whether messages of a kind tell an account what was done to it: it
+// is not asked for, and whoever did it must not be able to hold it up.
+func IsNews(kind identityv1.MessageKind) bool {
+	switch kind {
+	case PasswordChanged, ContactChanged, FactorAdded, FactorRemoved, CodesRegenerated, RecoveryCodeUsed, ErasureRequested:
+		return true
+	}
+	return false
+}
 
 // isSecret reports whether the value of a variable lets its reader in.
 func isSecret(variable string) bool { return variable == Code || variable == Link }

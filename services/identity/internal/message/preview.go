@@ -28,7 +28,7 @@ func (b *Book) Preview(r kv.Reader, organization string, t *identityv1.MessageTe
 	}
 	text, err := Render(shown, Values{
 		Organization: o.GetDisplayName(), Code: "EXAMPLE", Valid: Duration(shown.GetLanguage(), 7*24*time.Hour),
-		Time: Moment(time.Date(2026, 1, 2, 15, 4, 0, 0, time.UTC)), Contact: "a***@example.com", Link: "https://example.com/oauth2/password?code=EXAMPLE",
+		Time: Moment(time.Date(2026, 1, 2, 15, 4, 0, 0, time.UTC)), Contact: "a***@example.com", Factor: FactorName(shown.GetLanguage(), "PASSKEY"), Link: "https://example.com/oauth2/password?code=EXAMPLE",
 	})
 	return shown, text, err
 }

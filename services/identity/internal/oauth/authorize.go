@@ -41,9 +41,13 @@ func (s *Server) PrepareAuthorization(ctx context.Context, req *identityv1.Prepa
 		if err != nil {
 			return err
 		}
+		options, err := s.cfg.Gate.PasskeyOptions(a.GetName())
+		if err != nil {
+			return err
+		}
 		resp = &identityv1.PrepareAuthorizationResponse{
 			ClientDisplayName: a.GetDisplayName(), OrganizationDisplayName: organization.GetDisplayName(),
-			Organization: organization.GetName(), Scopes: asked,
+			Organization: organization.GetName(), Scopes: asked, PasskeyOptions: options,
 		}
 		return nil
 	})
@@ -52,8 +56,8 @@ func (s *Server) PrepareAuthorization(ctx context.Context, req *identityv1.Prepa
 
 // Authorize logs a person in, as AuthService.Login does, and returns a code for
 // the app, or a challenge, whose answer gets the code. Errors are those of
-// PrepareAuthorization and of access.Gate's Enter and Answer, and Invalid
-// (AUTHORIZATION_INVALID) for a request that has a fault.
+// PrepareAuthorization and of access.Gate's Enter, Answer and EnterByPasskey, and
+// Invalid (AUTHORIZATION_INVALID) for a request that has a fault.
 func (s *Server) Authorize(ctx context.Context, req *identityv1.AuthorizeRequest, address string) (*identityv1.AuthorizeResponse, error) {
 	// Before the login, so that no password is tried for nothing; and within it
 	// again, for the app may have changed.
@@ -75,13 +79,18 @@ func (s *Server) Authorize(ctx context.Context, req *identityv1.AuthorizeRequest
 	return &identityv1.AuthorizeResponse{Code: code}, nil
 }
 
-// enter logs a person in by password, or by the answer to the challenge that it got.
+// enter logs a person in by passkey, by password, or by the answer to the challenge
+// that the password got.
 func (s *Server) enter(ctx context.Context, req *identityv1.AuthorizeRequest, address string, p access.Purpose) (access.Entry, error) {
+	organization := resource.Parent(p.Client)
+	if key := req.GetPasskey(); key != nil {
+		return s.cfg.Gate.EnterByPasskey(ctx, req, access.Key{Credential: key, Organization: organization}, address, p)
+	}
 	if answer := req.GetAnswer(); answer != nil {
 		return s.cfg.Gate.Answer(ctx, req, answer, address, p)
 	}
 	return s.cfg.Gate.Enter(ctx, &identityv1.LoginRequest{
-		Organization: resource.Parent(p.Client), Identifier: req.GetIdentifier(), Password: req.GetPassword(), NewPassword: req.GetNewPassword(),
+		Organization: organization, Identifier: req.GetIdentifier(), Password: req.GetPassword(), NewPassword: req.GetNewPassword(),
 	}, address, p)
 }
 

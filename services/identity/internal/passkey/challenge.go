@@ -22,7 +22,8 @@ type Purpose string
 const (
 	// Register is for a new passkey; the subject is the session that asked.
 	Register Purpose = "register"
-	// Login is for a login of whoever answers; the subject is "".
+	// Login is for a login of whoever answers; the subject is the app that is let in,
+	// "" for the suite's own.
 	Login Purpose = "login"
 	// Prove is for one more proof in a session, which is the subject.
 	Prove Purpose = "prove"

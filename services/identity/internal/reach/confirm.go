@@ -2,7 +2,6 @@ package reach
 
 import (
 	"context"
-	"time"
 
 	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/change"
@@ -15,9 +14,6 @@ import (
 	"guildhall.dev/services/identity/internal/segment"
 	"guildhall.dev/services/identity/internal/verification"
 )
-
-// noticeLife is how long it is of use to hear that a contact has changed.
-const noticeLife = 3 * 24 * time.Hour
 
 // Confirm takes a code back: the contact that it was sent to is the caller's and
 // verified. It reports whether the account may have joined or left segments by it.
@@ -74,7 +70,7 @@ func (d *Desk) settle(tx *change.Tx, v *storev1.ContactVerification, permit segm
 func (d *Desk) tell(tx *change.Tx, was, is *storev1.Account, to contact.Contact) error {
 	for _, c := range append(contact.All(was), to) {
 		if _, err := d.cfg.Outbox.Enqueue(tx, delivery.Message{
-			Account: is, To: c, Kind: message.ContactChanged, Expire: tx.Time.Add(noticeLife),
+			Account: is, To: c, Kind: message.ContactChanged, Expire: tx.Time.Add(delivery.NewsLife),
 			Values: message.Values{message.Time: message.Moment(tx.Time), message.Contact: to.Hint()},
 		}); err != nil {
 			return err

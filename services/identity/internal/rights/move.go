@@ -14,18 +14,19 @@ import (
 // Verify says how it is known that the customer asks; an unspecified proof, that it
 // is not known yet. To say the same again changes nothing. Errors are those of
 // every move, NotFound (DATA_SUBJECT_REQUEST_NOT_FOUND), Conflict (ETAG_MISMATCH)
-// and Precondition (DATA_SUBJECT_REQUEST_ENDED), and Precondition (ILLEGAL_STATE):
-// it is known already.
-func (b *Book) Verify(tx *change.Tx, name, etag string, proof identityv1.DataSubjectRequest_Proof, verifier string) (*identityv1.DataSubjectRequest, error) {
+// and Precondition (DATA_SUBJECT_REQUEST_ENDED), and Precondition: ILLEGAL_STATE, it
+// is known already; SELF_FORBIDDEN, an erasure is written down by one and verified by
+// another, since nobody can undo it. It reports whether it is known from now on.
+func (b *Book) Verify(tx *change.Tx, name, etag string, proof identityv1.DataSubjectRequest_Proof, verifier string) (q *identityv1.DataSubjectRequest, confirmed bool, err error) {
 	policy, err := b.Policy(tx, resource.Parent(CustomerOf(name)))
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	past := "verified"
 	if proof == 0 {
 		past = "identity_asked"
 	}
-	return b.move(tx, name, etag, past, func(q *identityv1.DataSubjectRequest) error {
+	q, err = b.move(tx, name, etag, past, func(q *identityv1.DataSubjectRequest) error {
 		if err := checkOpen(q); err != nil {
 			return err
 		}
@@ -36,12 +37,15 @@ func (b *Book) Verify(tx *change.Tx, name, etag string, proof identityv1.DataSub
 			return illegal("it is known already that the customer asks")
 		case proof == 0:
 			q.State = checking
+		case q.GetKind() == erase && q.GetCreator() == verifier:
+			return errs.New(errs.Precondition, "SELF_FORBIDDEN", "nobody verifies an erasure that they wrote down themselves: ask another to do it")
 		default:
 			confirm(q, policy, proof, tx.Time)
-			q.Verifier = verifier
+			q.Verifier, confirmed = verifier, true
 		}
 		return nil
 	})
+	return q, confirmed, err
 }
 
 // confirm keeps that it is known who asks: work begins, and of an erasure the time

@@ -66,7 +66,8 @@ type DataSubjectRequestServiceClient interface {
 	ListDataSubjectRequests(ctx context.Context, in *ListDataSubjectRequestsRequest, opts ...grpc.CallOption) (*ListDataSubjectRequestsResponse, error)
 	// Says whether the request is from the customer: it is, and work begins, or
 	// more has to be shown (GDPR article 12(6)). The time that is due stays as it
-	// is. Nobody verifies a request of one's own.
+	// is. Nobody verifies a request of one's own, nor an erasure that they wrote down
+	// themselves; the customer is told when it begins, while it can be withdrawn.
 	//
 	// Reasons: DATA_SUBJECT_REQUEST_NOT_FOUND, ETAG_MISMATCH,
 	// DATA_SUBJECT_REQUEST_ENDED, ILLEGAL_STATE, SELF_FORBIDDEN.
@@ -270,7 +271,8 @@ type DataSubjectRequestServiceServer interface {
 	ListDataSubjectRequests(context.Context, *ListDataSubjectRequestsRequest) (*ListDataSubjectRequestsResponse, error)
 	// Says whether the request is from the customer: it is, and work begins, or
 	// more has to be shown (GDPR article 12(6)). The time that is due stays as it
-	// is. Nobody verifies a request of one's own.
+	// is. Nobody verifies a request of one's own, nor an erasure that they wrote down
+	// themselves; the customer is told when it begins, while it can be withdrawn.
 	//
 	// Reasons: DATA_SUBJECT_REQUEST_NOT_FOUND, ETAG_MISMATCH,
 	// DATA_SUBJECT_REQUEST_ENDED, ILLEGAL_STATE, SELF_FORBIDDEN.

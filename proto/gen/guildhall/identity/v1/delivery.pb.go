@@ -48,6 +48,17 @@ const (
 	MessageKind_MESSAGE_KIND_CONTACT_CHANGED MessageKind = 11
 	// A task of a member of staff waits. See Task.remind_time.
 	MessageKind_MESSAGE_KIND_TASK_REMINDER MessageKind = 12
+	// A second factor or a passkey was added to an account.
+	MessageKind_MESSAGE_KIND_FACTOR_ADDED MessageKind = 13
+	// One was removed, by its owner or by an administrator.
+	MessageKind_MESSAGE_KIND_FACTOR_REMOVED MessageKind = 14
+	// The recovery codes of an account were made anew.
+	MessageKind_MESSAGE_KIND_RECOVERY_CODES_REGENERATED MessageKind = 15
+	// One of them was used in place of a second factor.
+	MessageKind_MESSAGE_KIND_RECOVERY_CODE_USED MessageKind = 16
+	// A customer's data will be erased, and until when that can be taken back. See
+	// DataSubjectRequest.
+	MessageKind_MESSAGE_KIND_ERASURE_REQUESTED MessageKind = 17
 )
 
 // Enum value maps for MessageKind.
@@ -60,15 +71,25 @@ var (
 		10: "MESSAGE_KIND_CONTACT_VERIFICATION",
 		11: "MESSAGE_KIND_CONTACT_CHANGED",
 		12: "MESSAGE_KIND_TASK_REMINDER",
+		13: "MESSAGE_KIND_FACTOR_ADDED",
+		14: "MESSAGE_KIND_FACTOR_REMOVED",
+		15: "MESSAGE_KIND_RECOVERY_CODES_REGENERATED",
+		16: "MESSAGE_KIND_RECOVERY_CODE_USED",
+		17: "MESSAGE_KIND_ERASURE_REQUESTED",
 	}
 	MessageKind_value = map[string]int32{
-		"MESSAGE_KIND_UNSPECIFIED":          0,
-		"MESSAGE_KIND_INVITATION":           1,
-		"MESSAGE_KIND_PASSWORD_CHANGED":     2,
-		"MESSAGE_KIND_PASSWORD_RESET":       3,
-		"MESSAGE_KIND_CONTACT_VERIFICATION": 10,
-		"MESSAGE_KIND_CONTACT_CHANGED":      11,
-		"MESSAGE_KIND_TASK_REMINDER":        12,
+		"MESSAGE_KIND_UNSPECIFIED":                0,
+		"MESSAGE_KIND_INVITATION":                 1,
+		"MESSAGE_KIND_PASSWORD_CHANGED":           2,
+		"MESSAGE_KIND_PASSWORD_RESET":             3,
+		"MESSAGE_KIND_CONTACT_VERIFICATION":       10,
+		"MESSAGE_KIND_CONTACT_CHANGED":            11,
+		"MESSAGE_KIND_TASK_REMINDER":              12,
+		"MESSAGE_KIND_FACTOR_ADDED":               13,
+		"MESSAGE_KIND_FACTOR_REMOVED":             14,
+		"MESSAGE_KIND_RECOVERY_CODES_REGENERATED": 15,
+		"MESSAGE_KIND_RECOVERY_CODE_USED":         16,
+		"MESSAGE_KIND_ERASURE_REQUESTED":          17,
 	}
 )
 
@@ -1204,7 +1225,7 @@ const file_guildhall_identity_v1_delivery_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\x12\x12\n" +
 	"\x04etag\x18\x02 \x01(\tR\x04etag\x12&\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId*\xf5\x01\n" +
+	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId*\xab\x03\n" +
 	"\vMessageKind\x12\x1c\n" +
 	"\x18MESSAGE_KIND_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17MESSAGE_KIND_INVITATION\x10\x01\x12!\n" +
@@ -1213,7 +1234,12 @@ const file_guildhall_identity_v1_delivery_proto_rawDesc = "" +
 	"!MESSAGE_KIND_CONTACT_VERIFICATION\x10\n" +
 	"\x12 \n" +
 	"\x1cMESSAGE_KIND_CONTACT_CHANGED\x10\v\x12\x1e\n" +
-	"\x1aMESSAGE_KIND_TASK_REMINDER\x10\f*e\n" +
+	"\x1aMESSAGE_KIND_TASK_REMINDER\x10\f\x12\x1d\n" +
+	"\x19MESSAGE_KIND_FACTOR_ADDED\x10\r\x12\x1f\n" +
+	"\x1bMESSAGE_KIND_FACTOR_REMOVED\x10\x0e\x12+\n" +
+	"'MESSAGE_KIND_RECOVERY_CODES_REGENERATED\x10\x0f\x12#\n" +
+	"\x1fMESSAGE_KIND_RECOVERY_CODE_USED\x10\x10\x12\"\n" +
+	"\x1eMESSAGE_KIND_ERASURE_REQUESTED\x10\x11*e\n" +
 	"\x0eMessageChannel\x12\x1f\n" +
 	"\x1bMESSAGE_CHANNEL_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15MESSAGE_CHANNEL_EMAIL\x10\x01\x12\x17\n" +

@@ -13,6 +13,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	structpb "google.golang.org/protobuf/types/known/structpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	_ "guildhall.dev/proto/gen/guildhall/options/v1"
 	reflect "reflect"
@@ -206,9 +207,13 @@ type PrepareAuthorizationResponse struct {
 	// "organizations/acme".
 	Organization string `protobuf:"bytes,5,opt,name=organization,proto3" json:"organization,omitempty"`
 	// What the client would get.
-	Scopes        []string `protobuf:"bytes,6,rep,name=scopes,proto3" json:"scopes,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Scopes []string `protobuf:"bytes,6,rep,name=scopes,proto3" json:"scopes,omitempty"`
+	// What a browser asks for a passkey with, for Authorize: see
+	// BeginPasskeyLoginResponse. The answer is good for this client alone, for five
+	// minutes and once. Unset where no passkeys are taken.
+	PasskeyOptions *structpb.Struct `protobuf:"bytes,7,opt,name=passkey_options,json=passkeyOptions,proto3" json:"passkey_options,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *PrepareAuthorizationResponse) Reset() {
@@ -283,6 +288,13 @@ func (x *PrepareAuthorizationResponse) GetScopes() []string {
 	return nil
 }
 
+func (x *PrepareAuthorizationResponse) GetPasskeyOptions() *structpb.Struct {
+	if x != nil {
+		return x.PasskeyOptions
+	}
+	return nil
+}
+
 // See Authorize.
 type AuthorizeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -296,7 +308,11 @@ type AuthorizeRequest struct {
 	NewPassword string `protobuf:"bytes,4,opt,name=new_password,json=newPassword,proto3" json:"new_password,omitempty"`
 	// In place of identifier and password: answers the challenge that those got, for
 	// the same app.
-	Answer        *ChallengeAnswer `protobuf:"bytes,5,opt,name=answer,proto3" json:"answer,omitempty"`
+	Answer *ChallengeAnswer `protobuf:"bytes,5,opt,name=answer,proto3" json:"answer,omitempty"`
+	// In place of all of these: the answer to PrepareAuthorization's passkey_options,
+	// see CompletePasskeyLoginRequest. The passkey is of an account of the app's
+	// organisation.
+	Passkey       *structpb.Struct `protobuf:"bytes,6,opt,name=passkey,proto3" json:"passkey,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -362,6 +378,13 @@ func (x *AuthorizeRequest) GetNewPassword() string {
 func (x *AuthorizeRequest) GetAnswer() *ChallengeAnswer {
 	if x != nil {
 		return x.Answer
+	}
+	return nil
+}
+
+func (x *AuthorizeRequest) GetPasskey() *structpb.Struct {
+	if x != nil {
+		return x.Passkey
 	}
 	return nil
 }
@@ -1135,7 +1158,7 @@ var File_guildhall_identity_v1_oauth_proto protoreflect.FileDescriptor
 
 const file_guildhall_identity_v1_oauth_proto_rawDesc = "" +
 	"\n" +
-	"!guildhall/identity/v1/oauth.proto\x12\x15guildhall.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a guildhall/identity/v1/auth.proto\x1a\"guildhall/options/v1/options.proto\"\x95\x03\n" +
+	"!guildhall/identity/v1/oauth.proto\x12\x15guildhall.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a guildhall/identity/v1/auth.proto\x1a\"guildhall/options/v1/options.proto\"\x95\x03\n" +
 	"\x14AuthorizationRequest\x12%\n" +
 	"\tclient_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xac\x02R\bclientId\x12+\n" +
 	"\fredirect_uri\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xd0\x0fR\vredirectUri\x12,\n" +
@@ -1147,14 +1170,15 @@ const file_guildhall_identity_v1_oauth_proto_rawDesc = "" +
 	"\x06prompt\x18\b \x01(\tB\a\xbaH\x04r\x02\x18dR\x06prompt\x12,\n" +
 	"\rresponse_mode\x18\t \x01(\tB\a\xbaH\x04r\x02\x182R\fresponseMode\"l\n" +
 	"\x1bPrepareAuthorizationRequest\x12M\n" +
-	"\arequest\x18\x01 \x01(\v2+.guildhall.identity.v1.AuthorizationRequestB\x06\xbaH\x03\xc8\x01\x01R\arequest\"\x89\x02\n" +
+	"\arequest\x18\x01 \x01(\v2+.guildhall.identity.v1.AuthorizationRequestB\x06\xbaH\x03\xc8\x01\x01R\arequest\"\xcb\x02\n" +
 	"\x1cPrepareAuthorizationResponse\x12\x14\n" +
 	"\x05error\x18\x01 \x01(\tR\x05error\x12+\n" +
 	"\x11error_description\x18\x02 \x01(\tR\x10errorDescription\x12.\n" +
 	"\x13client_display_name\x18\x03 \x01(\tR\x11clientDisplayName\x12:\n" +
 	"\x19organization_display_name\x18\x04 \x01(\tR\x17organizationDisplayName\x12\"\n" +
 	"\forganization\x18\x05 \x01(\tR\forganization\x12\x16\n" +
-	"\x06scopes\x18\x06 \x03(\tR\x06scopes\"\xaa\x02\n" +
+	"\x06scopes\x18\x06 \x03(\tR\x06scopes\x12@\n" +
+	"\x0fpasskey_options\x18\a \x01(\v2\x17.google.protobuf.StructR\x0epasskeyOptions\"\xe3\x02\n" +
 	"\x10AuthorizeRequest\x12M\n" +
 	"\arequest\x18\x01 \x01(\v2+.guildhall.identity.v1.AuthorizationRequestB\x06\xbaH\x03\xc8\x01\x01R\arequest\x12,\n" +
 	"\n" +
@@ -1162,7 +1186,8 @@ const file_guildhall_identity_v1_oauth_proto_rawDesc = "" +
 	"identifier\x12(\n" +
 	"\bpassword\x18\x03 \x01(\tB\f\xbaH\x05r\x03(\x80 \xf8\xe0\x18\x01R\bpassword\x12/\n" +
 	"\fnew_password\x18\x04 \x01(\tB\f\xbaH\x05r\x03(\x80 \xf8\xe0\x18\x01R\vnewPassword\x12>\n" +
-	"\x06answer\x18\x05 \x01(\v2&.guildhall.identity.v1.ChallengeAnswerR\x06answer\"r\n" +
+	"\x06answer\x18\x05 \x01(\v2&.guildhall.identity.v1.ChallengeAnswerR\x06answer\x127\n" +
+	"\apasskey\x18\x06 \x01(\v2\x17.google.protobuf.StructB\x04\xf8\xe0\x18\x01R\apasskey\"r\n" +
 	"\x11AuthorizeResponse\x12\x18\n" +
 	"\x04code\x18\x01 \x01(\tB\x04\xf8\xe0\x18\x01R\x04code\x12C\n" +
 	"\tchallenge\x18\x02 \x01(\v2%.guildhall.identity.v1.LoginChallengeR\tchallenge\"E\n" +
@@ -1260,38 +1285,41 @@ var file_guildhall_identity_v1_oauth_proto_goTypes = []any{
 	(*IntrospectTokenResponse)(nil),      // 11: guildhall.identity.v1.IntrospectTokenResponse
 	(*RevokeTokenRequest)(nil),           // 12: guildhall.identity.v1.RevokeTokenRequest
 	(*RevokeTokenResponse)(nil),          // 13: guildhall.identity.v1.RevokeTokenResponse
-	(*ChallengeAnswer)(nil),              // 14: guildhall.identity.v1.ChallengeAnswer
-	(*LoginChallenge)(nil),               // 15: guildhall.identity.v1.LoginChallenge
-	(*timestamppb.Timestamp)(nil),        // 16: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),              // 14: google.protobuf.Struct
+	(*ChallengeAnswer)(nil),              // 15: guildhall.identity.v1.ChallengeAnswer
+	(*LoginChallenge)(nil),               // 16: guildhall.identity.v1.LoginChallenge
+	(*timestamppb.Timestamp)(nil),        // 17: google.protobuf.Timestamp
 }
 var file_guildhall_identity_v1_oauth_proto_depIdxs = []int32{
 	0,  // 0: guildhall.identity.v1.PrepareAuthorizationRequest.request:type_name -> guildhall.identity.v1.AuthorizationRequest
-	0,  // 1: guildhall.identity.v1.AuthorizeRequest.request:type_name -> guildhall.identity.v1.AuthorizationRequest
-	14, // 2: guildhall.identity.v1.AuthorizeRequest.answer:type_name -> guildhall.identity.v1.ChallengeAnswer
-	15, // 3: guildhall.identity.v1.AuthorizeResponse.challenge:type_name -> guildhall.identity.v1.LoginChallenge
-	7,  // 4: guildhall.identity.v1.IssueTokenRequest.client:type_name -> guildhall.identity.v1.ClientAuthentication
-	7,  // 5: guildhall.identity.v1.IntrospectTokenRequest.client:type_name -> guildhall.identity.v1.ClientAuthentication
-	16, // 6: guildhall.identity.v1.IntrospectTokenResponse.expire_time:type_name -> google.protobuf.Timestamp
-	16, // 7: guildhall.identity.v1.IntrospectTokenResponse.issue_time:type_name -> google.protobuf.Timestamp
-	16, // 8: guildhall.identity.v1.IntrospectTokenResponse.auth_time:type_name -> google.protobuf.Timestamp
-	7,  // 9: guildhall.identity.v1.RevokeTokenRequest.client:type_name -> guildhall.identity.v1.ClientAuthentication
-	8,  // 10: guildhall.identity.v1.OAuthService.IssueToken:input_type -> guildhall.identity.v1.IssueTokenRequest
-	10, // 11: guildhall.identity.v1.OAuthService.IntrospectToken:input_type -> guildhall.identity.v1.IntrospectTokenRequest
-	12, // 12: guildhall.identity.v1.OAuthService.RevokeToken:input_type -> guildhall.identity.v1.RevokeTokenRequest
-	1,  // 13: guildhall.identity.v1.OAuthService.PrepareAuthorization:input_type -> guildhall.identity.v1.PrepareAuthorizationRequest
-	3,  // 14: guildhall.identity.v1.OAuthService.Authorize:input_type -> guildhall.identity.v1.AuthorizeRequest
-	5,  // 15: guildhall.identity.v1.OAuthService.GetUserInfo:input_type -> guildhall.identity.v1.GetUserInfoRequest
-	9,  // 16: guildhall.identity.v1.OAuthService.IssueToken:output_type -> guildhall.identity.v1.IssueTokenResponse
-	11, // 17: guildhall.identity.v1.OAuthService.IntrospectToken:output_type -> guildhall.identity.v1.IntrospectTokenResponse
-	13, // 18: guildhall.identity.v1.OAuthService.RevokeToken:output_type -> guildhall.identity.v1.RevokeTokenResponse
-	2,  // 19: guildhall.identity.v1.OAuthService.PrepareAuthorization:output_type -> guildhall.identity.v1.PrepareAuthorizationResponse
-	4,  // 20: guildhall.identity.v1.OAuthService.Authorize:output_type -> guildhall.identity.v1.AuthorizeResponse
-	6,  // 21: guildhall.identity.v1.OAuthService.GetUserInfo:output_type -> guildhall.identity.v1.UserInfo
-	16, // [16:22] is the sub-list for method output_type
-	10, // [10:16] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	14, // 1: guildhall.identity.v1.PrepareAuthorizationResponse.passkey_options:type_name -> google.protobuf.Struct
+	0,  // 2: guildhall.identity.v1.AuthorizeRequest.request:type_name -> guildhall.identity.v1.AuthorizationRequest
+	15, // 3: guildhall.identity.v1.AuthorizeRequest.answer:type_name -> guildhall.identity.v1.ChallengeAnswer
+	14, // 4: guildhall.identity.v1.AuthorizeRequest.passkey:type_name -> google.protobuf.Struct
+	16, // 5: guildhall.identity.v1.AuthorizeResponse.challenge:type_name -> guildhall.identity.v1.LoginChallenge
+	7,  // 6: guildhall.identity.v1.IssueTokenRequest.client:type_name -> guildhall.identity.v1.ClientAuthentication
+	7,  // 7: guildhall.identity.v1.IntrospectTokenRequest.client:type_name -> guildhall.identity.v1.ClientAuthentication
+	17, // 8: guildhall.identity.v1.IntrospectTokenResponse.expire_time:type_name -> google.protobuf.Timestamp
+	17, // 9: guildhall.identity.v1.IntrospectTokenResponse.issue_time:type_name -> google.protobuf.Timestamp
+	17, // 10: guildhall.identity.v1.IntrospectTokenResponse.auth_time:type_name -> google.protobuf.Timestamp
+	7,  // 11: guildhall.identity.v1.RevokeTokenRequest.client:type_name -> guildhall.identity.v1.ClientAuthentication
+	8,  // 12: guildhall.identity.v1.OAuthService.IssueToken:input_type -> guildhall.identity.v1.IssueTokenRequest
+	10, // 13: guildhall.identity.v1.OAuthService.IntrospectToken:input_type -> guildhall.identity.v1.IntrospectTokenRequest
+	12, // 14: guildhall.identity.v1.OAuthService.RevokeToken:input_type -> guildhall.identity.v1.RevokeTokenRequest
+	1,  // 15: guildhall.identity.v1.OAuthService.PrepareAuthorization:input_type -> guildhall.identity.v1.PrepareAuthorizationRequest
+	3,  // 16: guildhall.identity.v1.OAuthService.Authorize:input_type -> guildhall.identity.v1.AuthorizeRequest
+	5,  // 17: guildhall.identity.v1.OAuthService.GetUserInfo:input_type -> guildhall.identity.v1.GetUserInfoRequest
+	9,  // 18: guildhall.identity.v1.OAuthService.IssueToken:output_type -> guildhall.identity.v1.IssueTokenResponse
+	11, // 19: guildhall.identity.v1.OAuthService.IntrospectToken:output_type -> guildhall.identity.v1.IntrospectTokenResponse
+	13, // 20: guildhall.identity.v1.OAuthService.RevokeToken:output_type -> guildhall.identity.v1.RevokeTokenResponse
+	2,  // 21: guildhall.identity.v1.OAuthService.PrepareAuthorization:output_type -> guildhall.identity.v1.PrepareAuthorizationResponse
+	4,  // 22: guildhall.identity.v1.OAuthService.Authorize:output_type -> guildhall.identity.v1.AuthorizeResponse
+	6,  // 23: guildhall.identity.v1.OAuthService.GetUserInfo:output_type -> guildhall.identity.v1.UserInfo
+	18, // [18:24] is the sub-list for method output_type
+	12, // [12:18] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_guildhall_identity_v1_oauth_proto_init() }

@@ -70,11 +70,13 @@ type OAuthServiceClient interface {
 	// Reasons: INVALID_CLIENT, INVALID_REDIRECT_URI.
 	PrepareAuthorization(ctx context.Context, in *PrepareAuthorizationRequest, opts ...grpc.CallOption) (*PrepareAuthorizationResponse, error)
 	// Logs a person in, who thereby lets the client in, and returns a code for the
-	// client. It is AuthService.Login in all but what comes of it, and with an answer
-	// AuthService.AnswerChallenge.
+	// client. It is AuthService.Login in all but what comes of it, with an answer
+	// AuthService.AnswerChallenge, and with a passkey
+	// PasskeyService.CompletePasskeyLogin.
 	//
-	// Reasons: those of PrepareAuthorization, of AuthService.Login and of
-	// AuthService.AnswerChallenge, AUTHORIZATION_INVALID.
+	// Reasons: those of PrepareAuthorization, of AuthService.Login, of
+	// AuthService.AnswerChallenge and of PasskeyService.CompletePasskeyLogin,
+	// AUTHORIZATION_INVALID.
 	Authorize(ctx context.Context, in *AuthorizeRequest, opts ...grpc.CallOption) (*AuthorizeResponse, error)
 	// Says who the person is whose access token it is, as far as the token's scopes
 	// allow (OpenID Connect Core section 5.3).
@@ -192,11 +194,13 @@ type OAuthServiceServer interface {
 	// Reasons: INVALID_CLIENT, INVALID_REDIRECT_URI.
 	PrepareAuthorization(context.Context, *PrepareAuthorizationRequest) (*PrepareAuthorizationResponse, error)
 	// Logs a person in, who thereby lets the client in, and returns a code for the
-	// client. It is AuthService.Login in all but what comes of it, and with an answer
-	// AuthService.AnswerChallenge.
+	// client. It is AuthService.Login in all but what comes of it, with an answer
+	// AuthService.AnswerChallenge, and with a passkey
+	// PasskeyService.CompletePasskeyLogin.
 	//
-	// Reasons: those of PrepareAuthorization, of AuthService.Login and of
-	// AuthService.AnswerChallenge, AUTHORIZATION_INVALID.
+	// Reasons: those of PrepareAuthorization, of AuthService.Login, of
+	// AuthService.AnswerChallenge and of PasskeyService.CompletePasskeyLogin,
+	// AUTHORIZATION_INVALID.
 	Authorize(context.Context, *AuthorizeRequest) (*AuthorizeResponse, error)
 	// Says who the person is whose access token it is, as far as the token's scopes
 	// allow (OpenID Connect Core section 5.3).

@@ -10,6 +10,8 @@ import (
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/account"
 	"guildhall.dev/services/identity/internal/api"
+	"guildhall.dev/services/identity/internal/delivery"
+	"guildhall.dev/services/identity/internal/message"
 	"guildhall.dev/services/identity/internal/organization"
 	"guildhall.dev/services/identity/internal/revise"
 	"guildhall.dev/services/identity/internal/rights"
@@ -50,16 +52,28 @@ func (s requests) CreateDataSubjectRequest(ctx context.Context, req *identityv1.
 		if err != nil || made.GetErasure() == nil {
 			return made, err
 		}
-		return s.held(tx, made)
+		return s.confirmed(tx, made)
 	})
 }
 
-// held keeps whether an erasure for which it is now known who asks is held.
-func (s requests) held(tx *change.Tx, q *identityv1.DataSubjectRequest) (*identityv1.DataSubjectRequest, error) {
+// confirmed follows up on an erasure for which it is known from now on who asks: the
+// customer is told, whoever wrote it down, and it is kept whether it is held.
+func (s requests) confirmed(tx *change.Tx, q *identityv1.DataSubjectRequest) (*identityv1.DataSubjectRequest, error) {
 	customer := rights.CustomerOf(q.GetName())
 	rec, found, err := s.Accounts.Find(tx, customer)
-	if err != nil || !found || !rec.Value.GetLegalHold() {
+	if err != nil || !found {
 		return q, err
+	}
+	// Where there is no time to withdraw it there is nobody left to tell.
+	if at := q.GetErasure().GetEraseTime().AsTime(); at.After(tx.Time) {
+		if err := s.Outbox.Tell(tx, delivery.Message{
+			Account: rec.Value, Kind: message.ErasureRequested, Values: message.Values{message.Time: message.Moment(at)}, Expire: at,
+		}); err != nil {
+			return nil, err
+		}
+	}
+	if !rec.Value.GetLegalHold() {
+		return q, nil
 	}
 	if err := s.Rights.SetHeld(tx, customer, true); err != nil {
 		return nil, err
@@ -107,11 +121,11 @@ func (s requests) VerifyIdentityOfDataSubject(ctx context.Context, req *identity
 		return nil, err
 	}
 	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.DataSubjectRequest, error) {
-		q, err := s.Rights.Verify(tx, req.GetName(), req.GetEtag(), req.GetProof(), caller.Name)
-		if err != nil || q.GetErasure() == nil {
+		q, confirmed, err := s.Rights.Verify(tx, req.GetName(), req.GetEtag(), req.GetProof(), caller.Name)
+		if err != nil || !confirmed || q.GetErasure() == nil {
 			return q, err
 		}
-		return s.held(tx, q)
+		return s.confirmed(tx, q)
 	})
 }
 
