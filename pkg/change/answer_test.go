@@ -187,3 +187,18 @@ func TestForgetAnswers_removesThoseThatSpeakOfAName(t *testing.T) {
 		}
 	})
 }
+
+// TestForgetAnswers_removesThoseToAnAccount: whatever they speak of.
+func TestForgetAnswers_removesThoseToAnAccount(t *testing.T) {
+	eachStore(t, func(t *testing.T, s kv.Store) {
+		svc := serviceOn(t, s)
+		if _, err := svc.createGroup(asAlice(t.Context()), create("r1", "x")); err != nil {
+			t.Fatal(err)
+		}
+		for name, want := range map[string]int{alice[:len(alice)-1]: 0, alice: 1} {
+			if n, err := svc.journal.ForgetAnswers(t.Context(), name); n != want || err != nil {
+				t.Errorf("ForgetAnswers(%s) = %d, %v; want %d", name, n, err, want)
+			}
+		}
+	})
+}

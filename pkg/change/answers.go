@@ -12,9 +12,10 @@ import (
 const forgetPage = 500
 
 // ForgetAnswers removes the kept answers that speak of a resource or of what is
-// below it, and returns how many there were: they are copies of what was answered,
-// personal data too, and must not outlive it. A retry of such a call is made again.
-// It reads all answers there are, some at a time, and is for what happens seldom.
+// below it, and those to calls of an account of that name, and returns how many
+// there were: they are copies of what was answered, personal data too, and must not
+// outlive it. A retry of such a call is made again. It reads all answers there are,
+// some at a time, and is for what happens seldom.
 func (j *Journal) ForgetAnswers(ctx context.Context, name string) (total int, err error) {
 	for after := []byte(nil); ; {
 		keys, last, err := j.speaking(ctx, after, name)
@@ -41,8 +42,9 @@ func (j *Journal) ForgetAnswers(ctx context.Context, name string) (total int, er
 	}
 }
 
-// speaking returns the keys of the answers of a page that speak of a resource, and
-// where to go on behind it, nil at the end. Their expiries stay for the sweep.
+// speaking returns the keys of the answers of a page that speak of a resource or
+// were given to it, and where to go on behind the page, nil at the end. Their
+// expiries stay for the sweep.
 func (j *Journal) speaking(ctx context.Context, after []byte, name string) (keys [][]byte, last []byte, err error) {
 	err = j.cfg.Store.View(ctx, func(r kv.Reader) error {
 		keys, last = nil, nil
@@ -56,7 +58,9 @@ func (j *Journal) speaking(ctx context.Context, after []byte, name string) (keys
 			}
 			if _, _, response, err := parseAnswer(item.Value); err != nil {
 				return err
-			} else if speaks(response, name) {
+			} else if to, err := answeredTo(item.Key); err != nil {
+				return err
+			} else if to == name || speaks(response, name) {
 				keys = append(keys, slices.Clone(item.Key))
 			}
 			if n++; n == forgetPage {
@@ -66,6 +70,19 @@ func (j *Journal) speaking(ctx context.Context, after []byte, name string) (keys
 		return nil
 	})
 	return keys, last, err
+}
+
+// answeredTo returns the account whose call an answer is to.
+func answeredTo(raw []byte) (string, error) {
+	key, err := kv.DecodeKey(raw)
+	if err != nil {
+		return "", internal("an answer under a key of unknown format: %w", err)
+	}
+	if len(key) == 0 {
+		return "", nil
+	}
+	actor, _ := key[0].Value().(string)
+	return actor, nil
 }
 
 // speaks reports whether a text has a name in it, and not only a longer one.

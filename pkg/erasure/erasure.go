@@ -9,6 +9,12 @@
 // the receipt, a second call goes on where the store says, and one after the end
 // returns the receipt that there is. What a service keeps of people it says itself,
 // as Steps; the package knows none of it.
+//
+// From the first round on nothing is to be written about the person any more: what
+// was under way, or comes late, is refused by Book.Refuse, which a service asks in
+// the transaction of whatever would bring the name back. Such a transaction and a
+// round conflict in the store, so that the round sees what it wrote, or it is
+// refused.
 package erasure
 
 import (
@@ -25,6 +31,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"guildhall.dev/pkg/change"
+	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/kv"
 	subjectv1 "guildhall.dev/proto/gen/guildhall/subject/v1"
 )
@@ -54,6 +61,22 @@ func key(subject string) kv.Key { return kv.Key{kv.String(subject)} }
 
 // Tables returns the raw tables of a book.
 func (b *Book) Tables() []string { return b.table.Tables() }
+
+// Refuse returns Precondition (CUSTOMER_ERASED) when the erasure of one of the
+// subjects has begun, also when it is complete. An empty one is none.
+func (b *Book) Refuse(r kv.Reader, subjects ...string) error {
+	for _, subject := range subjects {
+		if subject == "" {
+			continue
+		}
+		if _, found, err := b.table.Find(r, key(subject)); err != nil {
+			return err
+		} else if found {
+			return errs.New(errs.Precondition, "CUSTOMER_ERASED", "the customer was erased; nothing is written about it any more")
+		}
+	}
+	return nil
+}
 
 // Config says what an Eraser needs, all of it.
 type Config struct {
@@ -156,6 +179,14 @@ func (c *counter) Delete(table string, key []byte) error {
 		}
 	}
 	return c.Tx.Delete(table, key)
+}
+
+// Emptied counts, in the receipt, a record that a step leaves where it is without
+// what it held of the person; kind is that of the table, as of what is removed.
+func Emptied(tx *change.Tx, kind string) {
+	if c, ok := tx.Tx.(*counter); ok {
+		c.removed[kind]++
+	}
 }
 
 // add adds counts to a receipt, whose kinds are in order.

@@ -69,6 +69,7 @@ type Server struct {
 	// opened one.
 	Store kv.Store
 
+	tables   []string // of the store
 	draining chan struct{}
 	streams  *watch.Streams
 	changes  chan *permissionv1.WatchChangesResponse
@@ -144,7 +145,7 @@ func (s *Server) openStore(ctx context.Context, t testing.TB, name string, ring 
 	if err != nil {
 		return nil, err
 	}
-	s.Store = ring.Wrap(raw)
+	s.Store, s.tables = ring.Wrap(raw), tables
 	return s.Store, kv.Migrate(ctx, s.Store, migrations)
 }
 

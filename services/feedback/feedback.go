@@ -7,11 +7,13 @@ package feedback
 
 import (
 	"context"
+	"slices"
 
 	"google.golang.org/grpc"
 
 	"guildhall.dev/pkg/audit"
 	"guildhall.dev/pkg/authz"
+	"guildhall.dev/pkg/erasure"
 	"guildhall.dev/pkg/feed"
 	"guildhall.dev/pkg/journal"
 	"guildhall.dev/pkg/serve"
@@ -48,8 +50,9 @@ type Service struct {
 
 // New opens the store and returns the service.
 func New(ctx context.Context, kit *serve.Kit) (*Service, error) {
-	surveys, complaints := survey.New(), complaint.New()
-	j, err := journal.Open(ctx, kit, append(surveys.Tables(), complaints.Tables()...), nil)
+	surveys, complaints, erasures := survey.New(), complaint.New(), erasure.New()
+	tables := slices.Concat(surveys.Tables(), complaints.Tables(), erasures.Tables())
+	j, err := journal.Open(ctx, kit, tables, migrations(surveys))
 	if err != nil {
 		return nil, err
 	}
@@ -60,6 +63,8 @@ func New(ctx context.Context, kit *serve.Kit) (*Service, error) {
 			Surveys:    surveys,
 			Complaints: complaints,
 			Customers:  customer.New(getCustomer(identityv1.NewCustomerServiceClient(kit.Dial("identity")))),
+			Erased:     erasures.Refuse,
+			Subjects:   newSubjects(j, erasures, surveys, complaints),
 			Events:     feed.NewServer(j.Feed),
 			Audit:      audit.NewServer(j.Audit),
 		},

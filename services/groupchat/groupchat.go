@@ -20,6 +20,7 @@ import (
 	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/authz"
 	"guildhall.dev/pkg/change"
+	"guildhall.dev/pkg/erasure"
 	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/feed"
 	"guildhall.dev/pkg/journal"
@@ -89,8 +90,9 @@ type Service struct {
 // New opens the store and returns the service.
 func New(ctx context.Context, cfg Config, kit *serve.Kit) (*Service, error) {
 	groups := group.New(group.Limits{MaxMembers: cfg.MaxMembers, PurgeAfter: cfg.PurgeAfter})
-	messages, types := message.New(cfg.RecallWindow), taxonomy.New()
-	j, err := journal.Open(ctx, kit, slices.Concat(groups.Tables(), messages.Tables(), types.Tables()), nil)
+	messages, types, erasures := message.New(cfg.RecallWindow), taxonomy.New(), erasure.New()
+	tables := slices.Concat(groups.Tables(), messages.Tables(), types.Tables(), erasures.Tables())
+	j, err := journal.Open(ctx, kit, tables, migrations(groups, messages))
 	if err != nil {
 		return nil, err
 	}
@@ -134,6 +136,7 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (*Service, error) {
 		Store: j.Store, Journal: j.Changes, Sends: change.NewLanes(j.Changes), Pages: j.Pages,
 		Groups: groups, Messages: messages, Types: types, Intents: s.intents, Hub: s.hub,
 		Checker: authz.Remote(permission), Account: accounts(identity), Appointed: appointed(permission),
+		Erased: erasures.Refuse, Subjects: newSubjects(j, erasures, groups, messages),
 		Events: feed.NewServer(j.Feed), Audit: audit.NewServer(j.Audit),
 		Heartbeat: cfg.StreamHeartbeat,
 	}

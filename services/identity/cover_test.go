@@ -96,9 +96,9 @@ func (s *permission) Invoke(_ context.Context, method string, args, reply any, _
 		s.cover(req, reply.(proto.Message))
 		return nil
 	case *subjectv1.EraseSubjectRequest:
-		return s.erase(req.GetSubject(), reply.(*subjectv1.EraseSubjectResponse))
+		return s.erase(method, req.GetSubject(), reply.(*subjectv1.EraseSubjectResponse))
 	case *subjectv1.ExportSubjectRequest:
-		return s.export(req, reply.(*subjectv1.ExportSubjectResponse))
+		return s.export(method, req, reply.(*subjectv1.ExportSubjectResponse))
 	case *permissionv1.CheckRequest:
 		result := &permissionv1.CheckResult{Allowed: !s.exceed[lacking(req.GetQuery().GetPermission())]}
 		if !result.GetAllowed() {

@@ -50,7 +50,7 @@ func TestErasure_leavesNothingOfThePerson(t *testing.T) {
 			done = p.asked(ctx, q.GetName())
 			return done.GetState() == identityv1.DataSubjectRequest_STATE_FULFILLED
 		})
-		if got := kindsOf(done); !strings.Contains(got, "identity: ") || !strings.Contains(got, "orders 1") || !strings.Contains(got, "permission: grants 2") {
+		if got := kindsOf(done); !strings.Contains(got, "identity: ") || !strings.Contains(got, "orders 1") || !strings.Contains(got, "permission: grants 2") || !strings.Contains(got, "groupchat: messages 2") || !strings.Contains(got, "feedback: responses 2") {
 			t.Errorf("the receipts are %q", got)
 		}
 		got, err := p.customers().GetCustomer(ctx, &identityv1.GetCustomerRequest{Name: c})

@@ -1,8 +1,6 @@
 package identity
 
 import (
-	"context"
-
 	"google.golang.org/protobuf/proto"
 
 	"guildhall.dev/pkg/filter"
@@ -12,27 +10,23 @@ import (
 	"guildhall.dev/pkg/resource"
 	"guildhall.dev/pkg/serve"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
-	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
-	subjectv1 "guildhall.dev/proto/gen/guildhall/subject/v1"
 	"guildhall.dev/services/identity/internal/api"
 	"guildhall.dev/services/identity/internal/collector"
 )
 
-// newCollector returns what puts together what there is of a customer. A service that
-// comes to keep data of customers has its line here.
+// newCollector returns what puts together what there is of a customer.
 func newCollector(c *api.Centres, kit *serve.Kit) (*collector.Collector, error) {
 	own, err := newExporter(c, kit)
 	if err != nil {
 		return nil, err
 	}
-	permission := permissionv1.NewPermissionSubjectServiceClient(kit.Dial("permission"))
+	services := []collector.Service{{Name: name, Export: own.Export}}
+	for _, s := range sisters(kit) {
+		services = append(services, collector.Service{Name: s.name, Export: s.export})
+	}
 	return collector.New(collector.Config{
-		Store: c.Store, Journal: c.Journal, Requests: c.Rights, Takeouts: c.Takeouts, Logger: kit.Logger, Clock: kit.Clock,
-		Services: []collector.Service{{Name: name, Export: own.Export}, {
-			Name: "permission", Export: func(ctx context.Context, req *subjectv1.ExportSubjectRequest) (*subjectv1.ExportSubjectResponse, error) {
-				return permission.ExportSubject(ctx, req)
-			},
-		}},
+		Store: c.Store, Journal: c.Journal, Requests: c.Rights, Takeouts: c.Takeouts,
+		Services: services, Logger: kit.Logger, Clock: kit.Clock,
 	}), nil
 }
 

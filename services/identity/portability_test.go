@@ -22,8 +22,13 @@ const (
 	isDone = identityv1.DataSubjectRequest_STATE_FULFILLED
 )
 
-// export is what permission answers: two grants of any customer, one on a page.
-func (s *permission) export(req *subjectv1.ExportSubjectRequest, reply *subjectv1.ExportSubjectResponse) error {
+// export is what the sisters answer: of permission two grants of any customer, one on
+// a page; of the others one record.
+func (s *permission) export(method string, req *subjectv1.ExportSubjectRequest, reply *subjectv1.ExportSubjectResponse) error {
+	if !strings.Contains(method, "permission") {
+		reply.Records = []*subjectv1.ExportedRecord{{Kind: "words", Json: `{"text":"said in ` + strings.Split(method, ".")[1] + `"}`}}
+		return nil
+	}
 	if s.failed > 0 {
 		s.failed--
 		return errs.New(errs.Unavailable, "SERVICE_UNAVAILABLE", "the other page will come")
@@ -120,7 +125,7 @@ func TestDownloadSubjectData_hasAllOfOneCustomer(t *testing.T) {
 		}
 		text := strings.Join(records, "\n")
 		for _, want := range []string{"identity customers ", "Ada Lovelace", "ada@example.com", "N-0", "N-1", "N-2", "lantern", "identity consents ", "form 7", "identity sessions ",
-			"identity deliveries ", "identity data_subject_requests ", `permission grants {"name":"g1"`, `permission grants {"name":"g2"`} {
+			"identity deliveries ", "identity data_subject_requests ", "groupchat words ", "said in feedback", `permission grants {"name":"g1"`, `permission grants {"name":"g2"`} {
 			if !strings.Contains(text, want) {
 				t.Errorf("there is no %q in what was put together:\n%s", want, text)
 			}
@@ -210,11 +215,11 @@ func TestTakeout_goesAwayInTime(t *testing.T) {
 				t.Fatal(err)
 			}
 			takeouts := func() int { return p.rowsOf("takeouts", "takeout_pages") }
-			p.until(func() bool { return takeouts() == 4+2 }) // three pages and what is known of them, and one and the same
+			p.until(func() bool { return takeouts() == 6+4 }) // five pages and what is known of them; three, and the same
 			if _, err := p.rights().WithdrawDataSubjectRequest(ctx, &identityv1.WithdrawDataSubjectRequestRequest{Name: q.GetName()}); err != nil {
 				t.Fatal(err)
 			}
-			p.until(func() bool { return takeouts() == 4 })
+			p.until(func() bool { return takeouts() == 6 })
 			p.close()
 			h.clock.advance(14 * 24 * time.Hour)
 			p = h.start(config())

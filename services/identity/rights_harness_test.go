@@ -3,6 +3,7 @@ package identity_test
 import (
 	"bytes"
 	"context"
+	"strings"
 
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -19,8 +20,9 @@ const (
 	rectify = identityv1.DataSubjectRequest_KIND_RECTIFY
 )
 
-// erase is what permission answers: the same receipt each time.
-func (s *permission) erase(subject string, reply *subjectv1.EraseSubjectResponse) error {
+// erase is what the sisters answer: each the same receipt each time, of two records
+// of a kind that only it has.
+func (s *permission) erase(method, subject string, reply *subjectv1.EraseSubjectResponse) error {
 	if s.erased == nil {
 		s.erased = map[string]int{}
 	}
@@ -29,8 +31,10 @@ func (s *permission) erase(subject string, reply *subjectv1.EraseSubjectResponse
 		s.failed--
 		return errs.New(errs.Unavailable, "SERVICE_UNAVAILABLE", "half of it is done")
 	}
+	service := strings.Split(method, ".")[1] // "/guildhall.groupchat.v1.…"
+	kind := map[string]string{"permission": "grants", "groupchat": "messages", "feedback": "responses"}[service]
 	reply.Receipt = &subjectv1.ErasureReceipt{
-		Service: "permission", Subject: subject, Kinds: []*subjectv1.ErasedKind{{Kind: "grants", Count: 2}},
+		Service: service, Subject: subject, Kinds: []*subjectv1.ErasedKind{{Kind: kind, Count: 2}},
 		CompleteTime: timestamppb.New(orderDay), Digest: "d",
 	}
 	return nil

@@ -5,10 +5,9 @@ import (
 
 	"guildhall.dev/pkg/audit"
 	"guildhall.dev/pkg/change"
-	"guildhall.dev/pkg/erasure"
 	"guildhall.dev/pkg/feed"
-	"guildhall.dev/pkg/portability"
 	"guildhall.dev/pkg/serve"
+	"guildhall.dev/pkg/subjectdata"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/api/checks"
 	"guildhall.dev/services/permission/internal/api/fields"
@@ -17,7 +16,6 @@ import (
 	"guildhall.dev/services/permission/internal/api/policies"
 	"guildhall.dev/services/permission/internal/api/roles"
 	"guildhall.dev/services/permission/internal/api/staffing"
-	"guildhall.dev/services/permission/internal/api/subjects"
 )
 
 // handlers are the service's RPCs, by subject.
@@ -29,8 +27,7 @@ type handlers struct {
 	governance governance.Config
 	staffing   staffing.Config
 	fields     fields.Config
-	eraser     *erasure.Eraser
-	exporter   *portability.Exporter
+	subjects   *subjectdata.Server
 }
 
 // newHandlers returns the RPCs over the centres. What the service keeps of its own
@@ -73,7 +70,7 @@ func (s *Service) Register(r grpc.ServiceRegistrar) {
 	governance.Register(r, s.handlers.governance)
 	staffing.Register(r, s.handlers.staffing)
 	fields.Register(r, s.handlers.fields)
-	subjects.Register(r, s.handlers.eraser, s.handlers.exporter)
+	permissionv1.RegisterPermissionSubjectServiceServer(r, s.handlers.subjects)
 	permissionv1.RegisterPermissionEventServiceServer(r, feed.NewServer(s.journal.Feed))
 	permissionv1.RegisterPermissionAuditServiceServer(r, audit.NewServer(s.journal.Audit))
 }

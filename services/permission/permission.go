@@ -18,7 +18,6 @@ import (
 	"guildhall.dev/pkg/audit"
 	"guildhall.dev/pkg/authz"
 	"guildhall.dev/pkg/conf"
-	"guildhall.dev/pkg/erasure"
 	"guildhall.dev/pkg/feed"
 	"guildhall.dev/pkg/journal"
 	"guildhall.dev/pkg/serve"
@@ -148,13 +147,7 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (serve.Service, error)
 	}); err != nil {
 		return nil, err
 	}
-	s.handlers.eraser = erasure.NewEraser(erasure.Config{
-		Service: Name, Book: c.erasures, Journal: s.journal.Changes,
-		Steps: []erasure.Step{s.mirror.Erase, c.people.notices.Erase, c.people.requests.Erase},
-	})
-	if s.handlers.exporter, err = newExporter(c, s.journal.Store, kit); err != nil {
-		return nil, err
-	}
+	s.handlers.subjects = s.newSubjects(c, kit)
 	return s, nil
 }
 

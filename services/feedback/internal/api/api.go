@@ -15,6 +15,8 @@ import (
 	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/feed"
 	"guildhall.dev/pkg/journal"
+	"guildhall.dev/pkg/kv"
+	"guildhall.dev/pkg/subjectdata"
 	feedbackv1 "guildhall.dev/proto/gen/guildhall/feedback/v1"
 	"guildhall.dev/services/feedback/internal/complaint"
 	"guildhall.dev/services/feedback/internal/customer"
@@ -27,14 +29,18 @@ type Server struct {
 	Surveys    *survey.Surveys
 	Complaints *complaint.Complaints
 	Customers  *customer.Directory
-	Events     *feed.Server
-	Audit      *audit.Server
+	// Erased refuses what names a customer that is erased.
+	Erased   func(r kv.Reader, accounts ...string) error
+	Subjects *subjectdata.Server
+	Events   *feed.Server
+	Audit    *audit.Server
 }
 
 // Register registers the handlers.
 func (s *Server) Register(r grpc.ServiceRegistrar) {
 	feedbackv1.RegisterSurveyServiceServer(r, surveys{s})
 	feedbackv1.RegisterComplaintServiceServer(r, complaints{s})
+	feedbackv1.RegisterFeedbackSubjectServiceServer(r, s.Subjects)
 	feedbackv1.RegisterFeedbackEventServiceServer(r, s.Events)
 	feedbackv1.RegisterFeedbackAuditServiceServer(r, s.Audit)
 }

@@ -6,11 +6,14 @@
 //	COMMUNICATED --dispute (once)--> INVESTIGATING
 //	CLOSED --reopen--> INVESTIGATING
 //	every state but CLOSED and WITHDRAWN --withdraw--> WITHDRAWN
+//	the complainant is erased: RESOLVED --> CLOSED, every other open one --> WITHDRAWN,
+//	and none moves again
 //
 // A complaint is never deleted and its words are never edited; every move is
 // kept in its history with who made it. What the enterprise notes for itself
 // (notes, severity, owner, cause) is not shown to the complainant: see
-// ForComplainant.
+// ForComplainant. Only with the complainant the words go, and the case stays: what
+// the law asks an enterprise to show of complaints it can still count.
 //
 // The package knows no gRPC: it works on the API's messages inside a change's
 // transaction.

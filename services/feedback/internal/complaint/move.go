@@ -45,7 +45,7 @@ type states = []feedbackv1.Complaint_State
 
 // Acknowledge tells the complainant that the complaint was received. The
 // errors of all moves: NotFound COMPLAINT_NOT_FOUND, Conflict ETAG_MISMATCH,
-// Precondition ILLEGAL_STATE.
+// Precondition ILLEGAL_STATE and CUSTOMER_ERASED.
 func (c *Complaints) Acknowledge(tx *change.Tx, m Move) (*feedbackv1.Complaint, error) {
 	return c.move(tx, m, step{verb: "acknowledge", from: states{received}, to: acknowledged}, nil)
 }
@@ -124,6 +124,9 @@ func (c *Complaints) move(tx *change.Tx, m Move, s step, apply func(*feedbackv1.
 		return nil, err
 	}
 	v := proto.CloneOf(rec.Value)
+	if err := checkErased(v); err != nil {
+		return nil, err
+	}
 	if err := s.check(v.GetState(), m); err != nil {
 		return nil, err
 	}

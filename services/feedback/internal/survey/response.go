@@ -41,7 +41,7 @@ func (s *Surveys) Respond(tx *change.Tx, survey, respondent string, in *feedback
 	if err != nil {
 		return nil, err
 	}
-	if err := s.count(tx, survey, v); err != nil {
+	if err := s.count(tx, survey, v, 1); err != nil {
 		return nil, err
 	}
 	tx.Record(change.Change{
@@ -87,8 +87,9 @@ func viewResponse(rec kv.Record[*feedbackv1.Response]) *feedbackv1.Response {
 	return v
 }
 
-// count adds a response to the survey's tally.
-func (s *Surveys) count(tx kv.Tx, survey string, v *feedbackv1.Response) error {
+// count adds a response to the survey's tally, or takes it out again with an n of
+// -1.
+func (s *Surveys) count(tx kv.Tx, survey string, v *feedbackv1.Response, n int64) error {
 	rec, found, err := s.tallies.Find(tx, kv.Key{kv.String(survey)})
 	if err != nil {
 		return err
@@ -97,14 +98,14 @@ func (s *Surveys) count(tx kv.Tx, survey string, v *feedbackv1.Response) error {
 	if found {
 		tally = rec.Value
 	}
-	add(tally, v)
+	add(tally, v, n)
 	_, err = s.tallies.Put(tx, tally, "")
 	return err
 }
 
-// add counts the answers of one response.
-func add(tally *storev1.SurveyTally, v *feedbackv1.Response) {
-	tally.ResponseCount++
+// add counts the answers of one response n times.
+func add(tally *storev1.SurveyTally, v *feedbackv1.Response, n int64) {
+	tally.ResponseCount += n
 	if tally.Questions == nil {
 		tally.Questions = make(map[string]*storev1.QuestionTally)
 	}
@@ -114,12 +115,12 @@ func add(tally *storev1.SurveyTally, v *feedbackv1.Response) {
 			q = &storev1.QuestionTally{}
 			tally.Questions[a.GetQuestionId()] = q
 		}
-		q.AnswerCount++
+		q.AnswerCount += n
 		if rating, ok := a.GetValue().(*feedbackv1.Answer_Rating); ok {
 			if q.RatingCounts == nil {
 				q.RatingCounts = make([]int64, maxRating)
 			}
-			q.RatingCounts[rating.Rating-minRating]++
+			q.RatingCounts[rating.Rating-minRating] += n
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 //	responses            survey, create time, name -> Response
 //	responses__respondent  survey, respondent  (unique: one response each)
 //	responses__name      name                  (unique)
+//	responses__account   respondent, create time
 //	survey_tallies       survey -> SurveyTally
 type Surveys struct {
 	surveys   *kv.Table[*feedbackv1.Survey]
@@ -53,6 +54,11 @@ func New() *Surveys {
 				Unique: true,
 				Keys: func(v *feedbackv1.Response) []kv.Key {
 					return []kv.Key{{kv.String(v.GetName())}}
+				},
+			}, {
+				Name: byAccount,
+				Keys: func(v *feedbackv1.Response) []kv.Key {
+					return []kv.Key{{kv.String(v.GetRespondent()), kv.Time(v.GetCreateTime().AsTime())}}
 				},
 			}},
 		}),

@@ -24,6 +24,7 @@ import (
 	"guildhall.dev/pkg/feed"
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/page"
+	"guildhall.dev/pkg/subjectdata"
 	groupchatv1 "guildhall.dev/proto/gen/guildhall/groupchat/v1"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/groupchat/internal/group"
@@ -57,8 +58,11 @@ type Server struct {
 	// group, and Precondition (APPOINTMENT_NEEDED) when customers have to be
 	// told first.
 	Appointed func(ctx context.Context, account, group string) error
-	Events    *feed.Server
-	Audit     *audit.Server
+	// Erased refuses what names an account that is erased.
+	Erased   func(r kv.Reader, accounts ...string) error
+	Subjects *subjectdata.Server
+	Events   *feed.Server
+	Audit    *audit.Server
 	// Heartbeat is the longest silence of a stream, and how often an idle one
 	// asks whether its caller may still read.
 	Heartbeat time.Duration
@@ -69,6 +73,7 @@ func (s *Server) Register(r grpc.ServiceRegistrar) {
 	groupchatv1.RegisterGroupServiceServer(r, groups{s})
 	groupchatv1.RegisterMessageServiceServer(r, messages{s})
 	groupchatv1.RegisterMessageTypeServiceServer(r, messageTypes{s})
+	groupchatv1.RegisterGroupchatSubjectServiceServer(r, s.Subjects)
 	groupchatv1.RegisterGroupChatEventServiceServer(r, s.Events)
 	groupchatv1.RegisterGroupChatAuditServiceServer(r, s.Audit)
 }

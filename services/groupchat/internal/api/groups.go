@@ -22,6 +22,9 @@ func groupOfMember(m *groupchatv1.Member) string { return resource.Parent(m.GetN
 
 func (s groups) CreateGroup(ctx context.Context, req *groupchatv1.CreateGroupRequest) (*groupchatv1.Group, error) {
 	return s.change(ctx, req, func(tx *change.Tx) (*groupchatv1.Group, error) {
+		if err := s.Erased(tx, caller(ctx).Name); err != nil {
+			return nil, err
+		}
 		if err := s.requireType(tx, req.GetParent(), req.GetGroup()); err != nil {
 			return nil, err
 		}
@@ -123,12 +126,15 @@ func (s groups) UpdateGroup(ctx context.Context, req *groupchatv1.UpdateGroupReq
 		return nil, err
 	}
 	return s.change(ctx, req, func(tx *change.Tx) (*groupchatv1.Group, error) {
+		if err := s.Erased(tx, caller(ctx).Name); err != nil {
+			return nil, err
+		}
 		if slices.Contains(paths, "default_message_type") {
 			if err := s.requireType(tx, resource.Parent(req.GetGroup().GetName()), req.GetGroup()); err != nil {
 				return nil, err
 			}
 		}
-		return s.Groups.Update(tx, req.GetGroup(), paths)
+		return s.Groups.Update(tx, caller(ctx).Name, req.GetGroup(), paths)
 	})
 }
 
@@ -166,6 +172,9 @@ func (s groups) CreateMember(ctx context.Context, req *groupchatv1.CreateMemberR
 		}
 	}
 	return do(ctx, s.Server, req, groupOfMember, func(tx *change.Tx) (*groupchatv1.Member, error) {
+		if err := s.Erased(tx, account, who.Account); err != nil {
+			return nil, err
+		}
 		return s.Groups.CreateMember(tx, req.GetParent(), who, req.GetMember())
 	})
 }

@@ -71,6 +71,9 @@ func (g *Groups) Create(tx *change.Tx, parent, id, actor string, in *groupchatv1
 		return nil, err
 	}
 	record(tx, v.Name, "created")
+	if err := g.attribute(tx, nil, v, actor); err != nil {
+		return nil, err
+	}
 	owner := &groupchatv1.Member{
 		Account: actor, Role: groupchatv1.MemberRole_MEMBER_ROLE_OWNER, Inviter: actor,
 	}
@@ -174,9 +177,10 @@ func (g *Groups) ListOf(r kv.Reader, account string, deleted bool, after []byte,
 }
 
 // Update changes the fields at the paths: "display_name", "description" and
-// "default_message_type", which is one of the organisation's types, or empty.
-// Reasons: GROUP_NOT_FOUND, GROUP_DELETED, ETAG_MISMATCH.
-func (g *Groups) Update(tx *change.Tx, in *groupchatv1.Group, paths []string) (*groupchatv1.Group, error) {
+// "default_message_type", which is one of the organisation's types, or empty. The
+// words are the author's from then on. Reasons: GROUP_NOT_FOUND, GROUP_DELETED,
+// ETAG_MISMATCH.
+func (g *Groups) Update(tx *change.Tx, author string, in *groupchatv1.Group, paths []string) (*groupchatv1.Group, error) {
 	rec, err := g.get(tx, "group.name", in.GetName())
 	if err != nil {
 		return nil, err
@@ -184,9 +188,13 @@ func (g *Groups) Update(tx *change.Tx, in *groupchatv1.Group, paths []string) (*
 	if rec.Value.GetDeleteTime() != nil {
 		return nil, errDeleted()
 	}
-	return g.modify(tx, rec, in.GetEtag(), "updated", func(v *groupchatv1.Group) {
+	now, err := g.modify(tx, rec, in.GetEtag(), "updated", func(v *groupchatv1.Group) {
 		fieldmask.Apply(v, in, paths)
 	})
+	if err != nil {
+		return nil, err
+	}
+	return now, g.attribute(tx, rec.Value, now, author)
 }
 
 // Delete marks a group deleted until its purge time. Deleting a deleted one

@@ -62,6 +62,9 @@ func (g *Groups) Purge(tx *change.Tx, name string) (gone bool, err error) {
 	if _, err := g.groups.Delete(tx, nameKey(name), ""); err != nil {
 		return false, err
 	}
+	if _, err := g.words.Remove(tx, nameKey(name)); err != nil {
+		return false, err
+	}
 	record(tx, name, "purged")
 	return true, nil
 }

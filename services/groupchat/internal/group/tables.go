@@ -20,8 +20,11 @@ import (
 //	groups__purge    purge time                 of deleted ones
 //	members          group, name -> Member (no etag)
 //	members__account account, group
+//	members__inviter account                    that added them
 //	grant_intents    group, account -> GrantIntent
 //	departures       account -> Departure
+//	group_words      group -> GroupWords
+//	group_words__author  account                of its name or its description
 type Groups struct {
 	limits  Limits
 	groups  *kv.Table[*groupchatv1.Group]
@@ -29,12 +32,13 @@ type Groups struct {
 	intents *kv.Table[*storev1.GrantIntent]
 
 	departures *kv.Table[*storev1.Departure]
+	words      *kv.Table[*storev1.GroupWords]
 }
 
 // New returns the centre. It does no I/O.
 func New(limits Limits) *Groups {
 	return &Groups{
-		limits: limits, departures: departures(),
+		limits: limits, departures: departures(), words: words(),
 		groups: kv.NewTable(kv.TableConfig[*groupchatv1.Group]{
 			Name:     "groups",
 			Key:      func(g *groupchatv1.Group) kv.Key { return nameKey(g.GetName()) },
@@ -66,6 +70,9 @@ func New(limits Limits) *Groups {
 				Keys: func(m *groupchatv1.Member) []kv.Key {
 					return []kv.Key{{kv.String(m.GetAccount()), kv.String(resource.Parent(m.GetName()))}}
 				},
+			}, {
+				Name: byInviter,
+				Keys: func(m *groupchatv1.Member) []kv.Key { return accountKeys(m.GetInviter()) },
 			}},
 		}),
 		intents: kv.NewTable(kv.TableConfig[*storev1.GrantIntent]{
@@ -77,7 +84,7 @@ func New(limits Limits) *Groups {
 
 // Tables returns the raw tables to open.
 func (g *Groups) Tables() []string {
-	return slices.Concat(g.groups.Tables(), g.members.Tables(), g.intents.Tables(), g.departures.Tables())
+	return slices.Concat(g.groups.Tables(), g.members.Tables(), g.intents.Tables(), g.departures.Tables(), g.words.Tables())
 }
 
 func nameKey(name string) kv.Key { return kv.Key{kv.String(name)} }

@@ -31,9 +31,10 @@ const Name = resource.Pattern("organizations/{organization}/groups/{group}/messa
 
 // Messages keeps the logs of groups.
 //
-//	messages     group, sequence -> Message (no etag)
-//	recalls      group, position, number -> Recall
-//	group_heads  group -> GroupHead
+//	messages           group, sequence -> Message (no etag)
+//	messages__account  account                that wrote, recalled or re-typed it
+//	recalls            group, position, number -> Recall
+//	group_heads        group -> GroupHead
 type Messages struct {
 	window   time.Duration
 	messages *kv.Table[*groupchatv1.Message]
@@ -52,6 +53,7 @@ func New(window time.Duration) *Messages {
 				return key(groupOf(m.GetName()), m.GetSequence())
 			},
 			NotFound: "MESSAGE_NOT_FOUND",
+			Indexes:  []kv.Index[*groupchatv1.Message]{{Name: byAccount, Keys: namedIn}},
 		}),
 		recalls: kv.NewTable(kv.TableConfig[*storev1.Recall]{
 			Name: "recalls",

@@ -110,7 +110,7 @@ const (
 	Complaint_STATE_RESOLVED Complaint_State = 5
 	// Done.
 	Complaint_STATE_CLOSED Complaint_State = 6
-	// Taken back.
+	// Taken back, or open when its complainant was erased.
 	Complaint_STATE_WITHDRAWN Complaint_State = 7
 )
 
@@ -319,7 +319,10 @@ type Complaint struct {
 	// When it last changed.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// Changes with each change (AIP-154).
-	Etag          string `protobuf:"bytes,17,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,17,opt,name=etag,proto3" json:"etag,omitempty"`
+	// When its complainant was erased: the case stays, with its reference, state and
+	// dates, and nothing that anybody wrote in it.
+	EraseTime     *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=erase_time,json=eraseTime,proto3" json:"erase_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -471,6 +474,13 @@ func (x *Complaint) GetEtag() string {
 		return x.Etag
 	}
 	return ""
+}
+
+func (x *Complaint) GetEraseTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EraseTime
+	}
+	return nil
 }
 
 // One move of a complaint.
@@ -1436,7 +1446,7 @@ var File_guildhall_feedback_v1_complaint_proto protoreflect.FileDescriptor
 
 const file_guildhall_feedback_v1_complaint_proto_rawDesc = "" +
 	"\n" +
-	"%guildhall/feedback/v1/complaint.proto\x12\x15guildhall.feedback.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\"\xb2\v\n" +
+	"%guildhall/feedback/v1/complaint.proto\x12\x15guildhall.feedback.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\"\xf2\v\n" +
 	"\tComplaint\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12!\n" +
 	"\treference\x18\x02 \x01(\tB\x03\xe0A\x03R\treference\x126\n" +
@@ -1467,7 +1477,9 @@ const file_guildhall_feedback_v1_complaint_proto_rawDesc = "" +
 	"createTime\x12@\n" +
 	"\vupdate_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"updateTime\x12\x12\n" +
-	"\x04etag\x18\x11 \x01(\tR\x04etag\"\x84\x01\n" +
+	"\x04etag\x18\x11 \x01(\tR\x04etag\x12>\n" +
+	"\n" +
+	"erase_time\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\teraseTime\"\x84\x01\n" +
 	"\aChannel\x12\x17\n" +
 	"\x13CHANNEL_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eCHANNEL_ONLINE\x10\x01\x12\x10\n" +
@@ -1646,40 +1658,41 @@ var file_guildhall_feedback_v1_complaint_proto_depIdxs = []int32{
 	5,  // 4: guildhall.feedback.v1.Complaint.history:type_name -> guildhall.feedback.v1.ComplaintMove
 	18, // 5: guildhall.feedback.v1.Complaint.create_time:type_name -> google.protobuf.Timestamp
 	18, // 6: guildhall.feedback.v1.Complaint.update_time:type_name -> google.protobuf.Timestamp
-	18, // 7: guildhall.feedback.v1.ComplaintMove.time:type_name -> google.protobuf.Timestamp
-	1,  // 8: guildhall.feedback.v1.ComplaintMove.from:type_name -> guildhall.feedback.v1.Complaint.State
-	1,  // 9: guildhall.feedback.v1.ComplaintMove.to:type_name -> guildhall.feedback.v1.Complaint.State
-	4,  // 10: guildhall.feedback.v1.CreateComplaintRequest.complaint:type_name -> guildhall.feedback.v1.Complaint
-	4,  // 11: guildhall.feedback.v1.ListComplaintsResponse.complaints:type_name -> guildhall.feedback.v1.Complaint
-	2,  // 12: guildhall.feedback.v1.InvestigateComplaintRequest.severity:type_name -> guildhall.feedback.v1.Complaint.Severity
-	3,  // 13: guildhall.feedback.v1.CommunicateComplaintRequest.finding:type_name -> guildhall.feedback.v1.Complaint.Finding
-	6,  // 14: guildhall.feedback.v1.ComplaintService.CreateComplaint:input_type -> guildhall.feedback.v1.CreateComplaintRequest
-	7,  // 15: guildhall.feedback.v1.ComplaintService.GetComplaint:input_type -> guildhall.feedback.v1.GetComplaintRequest
-	8,  // 16: guildhall.feedback.v1.ComplaintService.ListComplaints:input_type -> guildhall.feedback.v1.ListComplaintsRequest
-	10, // 17: guildhall.feedback.v1.ComplaintService.AcknowledgeComplaint:input_type -> guildhall.feedback.v1.AcknowledgeComplaintRequest
-	11, // 18: guildhall.feedback.v1.ComplaintService.InvestigateComplaint:input_type -> guildhall.feedback.v1.InvestigateComplaintRequest
-	12, // 19: guildhall.feedback.v1.ComplaintService.CommunicateComplaint:input_type -> guildhall.feedback.v1.CommunicateComplaintRequest
-	13, // 20: guildhall.feedback.v1.ComplaintService.AcceptComplaint:input_type -> guildhall.feedback.v1.AcceptComplaintRequest
-	14, // 21: guildhall.feedback.v1.ComplaintService.DisputeComplaint:input_type -> guildhall.feedback.v1.DisputeComplaintRequest
-	15, // 22: guildhall.feedback.v1.ComplaintService.CloseComplaint:input_type -> guildhall.feedback.v1.CloseComplaintRequest
-	16, // 23: guildhall.feedback.v1.ComplaintService.ReopenComplaint:input_type -> guildhall.feedback.v1.ReopenComplaintRequest
-	17, // 24: guildhall.feedback.v1.ComplaintService.WithdrawComplaint:input_type -> guildhall.feedback.v1.WithdrawComplaintRequest
-	4,  // 25: guildhall.feedback.v1.ComplaintService.CreateComplaint:output_type -> guildhall.feedback.v1.Complaint
-	4,  // 26: guildhall.feedback.v1.ComplaintService.GetComplaint:output_type -> guildhall.feedback.v1.Complaint
-	9,  // 27: guildhall.feedback.v1.ComplaintService.ListComplaints:output_type -> guildhall.feedback.v1.ListComplaintsResponse
-	4,  // 28: guildhall.feedback.v1.ComplaintService.AcknowledgeComplaint:output_type -> guildhall.feedback.v1.Complaint
-	4,  // 29: guildhall.feedback.v1.ComplaintService.InvestigateComplaint:output_type -> guildhall.feedback.v1.Complaint
-	4,  // 30: guildhall.feedback.v1.ComplaintService.CommunicateComplaint:output_type -> guildhall.feedback.v1.Complaint
-	4,  // 31: guildhall.feedback.v1.ComplaintService.AcceptComplaint:output_type -> guildhall.feedback.v1.Complaint
-	4,  // 32: guildhall.feedback.v1.ComplaintService.DisputeComplaint:output_type -> guildhall.feedback.v1.Complaint
-	4,  // 33: guildhall.feedback.v1.ComplaintService.CloseComplaint:output_type -> guildhall.feedback.v1.Complaint
-	4,  // 34: guildhall.feedback.v1.ComplaintService.ReopenComplaint:output_type -> guildhall.feedback.v1.Complaint
-	4,  // 35: guildhall.feedback.v1.ComplaintService.WithdrawComplaint:output_type -> guildhall.feedback.v1.Complaint
-	25, // [25:36] is the sub-list for method output_type
-	14, // [14:25] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	18, // 7: guildhall.feedback.v1.Complaint.erase_time:type_name -> google.protobuf.Timestamp
+	18, // 8: guildhall.feedback.v1.ComplaintMove.time:type_name -> google.protobuf.Timestamp
+	1,  // 9: guildhall.feedback.v1.ComplaintMove.from:type_name -> guildhall.feedback.v1.Complaint.State
+	1,  // 10: guildhall.feedback.v1.ComplaintMove.to:type_name -> guildhall.feedback.v1.Complaint.State
+	4,  // 11: guildhall.feedback.v1.CreateComplaintRequest.complaint:type_name -> guildhall.feedback.v1.Complaint
+	4,  // 12: guildhall.feedback.v1.ListComplaintsResponse.complaints:type_name -> guildhall.feedback.v1.Complaint
+	2,  // 13: guildhall.feedback.v1.InvestigateComplaintRequest.severity:type_name -> guildhall.feedback.v1.Complaint.Severity
+	3,  // 14: guildhall.feedback.v1.CommunicateComplaintRequest.finding:type_name -> guildhall.feedback.v1.Complaint.Finding
+	6,  // 15: guildhall.feedback.v1.ComplaintService.CreateComplaint:input_type -> guildhall.feedback.v1.CreateComplaintRequest
+	7,  // 16: guildhall.feedback.v1.ComplaintService.GetComplaint:input_type -> guildhall.feedback.v1.GetComplaintRequest
+	8,  // 17: guildhall.feedback.v1.ComplaintService.ListComplaints:input_type -> guildhall.feedback.v1.ListComplaintsRequest
+	10, // 18: guildhall.feedback.v1.ComplaintService.AcknowledgeComplaint:input_type -> guildhall.feedback.v1.AcknowledgeComplaintRequest
+	11, // 19: guildhall.feedback.v1.ComplaintService.InvestigateComplaint:input_type -> guildhall.feedback.v1.InvestigateComplaintRequest
+	12, // 20: guildhall.feedback.v1.ComplaintService.CommunicateComplaint:input_type -> guildhall.feedback.v1.CommunicateComplaintRequest
+	13, // 21: guildhall.feedback.v1.ComplaintService.AcceptComplaint:input_type -> guildhall.feedback.v1.AcceptComplaintRequest
+	14, // 22: guildhall.feedback.v1.ComplaintService.DisputeComplaint:input_type -> guildhall.feedback.v1.DisputeComplaintRequest
+	15, // 23: guildhall.feedback.v1.ComplaintService.CloseComplaint:input_type -> guildhall.feedback.v1.CloseComplaintRequest
+	16, // 24: guildhall.feedback.v1.ComplaintService.ReopenComplaint:input_type -> guildhall.feedback.v1.ReopenComplaintRequest
+	17, // 25: guildhall.feedback.v1.ComplaintService.WithdrawComplaint:input_type -> guildhall.feedback.v1.WithdrawComplaintRequest
+	4,  // 26: guildhall.feedback.v1.ComplaintService.CreateComplaint:output_type -> guildhall.feedback.v1.Complaint
+	4,  // 27: guildhall.feedback.v1.ComplaintService.GetComplaint:output_type -> guildhall.feedback.v1.Complaint
+	9,  // 28: guildhall.feedback.v1.ComplaintService.ListComplaints:output_type -> guildhall.feedback.v1.ListComplaintsResponse
+	4,  // 29: guildhall.feedback.v1.ComplaintService.AcknowledgeComplaint:output_type -> guildhall.feedback.v1.Complaint
+	4,  // 30: guildhall.feedback.v1.ComplaintService.InvestigateComplaint:output_type -> guildhall.feedback.v1.Complaint
+	4,  // 31: guildhall.feedback.v1.ComplaintService.CommunicateComplaint:output_type -> guildhall.feedback.v1.Complaint
+	4,  // 32: guildhall.feedback.v1.ComplaintService.AcceptComplaint:output_type -> guildhall.feedback.v1.Complaint
+	4,  // 33: guildhall.feedback.v1.ComplaintService.DisputeComplaint:output_type -> guildhall.feedback.v1.Complaint
+	4,  // 34: guildhall.feedback.v1.ComplaintService.CloseComplaint:output_type -> guildhall.feedback.v1.Complaint
+	4,  // 35: guildhall.feedback.v1.ComplaintService.ReopenComplaint:output_type -> guildhall.feedback.v1.Complaint
+	4,  // 36: guildhall.feedback.v1.ComplaintService.WithdrawComplaint:output_type -> guildhall.feedback.v1.Complaint
+	26, // [26:37] is the sub-list for method output_type
+	15, // [15:26] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_guildhall_feedback_v1_complaint_proto_init() }

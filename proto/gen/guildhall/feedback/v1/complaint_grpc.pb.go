@@ -43,11 +43,13 @@ const (
 // RECEIVED -> ACKNOWLEDGED -> INVESTIGATING -> COMMUNICATED -> RESOLVED -> CLOSED;
 // COMMUNICATED -> INVESTIGATING by dispute; CLOSED -> INVESTIGATING by reopen;
 // any open one -> WITHDRAWN by its complainant. Other moves are refused with
-// ILLEGAL_STATE. Every move is recorded in history.
+// ILLEGAL_STATE. When the complainant is erased a RESOLVED one is CLOSED, any other
+// open one WITHDRAWN, and all moves are refused with CUSTOMER_ERASED from then on.
+// Every move is recorded in history.
 type ComplaintServiceClient interface {
 	// Files a complaint of a customer: by the customer itself, or by staff who
 	// took it down. Its reference is for the customer to quote.
-	// Reasons: COMPLAINT_EXISTS.
+	// Reasons: COMPLAINT_EXISTS, CUSTOMER_ERASED.
 	CreateComplaint(ctx context.Context, in *CreateComplaintRequest, opts ...grpc.CallOption) (*Complaint, error)
 	// Returns a complaint. Reasons: COMPLAINT_NOT_FOUND.
 	GetComplaint(ctx context.Context, in *GetComplaintRequest, opts ...grpc.CallOption) (*Complaint, error)
@@ -203,11 +205,13 @@ func (c *complaintServiceClient) WithdrawComplaint(ctx context.Context, in *With
 // RECEIVED -> ACKNOWLEDGED -> INVESTIGATING -> COMMUNICATED -> RESOLVED -> CLOSED;
 // COMMUNICATED -> INVESTIGATING by dispute; CLOSED -> INVESTIGATING by reopen;
 // any open one -> WITHDRAWN by its complainant. Other moves are refused with
-// ILLEGAL_STATE. Every move is recorded in history.
+// ILLEGAL_STATE. When the complainant is erased a RESOLVED one is CLOSED, any other
+// open one WITHDRAWN, and all moves are refused with CUSTOMER_ERASED from then on.
+// Every move is recorded in history.
 type ComplaintServiceServer interface {
 	// Files a complaint of a customer: by the customer itself, or by staff who
 	// took it down. Its reference is for the customer to quote.
-	// Reasons: COMPLAINT_EXISTS.
+	// Reasons: COMPLAINT_EXISTS, CUSTOMER_ERASED.
 	CreateComplaint(context.Context, *CreateComplaintRequest) (*Complaint, error)
 	// Returns a complaint. Reasons: COMPLAINT_NOT_FOUND.
 	GetComplaint(context.Context, *GetComplaintRequest) (*Complaint, error)

@@ -115,8 +115,55 @@ func (x *ResponseCreated) GetSurvey() string {
 	return ""
 }
 
-// With "guildhall.feedback.complaint.created.v1" and
-// "guildhall.feedback.complaint.state_changed.v1".
+// With "guildhall.feedback.response.erased.v1".
+type ResponseErased struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which survey.
+	Survey        string `protobuf:"bytes,1,opt,name=survey,proto3" json:"survey,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResponseErased) Reset() {
+	*x = ResponseErased{}
+	mi := &file_guildhall_feedback_v1_events_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResponseErased) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResponseErased) ProtoMessage() {}
+
+func (x *ResponseErased) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_feedback_v1_events_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResponseErased.ProtoReflect.Descriptor instead.
+func (*ResponseErased) Descriptor() ([]byte, []int) {
+	return file_guildhall_feedback_v1_events_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ResponseErased) GetSurvey() string {
+	if x != nil {
+		return x.Survey
+	}
+	return ""
+}
+
+// With "guildhall.feedback.complaint.created.v1",
+// "guildhall.feedback.complaint.state_changed.v1" and
+// "guildhall.feedback.complaint.erased.v1".
 type ComplaintChanged struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The state before; empty at creation.
@@ -131,7 +178,7 @@ type ComplaintChanged struct {
 
 func (x *ComplaintChanged) Reset() {
 	*x = ComplaintChanged{}
-	mi := &file_guildhall_feedback_v1_events_proto_msgTypes[2]
+	mi := &file_guildhall_feedback_v1_events_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -143,7 +190,7 @@ func (x *ComplaintChanged) String() string {
 func (*ComplaintChanged) ProtoMessage() {}
 
 func (x *ComplaintChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_feedback_v1_events_proto_msgTypes[2]
+	mi := &file_guildhall_feedback_v1_events_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -156,7 +203,7 @@ func (x *ComplaintChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ComplaintChanged.ProtoReflect.Descriptor instead.
 func (*ComplaintChanged) Descriptor() ([]byte, []int) {
-	return file_guildhall_feedback_v1_events_proto_rawDescGZIP(), []int{2}
+	return file_guildhall_feedback_v1_events_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ComplaintChanged) GetFrom() string {
@@ -188,6 +235,8 @@ const file_guildhall_feedback_v1_events_proto_rawDesc = "" +
 	"\rSurveyChanged\x12\x14\n" +
 	"\x05state\x18\x01 \x01(\tR\x05state\")\n" +
 	"\x0fResponseCreated\x12\x16\n" +
+	"\x06survey\x18\x01 \x01(\tR\x06survey\"(\n" +
+	"\x0eResponseErased\x12\x16\n" +
 	"\x06survey\x18\x01 \x01(\tR\x06survey\"T\n" +
 	"\x10ComplaintChanged\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x0e\n" +
@@ -206,11 +255,12 @@ func file_guildhall_feedback_v1_events_proto_rawDescGZIP() []byte {
 	return file_guildhall_feedback_v1_events_proto_rawDescData
 }
 
-var file_guildhall_feedback_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_guildhall_feedback_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_guildhall_feedback_v1_events_proto_goTypes = []any{
 	(*SurveyChanged)(nil),    // 0: guildhall.feedback.v1.SurveyChanged
 	(*ResponseCreated)(nil),  // 1: guildhall.feedback.v1.ResponseCreated
-	(*ComplaintChanged)(nil), // 2: guildhall.feedback.v1.ComplaintChanged
+	(*ResponseErased)(nil),   // 2: guildhall.feedback.v1.ResponseErased
+	(*ComplaintChanged)(nil), // 3: guildhall.feedback.v1.ComplaintChanged
 }
 var file_guildhall_feedback_v1_events_proto_depIdxs = []int32{
 	0, // [0:0] is the sub-list for method output_type
@@ -231,7 +281,7 @@ func file_guildhall_feedback_v1_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_feedback_v1_events_proto_rawDesc), len(file_guildhall_feedback_v1_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -89,13 +89,14 @@ func (x *MemberChanged) GetRole() string {
 }
 
 // With "guildhall.groupchat.message.created.v1",
-// "guildhall.groupchat.message.recalled.v1" and
-// "guildhall.groupchat.message.retyped.v1".
+// "guildhall.groupchat.message.recalled.v1",
+// "guildhall.groupchat.message.retyped.v1" and
+// "guildhall.groupchat.message.erased.v1".
 type MessageChanged struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Its place in the group.
 	Sequence int64 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
-	// Who sent it.
+	// Who sent it; empty when its sender was erased.
 	Sender string `protobuf:"bytes,2,opt,name=sender,proto3" json:"sender,omitempty"`
 	// Its type now: "organizations/acme/messageTypes/complaint".
 	Type string `protobuf:"bytes,3,opt,name=type,proto3" json:"type,omitempty"`

@@ -90,9 +90,9 @@ type Group struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "organizations/{organization}/groups/{group}".
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// What people call it.
+	// What people call it; empty once the customer who called it so was erased.
 	DisplayName string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
-	// What it is for, shown to members.
+	// What it is for, shown to members; empty as display_name is.
 	Description string `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
 	// The owner's account.
 	Owner string `protobuf:"bytes,4,opt,name=owner,proto3" json:"owner,omitempty"`
@@ -253,7 +253,7 @@ type Member struct {
 	Role MemberRole `protobuf:"varint,3,opt,name=role,proto3,enum=guildhall.groupchat.v1.MemberRole" json:"role,omitempty"`
 	// What others see instead of the account's name.
 	Nickname string `protobuf:"bytes,4,opt,name=nickname,proto3" json:"nickname,omitempty"`
-	// Who added it.
+	// Who added it; empty once that account was erased.
 	Inviter string `protobuf:"bytes,5,opt,name=inviter,proto3" json:"inviter,omitempty"`
 	// When it was made.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`

@@ -34,7 +34,7 @@ type Message struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Its place in the group, gapless from 1.
 	Sequence int64 `protobuf:"varint,2,opt,name=sequence,proto3" json:"sequence,omitempty"`
-	// The sender's account.
+	// The sender's account; empty once it was erased.
 	Sender string `protobuf:"bytes,3,opt,name=sender,proto3" json:"sender,omitempty"`
 	// What was said; empty when recalled.
 	Text string `protobuf:"bytes,4,opt,name=text,proto3" json:"text,omitempty"`
@@ -42,7 +42,7 @@ type Message struct {
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When it was recalled.
 	RecallTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=recall_time,json=recallTime,proto3" json:"recall_time,omitempty"`
-	// Who recalled it.
+	// Who recalled it; empty when its sender was erased, or who recalled it was.
 	Recaller string `protobuf:"bytes,7,opt,name=recaller,proto3" json:"recaller,omitempty"`
 	// Changes with each change (AIP-154).
 	Etag string `protobuf:"bytes,8,opt,name=etag,proto3" json:"etag,omitempty"`
@@ -51,7 +51,10 @@ type Message struct {
 	// RetypeMessage changes it.
 	Type string `protobuf:"bytes,9,opt,name=type,proto3" json:"type,omitempty"`
 	// The types that it had before, the first one first.
-	TypeChanges   []*Message_TypeChange `protobuf:"bytes,10,rep,name=type_changes,json=typeChanges,proto3" json:"type_changes,omitempty"`
+	TypeChanges []*Message_TypeChange `protobuf:"bytes,10,rep,name=type_changes,json=typeChanges,proto3" json:"type_changes,omitempty"`
+	// When its sender was erased: the text and the sender are gone for good, and its
+	// place in the sequence stays, as that of a recalled one.
+	EraseTime     *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=erase_time,json=eraseTime,proto3" json:"erase_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -152,6 +155,13 @@ func (x *Message) GetType() string {
 func (x *Message) GetTypeChanges() []*Message_TypeChange {
 	if x != nil {
 		return x.TypeChanges
+	}
+	return nil
+}
+
+func (x *Message) GetEraseTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EraseTime
 	}
 	return nil
 }
@@ -781,7 +791,7 @@ type StreamMessagesResponse_Message struct {
 }
 
 type StreamMessagesResponse_Recalled struct {
-	// A message the client already has was recalled.
+	// A message the client already has was recalled, or its sender erased.
 	Recalled *Message `protobuf:"bytes,2,opt,name=recalled,proto3,oneof"`
 }
 
@@ -835,7 +845,7 @@ type Message_TypeChange struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The type that it had until then.
 	PreviousType string `protobuf:"bytes,1,opt,name=previous_type,json=previousType,proto3" json:"previous_type,omitempty"`
-	// Who changed it.
+	// Who changed it; empty once the account was erased.
 	Actor string `protobuf:"bytes,2,opt,name=actor,proto3" json:"actor,omitempty"`
 	// When.
 	Time          *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
@@ -1045,7 +1055,7 @@ var File_guildhall_groupchat_v1_message_proto protoreflect.FileDescriptor
 
 const file_guildhall_groupchat_v1_message_proto_rawDesc = "" +
 	"\n" +
-	"$guildhall/groupchat/v1/message.proto\x12\x16guildhall.groupchat.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\"\xb9\x04\n" +
+	"$guildhall/groupchat/v1/message.proto\x12\x16guildhall.groupchat.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\"\xf9\x04\n" +
 	"\aMessage\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12\x1f\n" +
 	"\bsequence\x18\x02 \x01(\x03B\x03\xe0A\x03R\bsequence\x12\x1b\n" +
@@ -1060,7 +1070,9 @@ const file_guildhall_groupchat_v1_message_proto_rawDesc = "" +
 	"\x04etag\x18\b \x01(\tR\x04etag\x12\x1c\n" +
 	"\x04type\x18\t \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x04type\x12R\n" +
 	"\ftype_changes\x18\n" +
-	" \x03(\v2*.guildhall.groupchat.v1.Message.TypeChangeB\x03\xe0A\x03R\vtypeChanges\x1aw\n" +
+	" \x03(\v2*.guildhall.groupchat.v1.Message.TypeChangeB\x03\xe0A\x03R\vtypeChanges\x12>\n" +
+	"\n" +
+	"erase_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\teraseTime\x1aw\n" +
 	"\n" +
 	"TypeChange\x12#\n" +
 	"\rprevious_type\x18\x01 \x01(\tR\fpreviousType\x12\x14\n" +
@@ -1167,34 +1179,35 @@ var file_guildhall_groupchat_v1_message_proto_depIdxs = []int32{
 	14, // 0: guildhall.groupchat.v1.Message.create_time:type_name -> google.protobuf.Timestamp
 	14, // 1: guildhall.groupchat.v1.Message.recall_time:type_name -> google.protobuf.Timestamp
 	10, // 2: guildhall.groupchat.v1.Message.type_changes:type_name -> guildhall.groupchat.v1.Message.TypeChange
-	0,  // 3: guildhall.groupchat.v1.CreateMessageRequest.message:type_name -> guildhall.groupchat.v1.Message
-	0,  // 4: guildhall.groupchat.v1.ListMessagesResponse.messages:type_name -> guildhall.groupchat.v1.Message
-	5,  // 5: guildhall.groupchat.v1.ListMessagesResponse.withheld:type_name -> guildhall.groupchat.v1.WithheldMessages
-	0,  // 6: guildhall.groupchat.v1.StreamMessagesResponse.message:type_name -> guildhall.groupchat.v1.Message
-	0,  // 7: guildhall.groupchat.v1.StreamMessagesResponse.recalled:type_name -> guildhall.groupchat.v1.Message
-	13, // 8: guildhall.groupchat.v1.StreamMessagesResponse.heartbeat:type_name -> guildhall.groupchat.v1.StreamMessagesResponse.Heartbeat
-	5,  // 9: guildhall.groupchat.v1.StreamMessagesResponse.withheld:type_name -> guildhall.groupchat.v1.WithheldMessages
-	0,  // 10: guildhall.groupchat.v1.StreamMessagesResponse.retyped:type_name -> guildhall.groupchat.v1.Message
-	11, // 11: guildhall.groupchat.v1.StreamMessagesResponse.removed:type_name -> guildhall.groupchat.v1.StreamMessagesResponse.Removal
-	12, // 12: guildhall.groupchat.v1.StreamMessagesResponse.scope:type_name -> guildhall.groupchat.v1.StreamMessagesResponse.Scope
-	14, // 13: guildhall.groupchat.v1.Message.TypeChange.time:type_name -> google.protobuf.Timestamp
-	1,  // 14: guildhall.groupchat.v1.MessageService.CreateMessage:input_type -> guildhall.groupchat.v1.CreateMessageRequest
-	2,  // 15: guildhall.groupchat.v1.MessageService.GetMessage:input_type -> guildhall.groupchat.v1.GetMessageRequest
-	3,  // 16: guildhall.groupchat.v1.MessageService.ListMessages:input_type -> guildhall.groupchat.v1.ListMessagesRequest
-	6,  // 17: guildhall.groupchat.v1.MessageService.RecallMessage:input_type -> guildhall.groupchat.v1.RecallMessageRequest
-	7,  // 18: guildhall.groupchat.v1.MessageService.RetypeMessage:input_type -> guildhall.groupchat.v1.RetypeMessageRequest
-	8,  // 19: guildhall.groupchat.v1.MessageService.StreamMessages:input_type -> guildhall.groupchat.v1.StreamMessagesRequest
-	0,  // 20: guildhall.groupchat.v1.MessageService.CreateMessage:output_type -> guildhall.groupchat.v1.Message
-	0,  // 21: guildhall.groupchat.v1.MessageService.GetMessage:output_type -> guildhall.groupchat.v1.Message
-	4,  // 22: guildhall.groupchat.v1.MessageService.ListMessages:output_type -> guildhall.groupchat.v1.ListMessagesResponse
-	0,  // 23: guildhall.groupchat.v1.MessageService.RecallMessage:output_type -> guildhall.groupchat.v1.Message
-	0,  // 24: guildhall.groupchat.v1.MessageService.RetypeMessage:output_type -> guildhall.groupchat.v1.Message
-	9,  // 25: guildhall.groupchat.v1.MessageService.StreamMessages:output_type -> guildhall.groupchat.v1.StreamMessagesResponse
-	20, // [20:26] is the sub-list for method output_type
-	14, // [14:20] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	14, // 3: guildhall.groupchat.v1.Message.erase_time:type_name -> google.protobuf.Timestamp
+	0,  // 4: guildhall.groupchat.v1.CreateMessageRequest.message:type_name -> guildhall.groupchat.v1.Message
+	0,  // 5: guildhall.groupchat.v1.ListMessagesResponse.messages:type_name -> guildhall.groupchat.v1.Message
+	5,  // 6: guildhall.groupchat.v1.ListMessagesResponse.withheld:type_name -> guildhall.groupchat.v1.WithheldMessages
+	0,  // 7: guildhall.groupchat.v1.StreamMessagesResponse.message:type_name -> guildhall.groupchat.v1.Message
+	0,  // 8: guildhall.groupchat.v1.StreamMessagesResponse.recalled:type_name -> guildhall.groupchat.v1.Message
+	13, // 9: guildhall.groupchat.v1.StreamMessagesResponse.heartbeat:type_name -> guildhall.groupchat.v1.StreamMessagesResponse.Heartbeat
+	5,  // 10: guildhall.groupchat.v1.StreamMessagesResponse.withheld:type_name -> guildhall.groupchat.v1.WithheldMessages
+	0,  // 11: guildhall.groupchat.v1.StreamMessagesResponse.retyped:type_name -> guildhall.groupchat.v1.Message
+	11, // 12: guildhall.groupchat.v1.StreamMessagesResponse.removed:type_name -> guildhall.groupchat.v1.StreamMessagesResponse.Removal
+	12, // 13: guildhall.groupchat.v1.StreamMessagesResponse.scope:type_name -> guildhall.groupchat.v1.StreamMessagesResponse.Scope
+	14, // 14: guildhall.groupchat.v1.Message.TypeChange.time:type_name -> google.protobuf.Timestamp
+	1,  // 15: guildhall.groupchat.v1.MessageService.CreateMessage:input_type -> guildhall.groupchat.v1.CreateMessageRequest
+	2,  // 16: guildhall.groupchat.v1.MessageService.GetMessage:input_type -> guildhall.groupchat.v1.GetMessageRequest
+	3,  // 17: guildhall.groupchat.v1.MessageService.ListMessages:input_type -> guildhall.groupchat.v1.ListMessagesRequest
+	6,  // 18: guildhall.groupchat.v1.MessageService.RecallMessage:input_type -> guildhall.groupchat.v1.RecallMessageRequest
+	7,  // 19: guildhall.groupchat.v1.MessageService.RetypeMessage:input_type -> guildhall.groupchat.v1.RetypeMessageRequest
+	8,  // 20: guildhall.groupchat.v1.MessageService.StreamMessages:input_type -> guildhall.groupchat.v1.StreamMessagesRequest
+	0,  // 21: guildhall.groupchat.v1.MessageService.CreateMessage:output_type -> guildhall.groupchat.v1.Message
+	0,  // 22: guildhall.groupchat.v1.MessageService.GetMessage:output_type -> guildhall.groupchat.v1.Message
+	4,  // 23: guildhall.groupchat.v1.MessageService.ListMessages:output_type -> guildhall.groupchat.v1.ListMessagesResponse
+	0,  // 24: guildhall.groupchat.v1.MessageService.RecallMessage:output_type -> guildhall.groupchat.v1.Message
+	0,  // 25: guildhall.groupchat.v1.MessageService.RetypeMessage:output_type -> guildhall.groupchat.v1.Message
+	9,  // 26: guildhall.groupchat.v1.MessageService.StreamMessages:output_type -> guildhall.groupchat.v1.StreamMessagesResponse
+	21, // [21:27] is the sub-list for method output_type
+	15, // [15:21] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_guildhall_groupchat_v1_message_proto_init() }

@@ -358,6 +358,72 @@ func (x *DefaultMessageType) GetType() string {
 	return ""
 }
 
+// Who gave a group its name and its description, for when one of them is erased.
+// Apart from the group, since it is nobody's to see.
+type GroupWords struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The group's name.
+	Group string `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"`
+	// The account that gave it the display name it has; empty is not known.
+	DisplayNameAuthor string `protobuf:"bytes,2,opt,name=display_name_author,json=displayNameAuthor,proto3" json:"display_name_author,omitempty"`
+	// The account that gave it the description it has; empty is not known, or that it
+	// has none.
+	DescriptionAuthor string `protobuf:"bytes,3,opt,name=description_author,json=descriptionAuthor,proto3" json:"description_author,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *GroupWords) Reset() {
+	*x = GroupWords{}
+	mi := &file_guildhall_groupchat_store_v1_store_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GroupWords) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GroupWords) ProtoMessage() {}
+
+func (x *GroupWords) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_groupchat_store_v1_store_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GroupWords.ProtoReflect.Descriptor instead.
+func (*GroupWords) Descriptor() ([]byte, []int) {
+	return file_guildhall_groupchat_store_v1_store_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *GroupWords) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+func (x *GroupWords) GetDisplayNameAuthor() string {
+	if x != nil {
+		return x.DisplayNameAuthor
+	}
+	return ""
+}
+
+func (x *GroupWords) GetDescriptionAuthor() string {
+	if x != nil {
+		return x.DescriptionAuthor
+	}
+	return ""
+}
+
 var File_guildhall_groupchat_store_v1_store_proto protoreflect.FileDescriptor
 
 const file_guildhall_groupchat_store_v1_store_proto_rawDesc = "" +
@@ -384,7 +450,12 @@ const file_guildhall_groupchat_store_v1_store_proto_rawDesc = "" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"L\n" +
 	"\x12DefaultMessageType\x12\"\n" +
 	"\forganization\x18\x01 \x01(\tR\forganization\x12\x12\n" +
-	"\x04type\x18\x02 \x01(\tR\x04typeB>Z<guildhall.dev/proto/gen/guildhall/groupchat/store/v1;storev1b\x06proto3"
+	"\x04type\x18\x02 \x01(\tR\x04type\"\x81\x01\n" +
+	"\n" +
+	"GroupWords\x12\x14\n" +
+	"\x05group\x18\x01 \x01(\tR\x05group\x12.\n" +
+	"\x13display_name_author\x18\x02 \x01(\tR\x11displayNameAuthor\x12-\n" +
+	"\x12description_author\x18\x03 \x01(\tR\x11descriptionAuthorB>Z<guildhall.dev/proto/gen/guildhall/groupchat/store/v1;storev1b\x06proto3"
 
 var (
 	file_guildhall_groupchat_store_v1_store_proto_rawDescOnce sync.Once
@@ -398,18 +469,19 @@ func file_guildhall_groupchat_store_v1_store_proto_rawDescGZIP() []byte {
 	return file_guildhall_groupchat_store_v1_store_proto_rawDescData
 }
 
-var file_guildhall_groupchat_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_guildhall_groupchat_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_guildhall_groupchat_store_v1_store_proto_goTypes = []any{
 	(*GroupHead)(nil),             // 0: guildhall.groupchat.store.v1.GroupHead
 	(*Recall)(nil),                // 1: guildhall.groupchat.store.v1.Recall
 	(*GrantIntent)(nil),           // 2: guildhall.groupchat.store.v1.GrantIntent
 	(*Departure)(nil),             // 3: guildhall.groupchat.store.v1.Departure
 	(*DefaultMessageType)(nil),    // 4: guildhall.groupchat.store.v1.DefaultMessageType
-	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
+	(*GroupWords)(nil),            // 5: guildhall.groupchat.store.v1.GroupWords
+	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
 }
 var file_guildhall_groupchat_store_v1_store_proto_depIdxs = []int32{
-	5, // 0: guildhall.groupchat.store.v1.GrantIntent.create_time:type_name -> google.protobuf.Timestamp
-	5, // 1: guildhall.groupchat.store.v1.Departure.time:type_name -> google.protobuf.Timestamp
+	6, // 0: guildhall.groupchat.store.v1.GrantIntent.create_time:type_name -> google.protobuf.Timestamp
+	6, // 1: guildhall.groupchat.store.v1.Departure.time:type_name -> google.protobuf.Timestamp
 	2, // [2:2] is the sub-list for method output_type
 	2, // [2:2] is the sub-list for method input_type
 	2, // [2:2] is the sub-list for extension type_name
@@ -428,7 +500,7 @@ func file_guildhall_groupchat_store_v1_store_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_groupchat_store_v1_store_proto_rawDesc), len(file_guildhall_groupchat_store_v1_store_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,0 +1,42 @@
+package permission
+
+import (
+	"guildhall.dev/pkg/erasure"
+	"guildhall.dev/pkg/kv"
+	"guildhall.dev/pkg/portability"
+	"guildhall.dev/pkg/resource"
+	"guildhall.dev/pkg/serve"
+	"guildhall.dev/pkg/subjectdata"
+	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
+	"guildhall.dev/services/permission/internal/grant"
+	"guildhall.dev/services/permission/internal/people/request"
+)
+
+// newSubjects returns what erases, and gives out, what is kept of a customer: what it
+// was given and told, and what it asked for. What others wrote about it, as
+// appraisals, is theirs to show.
+func (s *Service) newSubjects(c *centres, kit *serve.Kit) *subjectdata.Server {
+	return subjectdata.NewServer(
+		erasure.NewEraser(erasure.Config{
+			Service: Name, Book: c.erasures, Journal: s.journal.Changes,
+			Steps: []erasure.Step{s.mirror.Erase, c.people.notices.Erase, c.people.requests.Erase},
+		}),
+		portability.New(portability.Config{Service: Name, Store: s.journal.Store, Pages: s.journal.Pages, Kinds: []portability.Kind{
+			{Name: "grants", List: portability.FromPages(func(r kv.Reader, account string, after []byte, limit int) ([]*permissionv1.Grant, []byte, error) {
+				return c.grants.List(r, resource.Parent(account), grant.Filter{Subject: account}, after, limit)
+			})},
+			{Name: "change_requests", List: portability.FromPages(func(r kv.Reader, account string, after []byte, limit int) ([]*permissionv1.PermissionChangeRequest, []byte, error) {
+				return c.people.requests.List(r, account, request.Filter{}, after, limit)
+			})},
+			{Name: "notices", List: portability.FromPages(func(r kv.Reader, account string, after []byte, limit int) ([]*permissionv1.Notice, []byte, error) {
+				return c.people.notices.List(r, account, nil, after, limit)
+			})},
+			{Name: "appointment_notices", List: portability.FromPages(func(r kv.Reader, account string, after []byte, limit int) ([]*permissionv1.AppointmentNotice, []byte, error) {
+				return c.people.appointments.ListNotices(r, account, "", after, limit)
+			})},
+			{Name: "training_records", List: portability.FromPages(func(r kv.Reader, account string, after []byte, limit int) ([]*permissionv1.TrainingRecord, []byte, error) {
+				return c.people.qualifications.ListRecords(r, kit.Clock(), account, "", after, limit)
+			})},
+		}}),
+	)
+}
