@@ -62,6 +62,12 @@ func key(subject string) kv.Key { return kv.Key{kv.String(subject)} }
 // Tables returns the raw tables of a book.
 func (b *Book) Tables() []string { return b.table.Tables() }
 
+// Begun reports whether the erasure of a subject has begun, also when it is complete.
+func (b *Book) Begun(r kv.Reader, subject string) (bool, error) {
+	_, found, err := b.table.Find(r, key(subject))
+	return found, err
+}
+
 // Refuse returns Precondition (CUSTOMER_ERASED) when the erasure of one of the
 // subjects has begun, also when it is complete. An empty one is none.
 func (b *Book) Refuse(r kv.Reader, subjects ...string) error {
@@ -69,9 +75,9 @@ func (b *Book) Refuse(r kv.Reader, subjects ...string) error {
 		if subject == "" {
 			continue
 		}
-		if _, found, err := b.table.Find(r, key(subject)); err != nil {
+		if begun, err := b.Begun(r, subject); err != nil {
 			return err
-		} else if found {
+		} else if begun {
 			return errs.New(errs.Precondition, "CUSTOMER_ERASED", "the customer was erased; nothing is written about it any more")
 		}
 	}

@@ -88,7 +88,11 @@ func (t *Table[T]) Select(r Reader, q Query, inVain int, condition func(T) bool)
 	var last []byte
 	limit, size, missed := q.Limit, 0, 0
 	q.Limit = 0
-	for rec, err := range t.Scan(r, q) {
+	chunk := firstChunk
+	if limit > 0 && limit < chunk {
+		chunk = limit + 1 // who asks for few mostly finds them among the first
+	}
+	for rec, err := range t.scan(r, q, chunk) {
 		if err != nil {
 			return Page[T]{}, err
 		}
@@ -135,13 +139,18 @@ func (t *Table[T]) Count(r Reader, q Query) (n int, err error) {
 // resource while the loop body runs: the body may use the same transaction,
 // also to write, and may or may not see such writes in the scan.
 func (t *Table[T]) Scan(r Reader, q Query) iter.Seq2[Record[T], error] {
+	return t.scan(r, q, firstChunk)
+}
+
+// scan is Scan with the size of the first chunk of one without a limit.
+func (t *Table[T]) scan(r Reader, q Query, first int) iter.Seq2[Record[T], error] {
 	return func(yield func(Record[T], error) bool) {
 		p, err := t.plan(q)
 		if err != nil {
 			yield(Record[T]{}, err)
 			return
 		}
-		p.Limit = firstChunk
+		p.Limit = first
 		for left := q.Limit; ; p.Limit = min(2*p.Limit, maxChunk) {
 			if q.Limit > 0 {
 				p.Limit = min(left, maxChunk)

@@ -64,13 +64,18 @@ func One(get func(r kv.Reader, subject string) (v proto.Message, found bool, err
 	}
 }
 
+// fewAtOnce is how many records of a centre's list are read before the page is looked
+// at again, whether it is full.
+const fewAtOnce = 8
+
 // FromPages returns the List of what a centre lists itself: page returns records of a
 // subject behind a position, and where to go on, nil at the end. It is asked for one
-// record after the other, since only it knows where each of them stands.
+// record after the other, since only it knows where each of them stands, and for few
+// at once, so that none is read in vain behind the end of a page.
 func FromPages[T proto.Message](page func(r kv.Reader, subject string, after []byte, limit int) ([]T, []byte, error)) List {
 	return func(r kv.Reader, subject string, after []byte, limit int) (Page, error) {
 		out := Page{Next: after}
-		for range limit {
+		for range min(limit, fewAtOnce) {
 			found, next, err := page(r, subject, out.Next, 1)
 			if err != nil {
 				return Page{}, err

@@ -36,11 +36,15 @@ func (w *walk) run(r kv.Reader) error {
 		if err != nil || full {
 			return err
 		}
-		if found.Next != nil {
+		switch {
+		case found.Next == nil:
+			w.kind, w.after = w.kind+1, nil
+		case len(found.Records) == 0:
 			w.after = found.Next
-			return nil // as much as the list gives at once
+			return nil // it has looked at much in vain
+		default:
+			w.after = found.Next
 		}
-		w.kind, w.after = w.kind+1, nil
 	}
 	return nil
 }

@@ -289,7 +289,11 @@ func TestAccount_purgeRemovesAllOfIt(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		// Its values are free again.
+		// Its name is nobody's any more; its values are free again.
+		_, err = after.customers().CreateCustomer(ctx, &identityv1.CreateCustomerRequest{
+			Parent: org, CustomerId: strings.TrimPrefix(c.GetName(), org+"/customers/"), Customer: &identityv1.Customer{DisplayName: "Eve"},
+		})
+		wantError(t, err, errs.Exists, "CUSTOMER_EXISTS")
 		if _, err := after.customers().CreateCustomer(ctx, &identityv1.CreateCustomerRequest{Parent: org, Customer: &identityv1.Customer{Email: "ada@example.com"}}); err != nil {
 			t.Error(err)
 		}

@@ -180,6 +180,29 @@ func TestDownloadSubjectData_staffHandItOver(t *testing.T) {
 	if q, err = p.rights().FulfilDataSubjectRequest(ctx, &identityv1.FulfilDataSubjectRequestRequest{Name: q.GetName(), Answer: "sent"}); err != nil || q.GetState() != isDone {
 		t.Errorf("handed over: %v, %v", q, err)
 	}
+	// The next one takes its place; and one that is refused is not to be had.
+	next, err := p.ask(ctx, c, toSee, "once more")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.rights().VerifyIdentityOfDataSubject(ctx, &identityv1.VerifyIdentityOfDataSubjectRequest{
+		Name: next.GetName(), Proof: identityv1.DataSubjectRequest_PROOF_CONTACT,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	p.collected(ctx, next.GetName())
+	_, err = p.download(ctx, q.GetName())
+	wantError(t, err, errs.Precondition, "SUBJECT_DATA_EXPIRED")
+	if _, err := p.download(ctx, next.GetName()); err != nil {
+		t.Errorf("the newer one: %v", err)
+	}
+	if _, err := p.rights().RefuseDataSubjectRequest(ctx, &identityv1.RefuseDataSubjectRequestRequest{
+		Name: next.GetName(), Refusal: identityv1.DataSubjectRequest_REFUSAL_IDENTITY_NOT_PROVEN,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = p.download(ctx, next.GetName())
+	wantError(t, err, errs.Precondition, "SUBJECT_DATA_EXPIRED")
 }
 
 // TestTakeout_goesAwayInTime: what was put together is nowhere any more once it is

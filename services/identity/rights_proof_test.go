@@ -35,6 +35,7 @@ func TestDataSubjectRequests_aStolenSessionErasesNobody(t *testing.T) {
 		})),
 		"lift":      second(p.legalHolds().LiftLegalHold(stale, &identityv1.LiftLegalHoldRequest{Name: h.GetName()})),
 		"one's own": second(p.ask(with(p.refreshed(tokens)), c.GetName(), erasure, "")),
+		"to see it": second(p.ask(with(p.refreshed(tokens)), c.GetName(), toSee, "")),
 	}
 	for call, err := range calls {
 		wantErrorOf(t, call, err, "STEP_UP_REQUIRED")
@@ -60,9 +61,33 @@ func TestDataSubjectRequests_ofOneCustomerAreBounded(t *testing.T) {
 		}
 	}
 	wantError(t, second(p.ask(ctx, c, rectify, "")), errs.Exhausted, "DATA_SUBJECT_REQUEST_LIMIT")
+	if _, err := p.ask(ctx, c, erasure, ""); err != nil {
+		t.Errorf("an erasure can be asked for all the same: %v", err)
+	}
 	other := p.add(ctx, "c2", &identityv1.Customer{DisplayName: "Bob"}).GetName()
 	if _, err := p.ask(ctx, other, rectify, ""); err != nil {
 		t.Errorf("another customer's: %v", err)
+	}
+}
+
+// TestDataSubjectRequests_toSeeWhatIsKeptAreFew, a day: each is work for all services.
+func TestDataSubjectRequests_toSeeWhatIsKeptAreFew(t *testing.T) {
+	p := newHost(t, "bolt").start(config())
+	ctx := p.asAdmin()
+	c := p.add(ctx, "c1", &identityv1.Customer{DisplayName: "Ada"}).GetName()
+	for range 5 {
+		q, err := p.ask(ctx, c, toSee, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.rights().WithdrawDataSubjectRequest(ctx, &identityv1.WithdrawDataSubjectRequestRequest{Name: q.GetName()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantError(t, second(p.ask(ctx, c, toSee, "")), errs.Exhausted, "DATA_SUBJECT_REQUEST_LIMIT")
+	p.clock.advance(24 * time.Hour)
+	if _, err := p.ask(p.relogin(), c, toSee, ""); err != nil {
+		t.Errorf("a day later: %v", err)
 	}
 }
 

@@ -65,6 +65,12 @@ func TestEraseSubject_leavesNothingSaidOfThePerson(t *testing.T) {
 		if again, err := says.EraseSubject(t.Context(), ask); err != nil || !proto.Equal(first, again) {
 			t.Errorf("again: %v, %v; want the same receipt", again, err)
 		}
+		late, err := permissionv1.NewGrantServiceClient(r.asService("groupchat").conn).SetManagedGrant(t.Context(), &permissionv1.SetManagedGrantRequest{
+			Subject: carl, Resource: acme + "/groups/secret", Role: "roles/group.member", Version: 7,
+		})
+		if err != nil || late.GetVersion() != 7 || len(r.holding("groups/secret")) > 0 {
+			t.Errorf("a late word: %v, %v, kept in %v", late, err, r.holding("groups/secret"))
+		}
 		if where := r.holding("Carl Gauss"); len(where) > 0 {
 			t.Errorf("the words are left in %v", where)
 		}

@@ -42,6 +42,7 @@ func (s *Service) newHandlers(c *centres, kit *serve.Kit) handlers {
 		grants: grants.Config{
 			Journal: s.journal, Grants: c.grants, Edits: c.edits, Checker: s.checker, Tokens: c.tokens, Usage: s.usage,
 			Lanes: change.NewLanes(s.journal.Changes), Appointed: c.people.appointments.Appointed,
+			Erasures: c.erasures,
 		},
 		roles: roles.Config{Journal: s.journal, Roles: c.roles, Grants: c.grants, Properties: c.properties, Edits: c.edits},
 		policies: policies.Config{

@@ -1,6 +1,8 @@
 package permission
 
 import (
+	"google.golang.org/protobuf/proto"
+
 	"guildhall.dev/pkg/erasure"
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/portability"
@@ -23,7 +25,11 @@ func (s *Service) newSubjects(c *centres, kit *serve.Kit) *subjectdata.Server {
 		}),
 		portability.New(portability.Config{Service: Name, Store: s.journal.Store, Pages: s.journal.Pages, Kinds: []portability.Kind{
 			{Name: "grants", List: portability.FromPages(func(r kv.Reader, account string, after []byte, limit int) ([]*permissionv1.Grant, []byte, error) {
-				return c.grants.List(r, resource.Parent(account), grant.Filter{Subject: account}, after, limit)
+				found, next, err := c.grants.List(r, resource.Parent(account), grant.Filter{Subject: account}, after, limit)
+				for i, g := range found {
+					found[i] = shownToHolder(g)
+				}
+				return found, next, err
 			})},
 			{Name: "change_requests", List: portability.FromPages(func(r kv.Reader, account string, after []byte, limit int) ([]*permissionv1.PermissionChangeRequest, []byte, error) {
 				return c.people.requests.List(r, account, request.Filter{}, after, limit)
@@ -39,4 +45,12 @@ func (s *Service) newSubjects(c *centres, kit *serve.Kit) *subjectdata.Server {
 			})},
 		}}),
 	)
+}
+
+// shownToHolder is a grant without what those who gave it noted for themselves: why,
+// who, and under which condition.
+func shownToHolder(g *permissionv1.Grant) *permissionv1.Grant {
+	g = proto.CloneOf(g)
+	g.Reason, g.Creator, g.Condition = "", "", nil
+	return g
 }

@@ -23,6 +23,7 @@ var bodies = map[string]func(t *testing.T, s *suite){
 	"approvals":   approvals,
 	"clients":     standardClients,
 	"factors":     secondFactors,
+	"subjects":    subjectRights,
 }
 
 func TestSuite(t *testing.T) {

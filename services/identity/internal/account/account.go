@@ -128,6 +128,7 @@ type Config struct {
 type Book struct {
 	cfg                        Config
 	staff, customers, services *kv.Table[*storev1.Account]
+	retired                    *kv.Table[*storev1.RetiredName]
 }
 
 // New returns a book.
@@ -139,12 +140,12 @@ func New(cfg Config) (*Book, error) {
 	if cfg.PurgeAfter <= 0 {
 		cfg.PurgeAfter = DefaultPurgeAfter
 	}
-	return &Book{cfg: cfg, staff: staffTable(cfg.Hasher), customers: customerTable(cfg.Hasher), services: serviceTable(cfg.Hasher)}, nil
+	return &Book{cfg: cfg, staff: staffTable(cfg.Hasher), customers: customerTable(cfg.Hasher), services: serviceTable(cfg.Hasher), retired: retiredTable()}, nil
 }
 
 // Tables returns the raw tables of a book.
 func (b *Book) Tables() []string {
-	return slices.Concat(b.staff.Tables(), b.customers.Tables(), b.services.Tables())
+	return slices.Concat(b.staff.Tables(), b.customers.Tables(), b.services.Tables(), b.retired.Tables())
 }
 
 // ParseName checks that name is one of a person, a member of staff or a
@@ -273,6 +274,9 @@ func (b *Book) create(tx *change.Tx, a *storev1.Account, how manner) (kv.Record[
 		return kv.Record[*storev1.Account]{}, err
 	}
 	if err := b.begin(tx, made); err != nil {
+		return kv.Record[*storev1.Account]{}, err
+	}
+	if err := b.checkRetired(tx, made.GetName()); err != nil {
 		return kv.Record[*storev1.Account]{}, err
 	}
 	fields := change.ChangedFields(nil, made)

@@ -272,6 +272,9 @@ func (b *Book) Purge(tx *change.Tx, name string) error {
 	if _, err := b.tableOf(name).Delete(tx, key(name), ""); err != nil {
 		return err
 	}
+	if err := b.retire(tx, name); err != nil {
+		return err
+	}
 	if err := b.removeOwn(tx, name); err != nil {
 		return err
 	}

@@ -131,11 +131,15 @@ func (c *Collector) collect(ctx context.Context, request string) error {
 	for !takeout.Ready(at) {
 		s := c.next(at)
 		page, err := c.ask(ctx, s, at)
-		if errs.ReasonOf(err) == "PAGE_TOKEN_INVALID" {
-			return c.remove(ctx, request) // the service has changed since: from the beginning
+		if err != nil {
+			err = fmt.Errorf("service %s: %w", s.Name, err)
+		}
+		if at.GetPageToken() != "" && errs.Is(err, errs.Invalid) {
+			// It does not know its own token any more, being another version.
+			return errors.Join(err, c.cfg.Store.Update(ctx, func(tx kv.Tx) error { return c.cfg.Takeouts.Restart(tx, at) }))
 		}
 		if err != nil {
-			return fmt.Errorf("service %s: %w", s.Name, err)
+			return err
 		}
 		if at, err = c.add(ctx, at, s.Name, page); err != nil || at == nil {
 			return err

@@ -24,7 +24,12 @@ func (b *Book) Withdraw(tx *change.Tx, account string, from contact.Contact) err
 // says less, or has a code that is void. So what somebody can have asked for again
 // and again waits once, and delays nothing else. One that has failed stays, for who
 // looks after those.
+//
+// News of one factor say nothing of another: they replace none.
 func (b *Book) replace(tx *change.Tx, by *storev1.Delivery) error {
+	if k := by.GetDelivery().GetKind(); k == message.FactorAdded || k == message.FactorRemoved {
+		return nil
+	}
 	return b.withdraw(tx, by.GetDelivery().GetAccount(), func(d *storev1.Delivery) bool {
 		return d.GetDelivery().GetState() == queued && d.GetDelivery().GetKind() == by.GetDelivery().GetKind() && bytes.Equal(d.GetTargetHash(), by.GetTargetHash())
 	})

@@ -171,13 +171,16 @@ func (d *Driver) run(ctx context.Context, name string) error {
 	if err := d.cfg.Standing(ctx, customer); err != nil {
 		return err
 	}
-	var all []error
+	// One after the other: those that come later hear of what ends in the first ones.
 	for _, s := range d.cfg.Services {
-		if !rights.Received(q, s.Name) {
-			all = append(all, d.ask(ctx, name, customer, s))
+		if rights.Received(q, s.Name) {
+			continue
+		}
+		if err := d.ask(ctx, name, customer, s); err != nil {
+			return err
 		}
 	}
-	return errors.Join(all...)
+	return nil
 }
 
 func (d *Driver) ask(ctx context.Context, name, customer string, s Service) error {

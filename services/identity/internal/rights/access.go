@@ -51,6 +51,8 @@ func (b *Book) Collected(tx *change.Tx, name string, parts []*identityv1.DataSub
 // gone since. Errors are Precondition: SUBJECT_DATA_NOT_READY, SUBJECT_DATA_EXPIRED.
 func CheckReady(q *identityv1.DataSubjectRequest, now time.Time) error {
 	switch {
+	case q.GetState() == refused || q.GetState() == withdrawn:
+		return Expired()
 	case q.GetAccess().GetReadyTime() == nil:
 		return errs.New(errs.Precondition, "SUBJECT_DATA_NOT_READY",
 			"the request has brought nothing together; it is one of kind ACCESS whose access.ready_time is set that has")

@@ -23,6 +23,7 @@ package rights
 
 import (
 	"slices"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -88,21 +89,35 @@ func (b *Book) get(r kv.Reader, name string) (kv.Record[*identityv1.DataSubjectR
 	return rec, err
 }
 
-// most is how many requests are kept of a customer: all are read together.
-const most = 200
+const (
+	// most is how many requests are kept of a customer: all are read together.
+	most = 200
+	// reserve is how many more there can be for erasures: no number of other requests
+	// keeps a customer from asking for that.
+	reserve = 50
+	// daily is how many requests to see what is kept a customer has in 24 hours: each
+	// is work for all services.
+	daily = 5
+)
 
 // Create writes down a request with the name, kind and note of asked. Of the
 // customer's own it is known who asks. Errors are Exists
 // (DATA_SUBJECT_REQUEST_EXISTS), Precondition (DATA_SUBJECT_REQUEST_OPEN) and
 // Exhausted (DATA_SUBJECT_REQUEST_LIMIT).
 func (b *Book) Create(tx *change.Tx, asked *identityv1.DataSubjectRequest, creator string) (*identityv1.DataSubjectRequest, error) {
-	customer, n := CustomerOf(asked.GetName()), 0
+	customer, n, lately, limit := CustomerOf(asked.GetName()), 0, 0, most
+	if asked.GetKind() == erase {
+		limit += reserve
+	}
 	for rec, err := range b.of(tx, customer) {
 		if err != nil {
 			return nil, err
 		}
-		if n++; n == most {
-			return nil, errs.New(errs.Exhausted, "DATA_SUBJECT_REQUEST_LIMIT", "the customer has made as many requests as are kept; write to the organization")
+		if rec.Value.GetKind() == access && tx.Time.Sub(rec.Value.GetCreateTime().AsTime()) < 24*time.Hour {
+			lately++
+		}
+		if n++; n == limit || lately == daily && asked.GetKind() == access {
+			return nil, errs.New(errs.Exhausted, "DATA_SUBJECT_REQUEST_LIMIT", "the customer has made as many requests as are taken; wait a day to see again what is kept, or write to the organization")
 		}
 		if open(rec.Value) && rec.Value.GetKind() == asked.GetKind() {
 			const text = "the customer has an open request of this kind; answer that one, or withdraw it"

@@ -8,7 +8,8 @@
 //	                                removed, some pages at a time
 //
 // Pages are kept as the services gave them, under the store's seal. Replicas may
-// collect at once: a page is added where the last one ended, or not at all.
+// collect at once: a page is added where the last one ended, or not at all. A customer
+// has one that is ready: the next takes its place.
 package takeout
 
 import (
@@ -43,7 +44,7 @@ const (
 // Book keeps takeouts. It is safe for concurrent use.
 //
 //	takeouts       (customer, request)         -> Takeout
-//	takeout_pages  (customer, request, number) -> TakeoutPage
+//	takeout_pages  (customer, request, generation, number) -> TakeoutPage
 type Book struct {
 	takeouts *kv.Table[*storev1.Takeout]
 	pages    *kv.Table[*storev1.TakeoutPage]
@@ -64,13 +65,17 @@ func New() *Book {
 			}}},
 		}),
 		pages: kv.NewTable(kv.TableConfig[*storev1.TakeoutPage]{
-			Name: "takeout_pages", Key: func(p *storev1.TakeoutPage) kv.Key { return key(p.GetRequest()).With(kv.Int64(p.GetNumber())) },
+			Name: "takeout_pages", Key: func(p *storev1.TakeoutPage) kv.Key { return pageKey(p.GetRequest(), p.GetGeneration(), p.GetNumber()) },
 		}),
 	}
 }
 
 func key(request string) kv.Key {
 	return kv.Key{kv.String(rights.CustomerOf(request)), kv.String(request)}
+}
+
+func pageKey(request string, generation, number int64) kv.Key {
+	return key(request).With(kv.Int64(generation), kv.Int64(number))
 }
 
 // Tables returns the raw tables of a book.
@@ -93,14 +98,13 @@ func (b *Book) Get(r kv.Reader, request string, now time.Time) (*storev1.Takeout
 // to, and returns how far it is now; services are all that are asked. When another
 // page was added meanwhile, it adds nothing, and reports so.
 func (b *Book) Add(tx kv.Tx, at *storev1.Takeout, service string, page *subjectv1.ExportSubjectResponse, services []string, now time.Time) (t *storev1.Takeout, added bool, err error) {
-	current, err := b.Get(tx, at.GetRequest(), at.GetCreateTime().AsTime())
-	if err != nil || !proto.Equal(current, at) {
+	if same, err := b.stands(tx, at); err != nil || !same {
 		return nil, false, err
 	}
 	t = proto.CloneOf(at)
 	if len(page.GetRecords()) > 0 {
 		if _, err := b.pages.Create(tx, &storev1.TakeoutPage{
-			Request: t.GetRequest(), Number: t.GetPages(), Service: service, Records: page.GetRecords(),
+			Request: t.GetRequest(), Generation: t.GetGeneration(), Number: t.GetPages(), Service: service, Records: page.GetRecords(),
 		}); err != nil {
 			return nil, false, err
 		}
@@ -111,10 +115,64 @@ func (b *Book) Add(tx kv.Tx, at *storev1.Takeout, service string, page *subjectv
 		t.Services = append(t.Services, service)
 	}
 	if t.Ready = !slices.ContainsFunc(services, func(s string) bool { return !slices.Contains(t.GetServices(), s) }); t.GetReady() {
+		if err := b.endAll(tx, rights.CustomerOf(t.GetRequest()), now); err != nil {
+			return nil, false, err
+		}
 		t.ExpireTime = timestamppb.New(now.Add(Keep))
 	}
 	_, err = b.takeouts.Put(tx, t, "")
 	return t, err == nil, err
+}
+
+// stands reports whether a takeout is as Get returned it.
+func (b *Book) stands(r kv.Reader, at *storev1.Takeout) (bool, error) {
+	current, err := b.Get(r, at.GetRequest(), at.GetCreateTime().AsTime())
+	return proto.Equal(current, at), err
+}
+
+// Restart begins a takeout anew, unless it is not as Get returned it. What there was
+// goes away with it.
+func (b *Book) Restart(tx kv.Tx, at *storev1.Takeout) error {
+	if same, err := b.stands(tx, at); err != nil || !same {
+		return err
+	}
+	_, err := b.takeouts.Put(tx, &storev1.Takeout{
+		Request: at.GetRequest(), Generation: at.GetGeneration() + 1, CreateTime: at.GetCreateTime(), ExpireTime: at.GetExpireTime(),
+	}, "")
+	return err
+}
+
+// End makes the takeout of a request that nobody makes any more one that is past its
+// time. Where there is none, it does nothing.
+func (b *Book) End(tx *change.Tx, request string) error {
+	rec, found, err := b.takeouts.Find(tx, key(request))
+	if err != nil || !found {
+		return err
+	}
+	return b.end(tx, rec.Value, tx.Time)
+}
+
+// endAll ends all takeouts of a customer, who sees the newest one.
+func (b *Book) endAll(tx kv.Tx, customer string, now time.Time) error {
+	for rec, err := range b.takeouts.Scan(tx, kv.Query{Prefix: kv.Key{kv.String(customer)}}) {
+		if err != nil {
+			return err
+		}
+		if err := b.end(tx, rec.Value, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *Book) end(tx kv.Tx, t *storev1.Takeout, now time.Time) error {
+	if !now.Before(t.GetExpireTime().AsTime()) {
+		return nil
+	}
+	t = proto.CloneOf(t)
+	t.ExpireTime = timestamppb.New(now)
+	_, err := b.takeouts.Put(tx, t, "")
+	return err
 }
 
 // count counts records, which come kind by kind.
@@ -131,9 +189,9 @@ func count(t *storev1.Takeout, service string, records []*subjectv1.ExportedReco
 	}
 }
 
-// Page returns one page of a request's takeout, and whether it is there.
-func (b *Book) Page(r kv.Reader, request string, number int64) (*storev1.TakeoutPage, bool, error) {
-	rec, found, err := b.pages.Find(r, key(request).With(kv.Int64(number)))
+// Page returns one page of a takeout, and whether it is there.
+func (b *Book) Page(r kv.Reader, t *storev1.Takeout, number int64) (*storev1.TakeoutPage, bool, error) {
+	rec, found, err := b.pages.Find(r, pageKey(t.GetRequest(), t.GetGeneration(), number))
 	return rec.Value, found, err
 }
 

@@ -21,7 +21,7 @@ func (s requests) DownloadSubjectData(req *identityv1.DownloadSubjectDataRequest
 		return err
 	}
 	ctx := stream.Context()
-	var pages int64
+	var t *storev1.Takeout
 	if err := s.Store.View(ctx, func(r kv.Reader) error {
 		q, err := s.Rights.Get(r, req.GetName())
 		if err != nil {
@@ -30,17 +30,16 @@ func (s requests) DownloadSubjectData(req *identityv1.DownloadSubjectDataRequest
 		if err := rights.CheckReady(q, s.Clock()); err != nil {
 			return err
 		}
-		t, err := s.Takeouts.Get(r, req.GetName(), s.Clock())
-		if err == nil && !t.GetReady() {
-			err = rights.Expired() // it was erased since
+		t, err = s.Takeouts.Get(r, req.GetName(), s.Clock())
+		if err == nil && (!t.GetReady() || !s.Clock().Before(t.GetExpireTime().AsTime())) {
+			err = rights.Expired() // it was erased since, or there is a newer one
 		}
-		pages = t.GetPages()
 		return err
 	}); err != nil {
 		return err
 	}
-	for number := range pages {
-		page, err := s.takeoutPage(ctx, req.GetName(), number)
+	for number := range t.GetPages() {
+		page, err := s.takeoutPage(ctx, t, number)
 		if err != nil {
 			return err
 		}
@@ -57,10 +56,10 @@ func (s requests) DownloadSubjectData(req *identityv1.DownloadSubjectDataRequest
 	return nil
 }
 
-func (s requests) takeoutPage(ctx context.Context, request string, number int64) (page *storev1.TakeoutPage, err error) {
+func (s requests) takeoutPage(ctx context.Context, t *storev1.Takeout, number int64) (page *storev1.TakeoutPage, err error) {
 	err = s.Store.View(ctx, func(r kv.Reader) error {
 		found := false
-		page, found, err = s.Takeouts.Page(r, request, number)
+		page, found, err = s.Takeouts.Page(r, t, number)
 		if err == nil && !found {
 			err = rights.Expired() // meanwhile
 		}

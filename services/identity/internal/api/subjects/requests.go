@@ -18,7 +18,7 @@ import (
 )
 
 // fresh is how old a customer's proof of who they are may be, to ask for the own
-// erasure.
+// erasure, or to see all that is kept.
 const fresh = 5 * time.Minute
 
 // requests implements DataSubjectRequestService.
@@ -35,7 +35,7 @@ func (s requests) CreateDataSubjectRequest(ctx context.Context, req *identityv1.
 	}
 	asked := req.GetDataSubjectRequest()
 	// Only who asks for oneself needs the proof: what staff write down is verified.
-	if caller.Name == req.GetParent() && asked.GetKind() == identityv1.DataSubjectRequest_KIND_ERASE {
+	if caller.Name == req.GetParent() && doneBySuite(asked.GetKind()) {
 		if err := authn.Proven(caller, fresh, s.Clock()); err != nil {
 			return nil, err
 		}
@@ -54,6 +54,11 @@ func (s requests) CreateDataSubjectRequest(ctx context.Context, req *identityv1.
 		}
 		return s.confirmed(tx, made)
 	})
+}
+
+// doneBySuite reports whether the suite itself does what a request of the kind asks.
+func doneBySuite(kind identityv1.DataSubjectRequest_Kind) bool {
+	return kind == identityv1.DataSubjectRequest_KIND_ERASE || kind == identityv1.DataSubjectRequest_KIND_ACCESS
 }
 
 // confirmed follows up on an erasure for which it is known from now on who asks: the
@@ -145,7 +150,11 @@ func (s requests) RefuseDataSubjectRequest(ctx context.Context, req *identityv1.
 		return nil, err
 	}
 	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.DataSubjectRequest, error) {
-		return s.Rights.Refuse(tx, req.GetName(), req.GetEtag(), req.GetRefusal(), req.GetAnswer())
+		q, err := s.Rights.Refuse(tx, req.GetName(), req.GetEtag(), req.GetRefusal(), req.GetAnswer())
+		if err != nil {
+			return nil, err
+		}
+		return q, s.Takeouts.End(tx, req.GetName())
 	})
 }
 
@@ -165,7 +174,11 @@ func (s requests) WithdrawDataSubjectRequest(ctx context.Context, req *identityv
 		return nil, err
 	}
 	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.DataSubjectRequest, error) {
-		return s.Rights.Withdraw(tx, req.GetName(), req.GetEtag())
+		q, err := s.Rights.Withdraw(tx, req.GetName(), req.GetEtag())
+		if err != nil {
+			return nil, err
+		}
+		return q, s.Takeouts.End(tx, req.GetName())
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc"
 
 	"guildhall.dev/pkg/change"
+	"guildhall.dev/pkg/erasure"
 	"guildhall.dev/pkg/journal"
 	"guildhall.dev/pkg/kv"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
@@ -31,6 +32,8 @@ type Config struct {
 	// Lanes take single changes of grants, which meet in the revision of their
 	// organisation, into one transaction.
 	Lanes *change.Lanes
+	// Erasures knows of whom nothing is kept any more.
+	Erasures *erasure.Book
 	// Appointed returns an active appointment of an account to a role on a
 	// resource, nil for none: what a service gives by it ends with it.
 	Appointed func(r kv.Reader, now time.Time, account, on, role string) (*permissionv1.AdminAppointment, error)

@@ -115,6 +115,11 @@ func (s *grants) SetManagedGrant(ctx context.Context, req *permissionv1.SetManag
 		Role: req.GetRole(), Version: req.GetVersion(),
 	}
 	return change.DoTogether(ctx, s.Lanes, subject.OrganizationOf(req.GetSubject()), req, func(tx *change.Tx) (*permissionv1.SetManagedGrantResponse, error) {
+		// A word about somebody who was erased may come late: it is heard, and not kept.
+		if gone, err := s.Erasures.Begun(tx, w.Subject); gone || err != nil {
+			tx.Unchanged()
+			return &permissionv1.SetManagedGrantResponse{Version: w.Version}, err
+		}
 		if w.Role != "" {
 			a, err := s.Appointed(tx, tx.Time, w.Subject, w.Resource, w.Role)
 			if err != nil {
