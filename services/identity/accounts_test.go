@@ -273,7 +273,7 @@ func TestAccount_purgeRemovesAllOfIt(t *testing.T) {
 		}
 		_, err = after.customers().UndeleteCustomer(ctx, &identityv1.UndeleteCustomerRequest{Name: c.GetName()})
 		wantError(t, err, errs.NotFound, "CUSTOMER_NOT_FOUND")
-		for _, table := range []string{"customers", "customers__email", "customers__phone", "customers__external_id", "customers__state", "customers__country", "customers__live", "customers__purge",
+		for _, table := range []string{"customers", "customers__email", "customers__phone", "customers__external_id", "customers__state", "customers__country", "customers__live", "customers__purge", "customers__likeness_v1",
 			"orders", "orders__external_id", "orders__time", "orders__type", "purchase_summaries",
 			"stage_transitions", "stage_clocks", "stage_clocks__idle", "consents", "consent_records", "factors", "factor_proofs", "recovery_codes"} {
 			err := after.raw.View(context.Background(), func(r kv.Reader) error {

@@ -17,6 +17,8 @@ import (
 	"guildhall.dev/services/identity/internal/consent"
 	"guildhall.dev/services/identity/internal/credential"
 	"guildhall.dev/services/identity/internal/desk"
+	"guildhall.dev/services/identity/internal/dismissal"
+	"guildhall.dev/services/identity/internal/duplicate"
 	"guildhall.dev/services/identity/internal/factor"
 	"guildhall.dev/services/identity/internal/handover"
 	"guildhall.dev/services/identity/internal/hold"
@@ -57,7 +59,7 @@ func newBooks(cfg *Config, kit *serve.Kit) (c *api.Centres, w within, err error)
 	c = &api.Centres{
 		Clock: kit.Clock, Organizations: organization.New(), Teams: team.New(team.MaxMembers, team.MaxSubteams),
 		Tags: tag.New(), Attributes: attribute.New(), Ownerships: ownership.New(), Factors: factor.New(w.passkeys), ClientKeys: clientkey.New(w.standings),
-		Orders: order.New(kit.Ring), Verifications: verification.New(kit.Ring), Stages: stage.New(), Rights: rights.New(), Takeouts: takeout.New(), Absences: absence.New(), Calendars: workday.New(),
+		Orders: order.New(kit.Ring), Verifications: verification.New(kit.Ring), Stages: stage.New(), Rights: rights.New(), Takeouts: takeout.New(), Absences: absence.New(), Calendars: workday.New(), Dismissals: dismissal.New(),
 	}
 	c.Tasks = task.New(c.Calendars)
 	c.Segments, c.Apps = segment.New(c.Attributes), app.New(c.Organizations, c.ClientKeys)
@@ -81,11 +83,12 @@ func newBooks(cfg *Config, kit *serve.Kit) (c *api.Centres, w within, err error)
 	if c.Accounts, err = account.New(account.Config{
 		Hasher: kit.Ring, Organizations: c.Organizations, Credentials: w.credentials, Factors: c.Factors, Keys: c.ClientKeys, Sessions: c.Sessions, Teams: c.Teams,
 		Tags: c.Tags, Attributes: c.Attributes, Segments: c.Segments, Ownerships: c.Ownerships, Outbox: c.Outbox, Verifications: c.Verifications, Orders: c.Orders, Stages: c.Stages, Consents: c.Consents, Rights: c.Rights, Takeouts: c.Takeouts,
-		Tasks: c.Tasks, Absences: c.Absences, Standing: w.standings, PurgeAfter: cfg.Accounts.PurgeAfter,
+		Tasks: c.Tasks, Absences: c.Absences, Dismissals: c.Dismissals, Standing: w.standings, PurgeAfter: cfg.Accounts.PurgeAfter,
 	}); err != nil {
 		return nil, w, err
 	}
 	c.Handovers, c.Holds = handover.New(c.Accounts, c.Ownerships), hold.New(c.Accounts, c.Rights)
+	c.Duplicates = duplicate.New(c.Accounts, c.Dismissals)
 	c.Desk = desk.New(desk.Config{
 		Organizations: c.Organizations, Accounts: c.Accounts, Tasks: c.Tasks, Absences: c.Absences, Calendars: c.Calendars, Outbox: c.Outbox,
 	})
@@ -97,6 +100,6 @@ func tablesOf(c *api.Centres, w within) []string {
 	return slices.Concat(
 		kv.RawTables(c.Organizations, c.Accounts, c.Teams, c.Tags, c.Attributes, c.Segments, c.Ownerships, c.Orders, c.Stages, c.Consents, c.Sessions,
 			w.credentials, c.Factors, c.ClientKeys, c.Apps, w.standings, c.Waits, c.Templates, c.Outbox, c.Verifications,
-			c.Tasks, c.Absences, c.Calendars, c.Rights, c.Takeouts, c.Holds, w.erasures),
+			c.Tasks, c.Absences, c.Calendars, c.Dismissals, c.Rights, c.Takeouts, c.Holds, w.erasures),
 		keyring.Tables(), bootstrap.Tables(), change.Tables())
 }

@@ -30,6 +30,8 @@ type permission struct {
 	ended  map[string]bool // sessions
 	erased map[string]int  // how often each was asked for
 	failed int             // how many erasures and exports fail from now on
+	unseen map[string]bool // resources of which batches of checks are answered no
+	hidden map[string]bool // "class resource" that is not disclosed
 }
 
 // set says who holds more than all others, and whether the service is away.
@@ -105,6 +107,12 @@ func (s *permission) Invoke(_ context.Context, method string, args, reply any, _
 			result.Denial = permissionv1.Denial_DENIAL_NO_GRANT
 		}
 		reply.(*permissionv1.CheckResponse).Result = result
+		return nil
+	case *permissionv1.BatchCheckRequest:
+		s.checkEach(req, reply.(*permissionv1.BatchCheckResponse))
+		return nil
+	case *permissionv1.DiscloseRequest:
+		s.disclose(req, reply.(*permissionv1.DiscloseResponse))
 		return nil
 	default:
 		return errors.New("identity does not call permission's " + method)

@@ -36,6 +36,9 @@ func TestErasure_leavesNothingOfThePerson(t *testing.T) {
 			t.Fatal(err)
 		}
 		p.order(ctx, c, bought("N-4711", 0, 4))
+		if _, err := p.dismiss(ctx, "d1", "ada", "ada2"); err != nil {
+			t.Fatal(err)
+		}
 		asAda := with(p.accept(ctx, c))
 		if _, err := p.ask(asAda, c, rectify, "my note is Countess"); err != nil {
 			t.Fatal(err)

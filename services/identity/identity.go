@@ -28,6 +28,7 @@ import (
 	"guildhall.dev/services/identity/internal/api/consents"
 	"guildhall.dev/services/identity/internal/api/contacts"
 	deskapi "guildhall.dev/services/identity/internal/api/desk"
+	"guildhall.dev/services/identity/internal/api/duplicates"
 	"guildhall.dev/services/identity/internal/api/factors"
 	"guildhall.dev/services/identity/internal/api/messages"
 	"guildhall.dev/services/identity/internal/api/orders"
@@ -88,7 +89,7 @@ func build(ctx context.Context, cfg *Config, kit *serve.Kit) (*service, error) {
 		return nil, err
 	}
 	c.Checks = permissionv1.NewCheckServiceClient(kit.Dial("permission"))
-	c.Checker = authz.Remote(kit.Dial("permission"))
+	c.Checker, c.Discloser = authz.Remote(kit.Dial("permission")), authz.RemoteDiscloser(kit.Dial("permission"))
 	c.Permission = permissionv1.NewStandingServiceClient(kit.Dial("permission"))
 	// No release has stored anything yet, so there is nothing to migrate.
 	if c.Store, err = kit.OpenStore(ctx, tablesOf(c, w), nil); err != nil {
@@ -224,6 +225,7 @@ func (s *service) Register(r grpc.ServiceRegistrar) {
 	consents.Register(r, s.centres)
 	contacts.Register(r, s.centres)
 	deskapi.Register(r, s.centres)
+	duplicates.Register(r, s.centres)
 	factors.Register(r, s.centres)
 	factors.RegisterPasskeys(r, s.centres)
 	messages.Register(r, s.centres)

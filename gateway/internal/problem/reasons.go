@@ -31,6 +31,7 @@ var chineseReasons = merge(
 	chineseConsents,
 	chinesePasskeys,
 	chineseTasks,
+	chineseDuplicates,
 )
 
 // merge returns the texts of all parts. A reason is in one of them.

@@ -51,6 +51,7 @@ import (
 	"guildhall.dev/services/identity/internal/contact"
 	"guildhall.dev/services/identity/internal/credential"
 	"guildhall.dev/services/identity/internal/delivery"
+	"guildhall.dev/services/identity/internal/dismissal"
 	"guildhall.dev/services/identity/internal/factor"
 	"guildhall.dev/services/identity/internal/order"
 	"guildhall.dev/services/identity/internal/organization"
@@ -115,6 +116,8 @@ type Config struct {
 	Absences *absence.Book
 	// Rights has what customers asked about their data.
 	Rights *rights.Book
+	// Dismissals are of pairs of customers, and go with one of them.
+	Dismissals *dismissal.Book
 	// Takeouts have what was put together for customers.
 	Takeouts *takeout.Book
 	// Standing hears of accounts that may not act any more, or again.
@@ -129,23 +132,27 @@ type Book struct {
 	cfg                        Config
 	staff, customers, services *kv.Table[*storev1.Account]
 	retired                    *kv.Table[*storev1.RetiredName]
+	shared                     *kv.Table[*storev1.SharedLikeness]
 }
 
 // New returns a book.
 func New(cfg Config) (*Book, error) {
 	if cfg.Hasher == nil || cfg.Organizations == nil || cfg.Credentials == nil || cfg.Factors == nil || cfg.Keys == nil || cfg.Sessions == nil || cfg.Teams == nil || cfg.Standing == nil ||
-		cfg.Tags == nil || cfg.Attributes == nil || cfg.Segments == nil || cfg.Ownerships == nil || cfg.Outbox == nil || cfg.Verifications == nil || cfg.Orders == nil || cfg.Stages == nil || cfg.Consents == nil || cfg.Tasks == nil || cfg.Absences == nil || cfg.Rights == nil || cfg.Takeouts == nil {
+		cfg.Tags == nil || cfg.Attributes == nil || cfg.Segments == nil || cfg.Ownerships == nil || cfg.Outbox == nil || cfg.Verifications == nil || cfg.Orders == nil || cfg.Stages == nil || cfg.Consents == nil || cfg.Tasks == nil || cfg.Absences == nil || cfg.Rights == nil || cfg.Takeouts == nil || cfg.Dismissals == nil {
 		return nil, errors.New("account: a book needs a hasher and the centres it changes along")
 	}
 	if cfg.PurgeAfter <= 0 {
 		cfg.PurgeAfter = DefaultPurgeAfter
 	}
-	return &Book{cfg: cfg, staff: staffTable(cfg.Hasher), customers: customerTable(cfg.Hasher), services: serviceTable(cfg.Hasher), retired: retiredTable()}, nil
+	return &Book{
+		cfg: cfg, staff: staffTable(cfg.Hasher), customers: customerTable(cfg.Hasher), services: serviceTable(cfg.Hasher),
+		retired: retiredTable(), shared: sharedTable(),
+	}, nil
 }
 
 // Tables returns the raw tables of a book.
 func (b *Book) Tables() []string {
-	return slices.Concat(b.staff.Tables(), b.customers.Tables(), b.services.Tables(), b.retired.Tables())
+	return slices.Concat(b.staff.Tables(), b.customers.Tables(), b.services.Tables(), b.retired.Tables(), b.shared.Tables())
 }
 
 // ParseName checks that name is one of a person, a member of staff or a
@@ -288,6 +295,9 @@ func (b *Book) create(tx *change.Tx, a *storev1.Account, how manner) (kv.Record[
 	c := stateChanged(made, fields)
 	c.Covered = how.covered
 	tx.Record(c)
+	if err := b.followLikeness(tx, nil, made); err != nil {
+		return rec, err
+	}
 	if how.password == "" {
 		return rec, nil
 	}
@@ -345,6 +355,9 @@ func (b *Book) update(tx *change.Tx, old kv.Record[*storev1.Account], now *store
 		return rec, err
 	}
 	tx.Record(change.Change{Resource: now.GetName(), Type: UpdatedType, ChangedFields: changed, Covered: how.covered})
+	if err := b.followLikeness(tx, old.Value, now); err != nil {
+		return rec, err
+	}
 	return rec, b.followContacts(tx, old.Value, now)
 }
 

@@ -5,6 +5,7 @@ import (
 	"guildhall.dev/pkg/resource"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	"guildhall.dev/services/identity/internal/contact"
+	"guildhall.dev/services/identity/internal/likeness"
 	"guildhall.dev/services/identity/internal/naming"
 	"guildhall.dev/services/identity/internal/stage"
 )
@@ -25,12 +26,13 @@ const (
 	byState      = "state"
 	byCountry    = "country"
 	byTag        = "tag"
-	byOwner      = "owner"                   // customers, also those without
-	byStage      = "stage"                   // customers
-	byOwned      = "owned"                   // customers that have one and are not deleted
-	byName       = "name_v" + naming.Version // one entry for each term
-	byLive       = "live"                    // all but deleted ones
-	byPurge      = "purge"                   // deleted ones, by when they are purged, but those under a legal hold
+	byOwner      = "owner"                         // customers, also those without
+	byStage      = "stage"                         // customers
+	byOwned      = "owned"                         // customers that have one and are not deleted
+	byName       = "name_v" + naming.Version       // one entry for each term
+	byLikeness   = "likeness_v" + likeness.Version // customers that are not deleted, one entry for each key
+	byLive       = "live"                          // all but deleted ones
+	byPurge      = "purge"                         // deleted ones, by when they are purged, but those under a legal hold
 )
 
 // staffTable is (organisation, name) -> Account.
@@ -85,6 +87,14 @@ func customerTable(h kv.Hasher) *kv.Table[*storev1.Account] {
 					return nil
 				}
 				return []kv.Key{{organizationOf(a), kv.String(a.GetOwner())}}
+			}},
+			kv.Index[*storev1.Account]{Name: byLikeness, Keys: func(a *storev1.Account) []kv.Key {
+				shared := likenessOf(h, a)
+				keys := make([]kv.Key, len(shared))
+				for i, k := range shared {
+					keys[i] = likenessKey(resource.Parent(a.GetName()), k)
+				}
+				return keys
 			}},
 		),
 	})

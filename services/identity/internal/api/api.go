@@ -31,6 +31,8 @@ import (
 	"guildhall.dev/services/identity/internal/consent"
 	"guildhall.dev/services/identity/internal/delivery"
 	"guildhall.dev/services/identity/internal/desk"
+	"guildhall.dev/services/identity/internal/dismissal"
+	"guildhall.dev/services/identity/internal/duplicate"
 	"guildhall.dev/services/identity/internal/evaluation"
 	"guildhall.dev/services/identity/internal/factor"
 	"guildhall.dev/services/identity/internal/handover"
@@ -75,6 +77,9 @@ type Centres struct {
 	Consents      *consent.Book
 	Ownerships    *ownership.Book
 	Handovers     *handover.Book
+	// Duplicates finds customers who may be one person, Dismissals says who are not.
+	Duplicates *duplicate.Finder
+	Dismissals *dismissal.Book
 	// Tasks are what staff have to do; Desk says who has them.
 	Tasks      *task.Book
 	Desk       *desk.Desk
@@ -108,6 +113,7 @@ type Centres struct {
 	// it has heard of the feed.
 	Checks     permissionv1.CheckServiceClient
 	Checker    authz.Checker
+	Discloser  authz.Discloser
 	Permission permissionv1.StandingServiceClient
 	Keys       *keyring.Ring
 	Importer   *importer.Importer

@@ -77,6 +77,7 @@ func builtIns() []builtIn {
 			"identity.customers.transitionStage", "identity.stageTransitions.list", "identity.stagePolicies.get",
 			"identity.consentPurposes.get", "identity.consentPurposes.list", "identity.consentTexts.list", "identity.consents.*",
 			"identity.consentRecords.list", "identity.customers.checkContactable",
+			"identity.customers.findDuplicates", "identity.duplicatePairs.list", "identity.duplicateDismissals.*",
 			"groupchat.groups.create", "groupchat.groups.get", "groupchat.groups.update",
 			"groupchat.members.*", "groupchat.messages.*", "feedback.complaints.*",
 			"feedback.surveys.get", "feedback.surveys.list", "feedback.surveys.summarize",

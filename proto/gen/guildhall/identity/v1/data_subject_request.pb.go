@@ -1490,7 +1490,7 @@ type DataSubjectRequest_Access struct {
 	// When all was there. A customer's own request is FULFILLED by it; of others,
 	// staff see to it that the customer gets it, and say so.
 	ReadyTime *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=ready_time,json=readyTime,proto3" json:"ready_time,omitempty"`
-	// Until when it can be had: 14 days.
+	// Until when it can be had: 14 days, unless a newer request's data take its place.
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	// What there is, by service and kind.
 	Parts         []*DataSubjectRequest_Access_Part `protobuf:"bytes,3,rep,name=parts,proto3" json:"parts,omitempty"`

@@ -50,8 +50,9 @@ const (
 type DataSubjectRequestServiceClient interface {
 	// Makes a request. What a customer asks for oneself counts as from that person;
 	// of what staff write down, who it is from is still to be verified. A customer
-	// has one open request of a kind. To ask for one's own erasure takes a proof of
-	// who one is of the last five minutes.
+	// has one open request of a kind, and five of kind ACCESS in 24 hours. To ask for
+	// one's own erasure, or to see all that is kept, takes a proof of who one is of
+	// the last five minutes.
 	//
 	// Reasons: CUSTOMER_NOT_FOUND, CUSTOMER_ERASED, DATA_SUBJECT_REQUEST_EXISTS,
 	// DATA_SUBJECT_REQUEST_OPEN, DATA_SUBJECT_REQUEST_LIMIT, STEP_UP_REQUIRED,
@@ -255,8 +256,9 @@ func (c *dataSubjectRequestServiceClient) UpdateDataSubjectPolicy(ctx context.Co
 type DataSubjectRequestServiceServer interface {
 	// Makes a request. What a customer asks for oneself counts as from that person;
 	// of what staff write down, who it is from is still to be verified. A customer
-	// has one open request of a kind. To ask for one's own erasure takes a proof of
-	// who one is of the last five minutes.
+	// has one open request of a kind, and five of kind ACCESS in 24 hours. To ask for
+	// one's own erasure, or to see all that is kept, takes a proof of who one is of
+	// the last five minutes.
 	//
 	// Reasons: CUSTOMER_NOT_FOUND, CUSTOMER_ERASED, DATA_SUBJECT_REQUEST_EXISTS,
 	// DATA_SUBJECT_REQUEST_OPEN, DATA_SUBJECT_REQUEST_LIMIT, STEP_UP_REQUIRED,

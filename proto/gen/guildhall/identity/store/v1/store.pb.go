@@ -844,6 +844,71 @@ func (x *Bootstrap) GetCreateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+// A name that an account had which is gone for good. Nobody gets it again, since
+// other services know their records by it.
+type RetiredName struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The organisation: "organizations/acme".
+	Organization string `protobuf:"bytes,1,opt,name=organization,proto3" json:"organization,omitempty"`
+	// A keyed hash of the name, which may say whose it was.
+	NameHash []byte `protobuf:"bytes,2,opt,name=name_hash,json=nameHash,proto3" json:"name_hash,omitempty"`
+	// When the account was purged.
+	PurgeTime     *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=purge_time,json=purgeTime,proto3" json:"purge_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetiredName) Reset() {
+	*x = RetiredName{}
+	mi := &file_guildhall_identity_store_v1_store_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetiredName) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetiredName) ProtoMessage() {}
+
+func (x *RetiredName) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_store_v1_store_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetiredName.ProtoReflect.Descriptor instead.
+func (*RetiredName) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_store_v1_store_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *RetiredName) GetOrganization() string {
+	if x != nil {
+		return x.Organization
+	}
+	return ""
+}
+
+func (x *RetiredName) GetNameHash() []byte {
+	if x != nil {
+		return x.NameHash
+	}
+	return nil
+}
+
+func (x *RetiredName) GetPurgeTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PurgeTime
+	}
+	return nil
+}
+
 // How much is in a team. Apart from the team, whose etag no membership changes;
 // a team without one has nothing.
 type TeamSize struct {
@@ -860,7 +925,7 @@ type TeamSize struct {
 
 func (x *TeamSize) Reset() {
 	*x = TeamSize{}
-	mi := &file_guildhall_identity_store_v1_store_proto_msgTypes[8]
+	mi := &file_guildhall_identity_store_v1_store_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -872,7 +937,7 @@ func (x *TeamSize) String() string {
 func (*TeamSize) ProtoMessage() {}
 
 func (x *TeamSize) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_store_v1_store_proto_msgTypes[8]
+	mi := &file_guildhall_identity_store_v1_store_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -885,7 +950,7 @@ func (x *TeamSize) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TeamSize.ProtoReflect.Descriptor instead.
 func (*TeamSize) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_store_v1_store_proto_rawDescGZIP(), []int{8}
+	return file_guildhall_identity_store_v1_store_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *TeamSize) GetTeam() string {
@@ -1002,7 +1067,12 @@ const file_guildhall_identity_store_v1_store_proto_rawDesc = "" +
 	"\tBootstrap\x12\"\n" +
 	"\forganization\x18\x01 \x01(\tR\forganization\x12;\n" +
 	"\vcreate_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"N\n" +
+	"createTime\"\x89\x01\n" +
+	"\vRetiredName\x12\"\n" +
+	"\forganization\x18\x01 \x01(\tR\forganization\x12\x1b\n" +
+	"\tname_hash\x18\x02 \x01(\fR\bnameHash\x129\n" +
+	"\n" +
+	"purge_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tpurgeTime\"N\n" +
 	"\bTeamSize\x12\x12\n" +
 	"\x04team\x18\x01 \x01(\tR\x04team\x12\x18\n" +
 	"\amembers\x18\x02 \x01(\x05R\amembers\x12\x14\n" +
@@ -1020,7 +1090,7 @@ func file_guildhall_identity_store_v1_store_proto_rawDescGZIP() []byte {
 	return file_guildhall_identity_store_v1_store_proto_rawDescData
 }
 
-var file_guildhall_identity_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_guildhall_identity_store_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_guildhall_identity_store_v1_store_proto_goTypes = []any{
 	(*Account)(nil),               // 0: guildhall.identity.store.v1.Account
 	(*Attribute)(nil),             // 1: guildhall.identity.store.v1.Attribute
@@ -1030,45 +1100,47 @@ var file_guildhall_identity_store_v1_store_proto_goTypes = []any{
 	(*KeyRing)(nil),               // 5: guildhall.identity.store.v1.KeyRing
 	(*SigningKey)(nil),            // 6: guildhall.identity.store.v1.SigningKey
 	(*Bootstrap)(nil),             // 7: guildhall.identity.store.v1.Bootstrap
-	(*TeamSize)(nil),              // 8: guildhall.identity.store.v1.TeamSize
-	nil,                           // 9: guildhall.identity.store.v1.Account.AttributesEntry
-	(v1.AccountState)(0),          // 10: guildhall.identity.v1.AccountState
-	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
-	(v1.LifecycleStage)(0),        // 12: guildhall.identity.v1.LifecycleStage
-	(*v1.AttributeValue)(nil),     // 13: guildhall.identity.v1.AttributeValue
+	(*RetiredName)(nil),           // 8: guildhall.identity.store.v1.RetiredName
+	(*TeamSize)(nil),              // 9: guildhall.identity.store.v1.TeamSize
+	nil,                           // 10: guildhall.identity.store.v1.Account.AttributesEntry
+	(v1.AccountState)(0),          // 11: guildhall.identity.v1.AccountState
+	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
+	(v1.LifecycleStage)(0),        // 13: guildhall.identity.v1.LifecycleStage
+	(*v1.AttributeValue)(nil),     // 14: guildhall.identity.v1.AttributeValue
 }
 var file_guildhall_identity_store_v1_store_proto_depIdxs = []int32{
-	10, // 0: guildhall.identity.store.v1.Account.state:type_name -> guildhall.identity.v1.AccountState
-	10, // 1: guildhall.identity.store.v1.Account.state_before_delete:type_name -> guildhall.identity.v1.AccountState
-	11, // 2: guildhall.identity.store.v1.Account.create_time:type_name -> google.protobuf.Timestamp
-	11, // 3: guildhall.identity.store.v1.Account.update_time:type_name -> google.protobuf.Timestamp
-	11, // 4: guildhall.identity.store.v1.Account.delete_time:type_name -> google.protobuf.Timestamp
-	11, // 5: guildhall.identity.store.v1.Account.purge_time:type_name -> google.protobuf.Timestamp
-	9,  // 6: guildhall.identity.store.v1.Account.attributes:type_name -> guildhall.identity.store.v1.Account.AttributesEntry
-	11, // 7: guildhall.identity.store.v1.Account.email_verify_time:type_name -> google.protobuf.Timestamp
-	11, // 8: guildhall.identity.store.v1.Account.phone_verify_time:type_name -> google.protobuf.Timestamp
-	12, // 9: guildhall.identity.store.v1.Account.stage:type_name -> guildhall.identity.v1.LifecycleStage
-	11, // 10: guildhall.identity.store.v1.Account.stage_time:type_name -> google.protobuf.Timestamp
-	13, // 11: guildhall.identity.store.v1.Attribute.value:type_name -> guildhall.identity.v1.AttributeValue
-	13, // 12: guildhall.identity.store.v1.Attribute.personal_value:type_name -> guildhall.identity.v1.AttributeValue
-	11, // 13: guildhall.identity.store.v1.Credential.update_time:type_name -> google.protobuf.Timestamp
-	11, // 14: guildhall.identity.store.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
-	11, // 15: guildhall.identity.store.v1.Session.create_time:type_name -> google.protobuf.Timestamp
-	11, // 16: guildhall.identity.store.v1.Session.last_seen_time:type_name -> google.protobuf.Timestamp
-	11, // 17: guildhall.identity.store.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
-	11, // 18: guildhall.identity.store.v1.Session.token_expire_time:type_name -> google.protobuf.Timestamp
-	11, // 19: guildhall.identity.store.v1.Session.auth_time:type_name -> google.protobuf.Timestamp
+	11, // 0: guildhall.identity.store.v1.Account.state:type_name -> guildhall.identity.v1.AccountState
+	11, // 1: guildhall.identity.store.v1.Account.state_before_delete:type_name -> guildhall.identity.v1.AccountState
+	12, // 2: guildhall.identity.store.v1.Account.create_time:type_name -> google.protobuf.Timestamp
+	12, // 3: guildhall.identity.store.v1.Account.update_time:type_name -> google.protobuf.Timestamp
+	12, // 4: guildhall.identity.store.v1.Account.delete_time:type_name -> google.protobuf.Timestamp
+	12, // 5: guildhall.identity.store.v1.Account.purge_time:type_name -> google.protobuf.Timestamp
+	10, // 6: guildhall.identity.store.v1.Account.attributes:type_name -> guildhall.identity.store.v1.Account.AttributesEntry
+	12, // 7: guildhall.identity.store.v1.Account.email_verify_time:type_name -> google.protobuf.Timestamp
+	12, // 8: guildhall.identity.store.v1.Account.phone_verify_time:type_name -> google.protobuf.Timestamp
+	13, // 9: guildhall.identity.store.v1.Account.stage:type_name -> guildhall.identity.v1.LifecycleStage
+	12, // 10: guildhall.identity.store.v1.Account.stage_time:type_name -> google.protobuf.Timestamp
+	14, // 11: guildhall.identity.store.v1.Attribute.value:type_name -> guildhall.identity.v1.AttributeValue
+	14, // 12: guildhall.identity.store.v1.Attribute.personal_value:type_name -> guildhall.identity.v1.AttributeValue
+	12, // 13: guildhall.identity.store.v1.Credential.update_time:type_name -> google.protobuf.Timestamp
+	12, // 14: guildhall.identity.store.v1.Invitation.expire_time:type_name -> google.protobuf.Timestamp
+	12, // 15: guildhall.identity.store.v1.Session.create_time:type_name -> google.protobuf.Timestamp
+	12, // 16: guildhall.identity.store.v1.Session.last_seen_time:type_name -> google.protobuf.Timestamp
+	12, // 17: guildhall.identity.store.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	12, // 18: guildhall.identity.store.v1.Session.token_expire_time:type_name -> google.protobuf.Timestamp
+	12, // 19: guildhall.identity.store.v1.Session.auth_time:type_name -> google.protobuf.Timestamp
 	6,  // 20: guildhall.identity.store.v1.KeyRing.next:type_name -> guildhall.identity.store.v1.SigningKey
 	6,  // 21: guildhall.identity.store.v1.KeyRing.current:type_name -> guildhall.identity.store.v1.SigningKey
 	6,  // 22: guildhall.identity.store.v1.KeyRing.previous:type_name -> guildhall.identity.store.v1.SigningKey
-	11, // 23: guildhall.identity.store.v1.KeyRing.rotate_time:type_name -> google.protobuf.Timestamp
-	11, // 24: guildhall.identity.store.v1.Bootstrap.create_time:type_name -> google.protobuf.Timestamp
-	1,  // 25: guildhall.identity.store.v1.Account.AttributesEntry.value:type_name -> guildhall.identity.store.v1.Attribute
-	26, // [26:26] is the sub-list for method output_type
-	26, // [26:26] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	12, // 23: guildhall.identity.store.v1.KeyRing.rotate_time:type_name -> google.protobuf.Timestamp
+	12, // 24: guildhall.identity.store.v1.Bootstrap.create_time:type_name -> google.protobuf.Timestamp
+	12, // 25: guildhall.identity.store.v1.RetiredName.purge_time:type_name -> google.protobuf.Timestamp
+	1,  // 26: guildhall.identity.store.v1.Account.AttributesEntry.value:type_name -> guildhall.identity.store.v1.Attribute
+	27, // [27:27] is the sub-list for method output_type
+	27, // [27:27] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_guildhall_identity_store_v1_store_proto_init() }
@@ -1082,7 +1154,7 @@ func file_guildhall_identity_store_v1_store_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_identity_store_v1_store_proto_rawDesc), len(file_guildhall_identity_store_v1_store_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

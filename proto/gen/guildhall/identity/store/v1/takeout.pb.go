@@ -44,7 +44,9 @@ type Takeout struct {
 	// When it goes away, ready or not.
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	// All services have given all.
-	Ready         bool `protobuf:"varint,8,opt,name=ready,proto3" json:"ready,omitempty"`
+	Ready bool `protobuf:"varint,8,opt,name=ready,proto3" json:"ready,omitempty"`
+	// How often it was begun anew. Pages of another generation are none of it.
+	Generation    int64 `protobuf:"varint,9,opt,name=generation,proto3" json:"generation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -135,6 +137,13 @@ func (x *Takeout) GetReady() bool {
 	return false
 }
 
+func (x *Takeout) GetGeneration() int64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
 // How many records there are of a kind.
 type TakeoutPart struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -208,6 +217,8 @@ type TakeoutPage struct {
 	Number int64 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
 	// Whose records.
 	Service string `protobuf:"bytes,3,opt,name=service,proto3" json:"service,omitempty"`
+	// That of the takeout.
+	Generation int64 `protobuf:"varint,5,opt,name=generation,proto3" json:"generation,omitempty"`
 	// The records, in the order in which the service gave them.
 	Records       []*v1.ExportedRecord `protobuf:"bytes,4,rep,name=records,proto3" json:"records,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -265,6 +276,13 @@ func (x *TakeoutPage) GetService() string {
 	return ""
 }
 
+func (x *TakeoutPage) GetGeneration() int64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
 func (x *TakeoutPage) GetRecords() []*v1.ExportedRecord {
 	if x != nil {
 		return x.Records
@@ -276,7 +294,7 @@ var File_guildhall_identity_store_v1_takeout_proto protoreflect.FileDescriptor
 
 const file_guildhall_identity_store_v1_takeout_proto_rawDesc = "" +
 	"\n" +
-	")guildhall/identity/store/v1/takeout.proto\x12\x1bguildhall.identity.store.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\x1a\"guildhall/subject/v1/subject.proto\"\xc4\x02\n" +
+	")guildhall/identity/store/v1/takeout.proto\x12\x1bguildhall.identity.store.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"guildhall/options/v1/options.proto\x1a\"guildhall/subject/v1/subject.proto\"\xe4\x02\n" +
 	"\aTakeout\x12\x18\n" +
 	"\arequest\x18\x01 \x01(\tR\arequest\x12\x1a\n" +
 	"\bservices\x18\x02 \x03(\tR\bservices\x12\x1d\n" +
@@ -288,15 +306,21 @@ const file_guildhall_identity_store_v1_takeout_proto_rawDesc = "" +
 	"createTime\x12;\n" +
 	"\vexpire_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12\x14\n" +
-	"\x05ready\x18\b \x01(\bR\x05ready\"Q\n" +
+	"\x05ready\x18\b \x01(\bR\x05ready\x12\x1e\n" +
+	"\n" +
+	"generation\x18\t \x01(\x03R\n" +
+	"generation\"Q\n" +
 	"\vTakeoutPart\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x14\n" +
-	"\x05count\x18\x03 \x01(\x03R\x05count\"\x9f\x01\n" +
+	"\x05count\x18\x03 \x01(\x03R\x05count\"\xbf\x01\n" +
 	"\vTakeoutPage\x12\x18\n" +
 	"\arequest\x18\x01 \x01(\tR\arequest\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x03R\x06number\x12\x18\n" +
-	"\aservice\x18\x03 \x01(\tR\aservice\x12D\n" +
+	"\aservice\x18\x03 \x01(\tR\aservice\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x05 \x01(\x03R\n" +
+	"generation\x12D\n" +
 	"\arecords\x18\x04 \x03(\v2$.guildhall.subject.v1.ExportedRecordB\x04\xf0\xe0\x18\x02R\arecordsB=Z;guildhall.dev/proto/gen/guildhall/identity/store/v1;storev1b\x06proto3"
 
 var (

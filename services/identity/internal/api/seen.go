@@ -1,0 +1,91 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"guildhall.dev/pkg/authn"
+	"guildhall.dev/pkg/authz"
+	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
+)
+
+// askedAtOnce is how many questions one call of permission has; see BatchCheckRequest.
+const askedAtOnce = 1000
+
+// Hidden are the classes of data that a caller does not see in full of a resource.
+// Nil hides nothing.
+type Hidden map[string]bool
+
+// Seen returns those of some resources on which the caller holds a permission, and
+// what of these classes of data is hidden from it there: for a handler that says
+// something about resources that the call is not made on. The suite's own services
+// see all. The error is Unavailable (PERMISSION_UNAVAILABLE) when there is no answer.
+func (c *Centres) Seen(ctx context.Context, permission string, resources []string, classes ...string) (map[string]Hidden, error) {
+	caller, err := CallerOf(ctx)
+	if err != nil {
+		return nil, err
+	}
+	seen := make(map[string]Hidden, len(resources))
+	if caller.Kind() == authn.System {
+		for _, name := range resources {
+			seen[name] = nil
+		}
+		return seen, nil
+	}
+	bounded, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	var restricted []string
+	for some := range slices.Chunk(resources, askedAtOnce) {
+		results, err := c.askEach(bounded, caller, permission, some)
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return nil, ctx.Err()
+		case err != nil:
+			return nil, unasked(err)
+		}
+		for i, result := range results {
+			if !result.GetAllowed() {
+				continue
+			}
+			seen[some[i]] = nil
+			if result.GetRestricted() {
+				restricted = append(restricted, some[i])
+			}
+		}
+	}
+	return seen, c.hide(ctx, caller, seen, restricted, classes)
+}
+
+func (c *Centres) askEach(ctx context.Context, caller authn.Caller, permission string, resources []string) ([]*permissionv1.CheckResult, error) {
+	req := &permissionv1.BatchCheckRequest{Parent: caller.Organization()}
+	known := authz.Request{Caller: caller, Permission: permission, Resources: resources}.Known(ctx)
+	for _, name := range resources {
+		req.Queries = append(req.Queries, &permissionv1.CheckQuery{
+			Subject: caller.Name, Permission: permission, Resource: name, Session: caller.Session, Attributes: known, Filtering: true,
+		})
+	}
+	answer, err := c.Checks.BatchCheck(ctx, req)
+	if err == nil && len(answer.GetResults()) != len(resources) {
+		err = errors.New("the permission service answered another number of checks")
+	}
+	return answer.GetResults(), err
+}
+
+// hide adds what field policies hide of the resources that some restrict.
+func (c *Centres) hide(ctx context.Context, caller authn.Caller, seen map[string]Hidden, restricted, classes []string) error {
+	if len(restricted) == 0 {
+		return nil
+	}
+	sights, err := c.Discloser.Disclose(ctx, authz.Disclosure{Caller: caller, Classes: classes, Resources: restricted})
+	if err != nil {
+		return err
+	}
+	for i, name := range restricted {
+		seen[name] = make(Hidden, len(classes))
+		for j, class := range classes {
+			seen[name][class] = !sights[i*len(classes)+j].Full()
+		}
+	}
+	return nil
+}
