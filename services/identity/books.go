@@ -6,6 +6,7 @@ import (
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/erasure"
 	"guildhall.dev/pkg/kv"
+	"guildhall.dev/pkg/rpc"
 	"guildhall.dev/pkg/serve"
 	"guildhall.dev/services/identity/internal/absence"
 	"guildhall.dev/services/identity/internal/account"
@@ -22,6 +23,8 @@ import (
 	"guildhall.dev/services/identity/internal/factor"
 	"guildhall.dev/services/identity/internal/handover"
 	"guildhall.dev/services/identity/internal/hold"
+	"guildhall.dev/services/identity/internal/intake"
+	"guildhall.dev/services/identity/internal/interaction"
 	"guildhall.dev/services/identity/internal/keyring"
 	"guildhall.dev/services/identity/internal/order"
 	"guildhall.dev/services/identity/internal/organization"
@@ -59,7 +62,7 @@ func newBooks(cfg *Config, kit *serve.Kit) (c *api.Centres, w within, err error)
 	c = &api.Centres{
 		Clock: kit.Clock, Organizations: organization.New(), Teams: team.New(team.MaxMembers, team.MaxSubteams),
 		Tags: tag.New(), Attributes: attribute.New(), Ownerships: ownership.New(), Factors: factor.New(w.passkeys), ClientKeys: clientkey.New(w.standings),
-		Orders: order.New(kit.Ring), Verifications: verification.New(kit.Ring), Stages: stage.New(), Rights: rights.New(), Takeouts: takeout.New(), Absences: absence.New(), Calendars: workday.New(), Dismissals: dismissal.New(),
+		Orders: order.New(kit.Ring), Interactions: interaction.New(kit.Ring), Verifications: verification.New(kit.Ring), Stages: stage.New(), Rights: rights.New(), Takeouts: takeout.New(), Absences: absence.New(), Calendars: workday.New(), Dismissals: dismissal.New(),
 	}
 	c.Tasks = task.New(c.Calendars)
 	c.Segments, c.Apps = segment.New(c.Attributes), app.New(c.Organizations, c.ClientKeys)
@@ -82,7 +85,7 @@ func newBooks(cfg *Config, kit *serve.Kit) (c *api.Centres, w within, err error)
 	}
 	if c.Accounts, err = account.New(account.Config{
 		Hasher: kit.Ring, Organizations: c.Organizations, Credentials: w.credentials, Factors: c.Factors, Keys: c.ClientKeys, Sessions: c.Sessions, Teams: c.Teams,
-		Tags: c.Tags, Attributes: c.Attributes, Segments: c.Segments, Ownerships: c.Ownerships, Outbox: c.Outbox, Verifications: c.Verifications, Orders: c.Orders, Stages: c.Stages, Consents: c.Consents, Rights: c.Rights, Takeouts: c.Takeouts,
+		Tags: c.Tags, Attributes: c.Attributes, Segments: c.Segments, Ownerships: c.Ownerships, Outbox: c.Outbox, Verifications: c.Verifications, Orders: c.Orders, Interactions: c.Interactions, Stages: c.Stages, Consents: c.Consents, Rights: c.Rights, Takeouts: c.Takeouts,
 		Tasks: c.Tasks, Absences: c.Absences, Dismissals: c.Dismissals, Standing: w.standings, PurgeAfter: cfg.Accounts.PurgeAfter,
 	}); err != nil {
 		return nil, w, err
@@ -92,13 +95,20 @@ func newBooks(cfg *Config, kit *serve.Kit) (c *api.Centres, w within, err error)
 	c.Desk = desk.New(desk.Config{
 		Organizations: c.Organizations, Accounts: c.Accounts, Tasks: c.Tasks, Absences: c.Absences, Calendars: c.Calendars, Outbox: c.Outbox,
 	})
+	validator, err := rpc.NewValidator()
+	if err != nil {
+		return nil, w, err
+	}
+	c.Intake = intake.New(intake.Config{
+		Organizations: c.Organizations, Accounts: c.Accounts, Tasks: c.Tasks, Interactions: c.Interactions, Validate: validator.Validate,
+	})
 	return c, w, nil
 }
 
 // tablesOf returns the raw tables of all that is kept.
 func tablesOf(c *api.Centres, w within) []string {
 	return slices.Concat(
-		kv.RawTables(c.Organizations, c.Accounts, c.Teams, c.Tags, c.Attributes, c.Segments, c.Ownerships, c.Orders, c.Stages, c.Consents, c.Sessions,
+		kv.RawTables(c.Organizations, c.Accounts, c.Teams, c.Tags, c.Attributes, c.Segments, c.Ownerships, c.Orders, c.Interactions, c.Stages, c.Consents, c.Sessions,
 			w.credentials, c.Factors, c.ClientKeys, c.Apps, w.standings, c.Waits, c.Templates, c.Outbox, c.Verifications,
 			c.Tasks, c.Absences, c.Calendars, c.Dismissals, c.Rights, c.Takeouts, c.Holds, w.erasures),
 		keyring.Tables(), bootstrap.Tables(), change.Tables())

@@ -30,6 +30,7 @@ import (
 	deskapi "guildhall.dev/services/identity/internal/api/desk"
 	"guildhall.dev/services/identity/internal/api/duplicates"
 	"guildhall.dev/services/identity/internal/api/factors"
+	"guildhall.dev/services/identity/internal/api/interactions"
 	"guildhall.dev/services/identity/internal/api/messages"
 	"guildhall.dev/services/identity/internal/api/orders"
 	"guildhall.dev/services/identity/internal/api/records"
@@ -228,6 +229,7 @@ func (s *service) Register(r grpc.ServiceRegistrar) {
 	duplicates.Register(r, s.centres)
 	factors.Register(r, s.centres)
 	factors.RegisterPasskeys(r, s.centres)
+	interactions.Register(r, s.centres)
 	messages.Register(r, s.centres)
 	orders.Register(r, s.centres)
 	records.Register(r, s.centres)

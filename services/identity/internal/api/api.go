@@ -38,6 +38,8 @@ import (
 	"guildhall.dev/services/identity/internal/handover"
 	"guildhall.dev/services/identity/internal/hold"
 	"guildhall.dev/services/identity/internal/importer"
+	"guildhall.dev/services/identity/internal/intake"
+	"guildhall.dev/services/identity/internal/interaction"
 	"guildhall.dev/services/identity/internal/keyring"
 	"guildhall.dev/services/identity/internal/message"
 	"guildhall.dev/services/identity/internal/oauth"
@@ -80,6 +82,10 @@ type Centres struct {
 	// Duplicates finds customers who may be one person, Dismissals says who are not.
 	Duplicates *duplicate.Finder
 	Dismissals *dismissal.Book
+	// Interactions are what was spoken and written with customers; Intake takes
+	// them in.
+	Interactions *interaction.Book
+	Intake       *intake.Desk
 	// Tasks are what staff have to do; Desk says who has them.
 	Tasks      *task.Book
 	Desk       *desk.Desk

@@ -100,15 +100,7 @@ func (d *Desk) checkCustomer(r kv.Reader, organization, customer string) error {
 // also for one of another organisation, and Precondition (ASSIGNEE_NOT_ACTIVE), on
 // the field.
 func (d *Desk) checkAssignee(r kv.Reader, organization, field, staff string) error {
-	if resource.Parent(staff) != organization {
-		return errs.NotFoundName("STAFF_MEMBER_NOT_FOUND", staff)
-	}
-	rec, err := d.cfg.Accounts.Get(r, staff)
-	if err == nil && !account.MayAct(rec.Value) {
-		const text = "the member of staff is suspended or deleted; name another"
-		err = errs.New(errs.Precondition, "ASSIGNEE_NOT_ACTIVE", text, errs.Field(field, "ASSIGNEE_NOT_ACTIVE", text))
-	}
-	return err
+	return d.cfg.Accounts.CheckActing(r, organization, staff, field, "ASSIGNEE_NOT_ACTIVE")
 }
 
 // CheckSubstitute refuses who cannot stand in, as checkAssignee does, for "" aside.

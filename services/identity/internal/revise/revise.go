@@ -51,6 +51,8 @@ type Rules[T Singleton] struct {
 	// Fields are those that callers may change, Fixed those that they choose when
 	// they make the resource, and never again.
 	Fields, Fixed []string
+	// Covered makes events and no audit entries; see change.Change.
+	Covered bool
 	// Follow refuses what a resource would become, or completes it and makes what
 	// hangs on it, before it is stored; old is nil of a new one. A nil Follow does
 	// nothing.
@@ -159,7 +161,7 @@ func (r Rules[T]) follow(old, now T) error {
 }
 
 func (r Rules[T]) record(tx *change.Tx, past string, v T, changed []string) {
-	c := change.Change{Resource: v.GetName(), Type: r.Event + "." + past + ".v1", ChangedFields: changed}
+	c := change.Change{Resource: v.GetName(), Type: r.Event + "." + past + ".v1", ChangedFields: changed, Covered: r.Covered}
 	if r.Data != nil {
 		c.Data = r.Data(v)
 	}

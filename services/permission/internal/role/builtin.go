@@ -78,6 +78,8 @@ func builtIns() []builtIn {
 			"identity.consentPurposes.get", "identity.consentPurposes.list", "identity.consentTexts.list", "identity.consents.*",
 			"identity.consentRecords.list", "identity.customers.checkContactable",
 			"identity.customers.findDuplicates", "identity.duplicatePairs.list", "identity.duplicateDismissals.*",
+			"identity.interactions.create", "identity.interactions.get", "identity.interactions.list", "identity.interactions.update",
+			"identity.interactions.summarize", "identity.interactionPolicies.get",
 			"groupchat.groups.create", "groupchat.groups.get", "groupchat.groups.update",
 			"groupchat.members.*", "groupchat.messages.*", "feedback.complaints.*",
 			"feedback.surveys.get", "feedback.surveys.list", "feedback.surveys.summarize",

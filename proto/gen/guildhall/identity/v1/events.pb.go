@@ -800,6 +800,61 @@ func (x *TaskChanged) GetCustomer() string {
 	return ""
 }
 
+// With "guildhall.identity.interaction.created.v1", ".updated.v1" and ".reviewed.v1".
+type InteractionChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "organizations/acme/customers/c1".
+	Customer string `protobuf:"bytes,1,opt,name=customer,proto3" json:"customer,omitempty"`
+	// Who had it; empty for nobody.
+	Staff         string `protobuf:"bytes,2,opt,name=staff,proto3" json:"staff,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InteractionChanged) Reset() {
+	*x = InteractionChanged{}
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InteractionChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InteractionChanged) ProtoMessage() {}
+
+func (x *InteractionChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InteractionChanged.ProtoReflect.Descriptor instead.
+func (*InteractionChanged) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *InteractionChanged) GetCustomer() string {
+	if x != nil {
+		return x.Customer
+	}
+	return ""
+}
+
+func (x *InteractionChanged) GetStaff() string {
+	if x != nil {
+		return x.Staff
+	}
+	return ""
+}
+
 var File_guildhall_identity_v1_events_proto protoreflect.FileDescriptor
 
 const file_guildhall_identity_v1_events_proto_rawDesc = "" +
@@ -850,7 +905,10 @@ const file_guildhall_identity_v1_events_proto_rawDesc = "" +
 	"\vTaskChanged\x12\x1a\n" +
 	"\bassignee\x18\x01 \x01(\tR\bassignee\x12+\n" +
 	"\x11previous_assignee\x18\x02 \x01(\tR\x10previousAssignee\x12\x1a\n" +
-	"\bcustomer\x18\x03 \x01(\tR\bcustomerB:Z8guildhall.dev/proto/gen/guildhall/identity/v1;identityv1b\x06proto3"
+	"\bcustomer\x18\x03 \x01(\tR\bcustomer\"F\n" +
+	"\x12InteractionChanged\x12\x1a\n" +
+	"\bcustomer\x18\x01 \x01(\tR\bcustomer\x12\x14\n" +
+	"\x05staff\x18\x02 \x01(\tR\x05staffB:Z8guildhall.dev/proto/gen/guildhall/identity/v1;identityv1b\x06proto3"
 
 var (
 	file_guildhall_identity_v1_events_proto_rawDescOnce sync.Once
@@ -864,7 +922,7 @@ func file_guildhall_identity_v1_events_proto_rawDescGZIP() []byte {
 	return file_guildhall_identity_v1_events_proto_rawDescData
 }
 
-var file_guildhall_identity_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_guildhall_identity_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_guildhall_identity_v1_events_proto_goTypes = []any{
 	(*OrganizationCreated)(nil),      // 0: guildhall.identity.v1.OrganizationCreated
 	(*AccountStateChanged)(nil),      // 1: guildhall.identity.v1.AccountStateChanged
@@ -879,19 +937,20 @@ var file_guildhall_identity_v1_events_proto_goTypes = []any{
 	(*ConsentChanged)(nil),           // 10: guildhall.identity.v1.ConsentChanged
 	(*OwnershipTransferChanged)(nil), // 11: guildhall.identity.v1.OwnershipTransferChanged
 	(*TaskChanged)(nil),              // 12: guildhall.identity.v1.TaskChanged
-	(OwnershipCause)(0),              // 13: guildhall.identity.v1.OwnershipCause
-	(*timestamppb.Timestamp)(nil),    // 14: google.protobuf.Timestamp
-	(LifecycleStage)(0),              // 15: guildhall.identity.v1.LifecycleStage
-	(StageCause)(0),                  // 16: guildhall.identity.v1.StageCause
-	(ContactChannel)(0),              // 17: guildhall.identity.v1.ContactChannel
+	(*InteractionChanged)(nil),       // 13: guildhall.identity.v1.InteractionChanged
+	(OwnershipCause)(0),              // 14: guildhall.identity.v1.OwnershipCause
+	(*timestamppb.Timestamp)(nil),    // 15: google.protobuf.Timestamp
+	(LifecycleStage)(0),              // 16: guildhall.identity.v1.LifecycleStage
+	(StageCause)(0),                  // 17: guildhall.identity.v1.StageCause
+	(ContactChannel)(0),              // 18: guildhall.identity.v1.ContactChannel
 }
 var file_guildhall_identity_v1_events_proto_depIdxs = []int32{
-	13, // 0: guildhall.identity.v1.OwnershipChanged.cause:type_name -> guildhall.identity.v1.OwnershipCause
-	14, // 1: guildhall.identity.v1.OwnershipChanged.decline_deadline:type_name -> google.protobuf.Timestamp
-	15, // 2: guildhall.identity.v1.StageTransitioned.from_stage:type_name -> guildhall.identity.v1.LifecycleStage
-	15, // 3: guildhall.identity.v1.StageTransitioned.to_stage:type_name -> guildhall.identity.v1.LifecycleStage
-	16, // 4: guildhall.identity.v1.StageTransitioned.cause:type_name -> guildhall.identity.v1.StageCause
-	17, // 5: guildhall.identity.v1.ConsentChanged.channel:type_name -> guildhall.identity.v1.ContactChannel
+	14, // 0: guildhall.identity.v1.OwnershipChanged.cause:type_name -> guildhall.identity.v1.OwnershipCause
+	15, // 1: guildhall.identity.v1.OwnershipChanged.decline_deadline:type_name -> google.protobuf.Timestamp
+	16, // 2: guildhall.identity.v1.StageTransitioned.from_stage:type_name -> guildhall.identity.v1.LifecycleStage
+	16, // 3: guildhall.identity.v1.StageTransitioned.to_stage:type_name -> guildhall.identity.v1.LifecycleStage
+	17, // 4: guildhall.identity.v1.StageTransitioned.cause:type_name -> guildhall.identity.v1.StageCause
+	18, // 5: guildhall.identity.v1.ConsentChanged.channel:type_name -> guildhall.identity.v1.ContactChannel
 	6,  // [6:6] is the sub-list for method output_type
 	6,  // [6:6] is the sub-list for method input_type
 	6,  // [6:6] is the sub-list for extension type_name
@@ -914,7 +973,7 @@ func file_guildhall_identity_v1_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_identity_v1_events_proto_rawDesc), len(file_guildhall_identity_v1_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   13,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

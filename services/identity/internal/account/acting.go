@@ -1,0 +1,33 @@
+package account
+
+import (
+	"guildhall.dev/pkg/errs"
+	"guildhall.dev/pkg/kv"
+	"guildhall.dev/pkg/resource"
+	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
+)
+
+// CheckStaff refuses who is none of an organisation's staff, deleted or not, as
+// NotFound (STAFF_MEMBER_NOT_FOUND).
+func (b *Book) CheckStaff(r kv.Reader, organization, staff string) error {
+	_, err := b.staffOf(r, organization, staff)
+	return err
+}
+
+// CheckActing is CheckStaff that also refuses somebody suspended or deleted:
+// Precondition, with the reason, on the field.
+func (b *Book) CheckActing(r kv.Reader, organization, staff, field, reason string) error {
+	rec, err := b.staffOf(r, organization, staff)
+	if err == nil && !MayAct(rec.Value) {
+		const text = "the member of staff is suspended or deleted; name another"
+		err = errs.New(errs.Precondition, reason, text, errs.Field(field, reason, text))
+	}
+	return err
+}
+
+func (b *Book) staffOf(r kv.Reader, organization, staff string) (rec kv.Record[*storev1.Account], err error) {
+	if resource.Parent(staff) != organization || !StaffPattern.Matches(staff) {
+		return rec, errs.NotFoundName("STAFF_MEMBER_NOT_FOUND", staff)
+	}
+	return b.Get(r, staff)
+}
