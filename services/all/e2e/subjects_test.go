@@ -60,7 +60,7 @@ func subjectRights(t *testing.T, s *suite) {
 
 		q := chen.wish(t, identityv1.DataSubjectRequest_KIND_ACCESS, chen)
 		download := &identityv1.DownloadSubjectDataRequest{Name: q.GetName()}
-		mine := strings.Join(need(records(chen.rights().DownloadSubjectData(t.Context(), download)))(t), "\n")
+		mine := strings.Join(need(downloaded(chen.rights().DownloadSubjectData(t.Context(), download)))(t), "\n")
 		for _, want := range []string{
 			"identity customers", "chen@customer.example", "groupchat members", "groupchat messages", "Where is my lantern?",
 			"feedback complaints", "My lantern came late.", "permission grants", group,
@@ -72,7 +72,7 @@ func subjectRights(t *testing.T, s *suite) {
 		if strings.Contains(mine, "We write this.") {
 			t.Error("there is what somebody else wrote")
 		}
-		refused(records(lin.rights().DownloadSubjectData(t.Context(), download)))(t, errs.Denied, "PERMISSION_DENIED")
+		refused(downloaded(lin.rights().DownloadSubjectData(t.Context(), download)))(t, errs.Denied, "PERMISSION_DENIED")
 
 		erased := chen.wish(t, identityv1.DataSubjectRequest_KIND_ERASE, c.admin)
 		wants(t, "how many services have given a receipt", len(erased.GetErasure().GetReceipts()), 4)
@@ -82,15 +82,15 @@ func subjectRights(t *testing.T, s *suite) {
 		}
 		file := need(c.admin.complaints.GetComplaint(t.Context(), &feedbackv1.GetComplaintRequest{Name: complaint.GetName()}))(t)
 		wants(t, "what is left of the complaint's words", file.GetSubject()+file.GetVerbatim(), "")
-		refused(records(c.admin.rights().DownloadSubjectData(t.Context(), download)))(t, errs.Precondition, "SUBJECT_DATA_EXPIRED")
+		refused(downloaded(c.admin.rights().DownloadSubjectData(t.Context(), download)))(t, errs.Precondition, "SUBJECT_DATA_EXPIRED")
 		if _, err := chen.auth.WhoAmI(t.Context(), &identityv1.WhoAmIRequest{}); err == nil {
 			t.Error("an erased customer is logged in")
 		}
 	})
 }
 
-// records reads a download to its end, as "service kind record".
-func records(stream interface {
+// downloaded reads a download to its end, as "service kind record".
+func downloaded(stream interface {
 	Recv() (*identityv1.DownloadSubjectDataResponse, error)
 }, err error) (out []string, _ error) {
 	for err == nil {
