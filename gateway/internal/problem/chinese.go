@@ -110,7 +110,7 @@ var chineseGeneral = map[string]text{
 	"PASSWORD_TOO_LONG":        {"密码太长", "密码最多 256 个字符。"},
 	"PASSWORD_BLOCKED":         {"密码过于常见", "该密码过于常见，请换一个。"},
 	"HASHING_BUSY":             {"登录繁忙", "当前登录人数较多，请稍后再试。"},
-	"SELF_FORBIDDEN":           {"不能对自己操作", "不能停用或删除自己的账户，也不能评价自己的工作，请由他人操作。"},
+	"SELF_FORBIDDEN":           {"不能对自己操作", "停用或删除本人账户、评价本人的工作、核验本人登记的删除请求，均须由他人操作。"},
 	"TARGET_EXCEEDS_CALLER":    {"对方权限更大", "对方拥有您没有的权限，不能执行此操作。"},
 	"INVITATION_INVALID":       {"邀请码无效", "邀请码无效、已使用或已过期。"},
 	"REFRESH_TOKEN_INVALID":    {"刷新令牌无效", "刷新令牌无效，请重新登录。"},
