@@ -19,6 +19,7 @@ const maxViolations = 50
 // first seen, so keep one for the life of the process.
 type Validator struct {
 	rules protovalidate.Validator
+	times timekeeper
 }
 
 // Recognizer is an implementation of a gRPC service whose requests are so many,
@@ -46,8 +47,13 @@ func NewValidator() (*Validator, error) {
 //
 // The error is Invalid with reason VALIDATION_FAILED and a violation for each
 // fault, whose reason is the rule's id in UPPER_SNAKE ("STRING_MIN_LEN").
+//
+// A time or duration that is none is one too (TIME_INVALID).
 func (v *Validator) Validate(m proto.Message) error {
-	return violations(v.rules.Validate(m))
+	if err := violations(v.rules.Validate(m)); err != nil {
+		return err
+	}
+	return v.times.check(m)
 }
 
 // validateRequest is Validate, except that of a standard update's resource
@@ -64,7 +70,10 @@ func (v *Validator) validateRequest(method string, m proto.Message) error {
 	if filter == nil {
 		return v.Validate(m)
 	}
-	return violations(v.rules.Validate(m, protovalidate.WithFilter(filter)))
+	if err := violations(v.rules.Validate(m, protovalidate.WithFilter(filter))); err != nil {
+		return err
+	}
+	return v.times.check(m)
 }
 
 func violations(err error) error {

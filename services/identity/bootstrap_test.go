@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/testkit"
@@ -143,6 +144,36 @@ func TestBootstrap_reissueIsTheWayBackIn(t *testing.T) {
 				t.Errorf("login with the new one-time password: %v", err)
 			}
 		})
+	}
+}
+
+// TestBootstrap_reissueAfterThePurge: the name is nobody else's, and the operator's
+// again.
+func TestBootstrap_reissueAfterThePurge(t *testing.T) {
+	h := newHost(t, "bolt")
+	p := h.start(config())
+	chief := p.asAdmin()
+	deputy := p.staffMember(chief, "deputy", &identityv1.StaffMember{DisplayName: "Deputy"}).GetName()
+	asDeputy := with(p.accept(chief, deputy))
+	if _, err := p.staff().DeleteStaffMember(asDeputy, &identityv1.DeleteStaffMemberRequest{Name: admin}); err != nil {
+		t.Fatal(err)
+	}
+	p.close()
+	h.clock.advance(31 * 24 * time.Hour)
+	p = h.start(config())
+	tokens, err := login(p, deputy, goodPassword)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.until(func() bool {
+		return errs.Is(second(p.staff().GetStaffMember(with(tokens), &identityv1.GetStaffMemberRequest{Name: admin})), errs.NotFound)
+	})
+	p.close()
+	p = h.start(reissuing())
+	if _, err := p.auth().Login(context.Background(), &identityv1.LoginRequest{
+		Organization: org, Identifier: admin, Password: p.password(), NewPassword: goodPassword + "!",
+	}); err != nil {
+		t.Errorf("login with the one-time password: %v", err)
 	}
 }
 

@@ -282,6 +282,15 @@ func TestDuplicateDismissals_areListedAndRefused(t *testing.T) {
 		wantError(t, create("organizations/other", org+"/customers/c1", org+"/customers/c2"), errs.Invalid, "PARENT_MISMATCH")
 		wantError(t, create(org, org+"/customers/c1", org+"/staff/admin"), errs.Invalid, "RESOURCE_NAME_INVALID")
 		wantError(t, second(p.duplicates().GetDuplicateDismissal(ctx, &identityv1.GetDuplicateDismissalRequest{Name: "organizations/other/duplicateDismissals/d1"})), errs.NotFound, "RESOURCE_NOT_FOUND")
+		p.permission.hide([]string{org + "/customers/c2"}, []string{"note " + org + "/customers/c3"})
+		if got := strings.Join(list(""), " "); got != "d2 d1" {
+			t.Errorf("who does not see one of the two is told of %s", got)
+		}
+		hidden := org + "/duplicateDismissals/d0"
+		wantError(t, second(p.duplicates().GetDuplicateDismissal(ctx, &identityv1.GetDuplicateDismissalRequest{Name: hidden})), errs.NotFound, "DUPLICATE_DISMISSAL_NOT_FOUND")
+		wantError(t, second(p.duplicates().DeleteDuplicateDismissal(ctx, &identityv1.DeleteDuplicateDismissalRequest{Name: hidden, RequestId: "r"})), errs.NotFound, "DUPLICATE_DISMISSAL_NOT_FOUND")
+		wantError(t, create(org, org+"/customers/c2", org+"/customers/c4"), errs.NotFound, "CUSTOMER_NOT_FOUND")
+		p.permission.hide(nil, nil)
 		p.checker.forbid("identity.duplicateDismissals.create")
 		wantError(t, create(org, org+"/customers/c1", org+"/customers/c4"), errs.Denied, "PERMISSION_DENIED")
 	})

@@ -10,6 +10,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
+
 	"guildhall.dev/pkg/errs"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 )
@@ -139,6 +141,10 @@ func TestInteractions_goWithTheirCustomer(t *testing.T) {
 		}
 		h := p.hold(ctx, c.GetName(), nil)
 		wantError(t, second(p.interactions().DeleteInteraction(ctx, &identityv1.DeleteInteractionRequest{Name: made.GetName()})), errs.Precondition, "LEGAL_HOLD")
+		_, err = p.interactions().UpdateInteraction(ctx, &identityv1.UpdateInteractionRequest{
+			Interaction: &identityv1.Interaction{Name: made.GetName()}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"note"}},
+		})
+		wantError(t, err, errs.Precondition, "LEGAL_HOLD")
 		if _, err := p.legalHolds().LiftLegalHold(ctx, &identityv1.LiftLegalHoldRequest{Name: h.GetName()}); err != nil {
 			t.Fatal(err)
 		}

@@ -113,8 +113,7 @@ func TestOffboarding_handsEverythingOver(t *testing.T) {
 	})
 }
 
-// TestPurge_leavesNoOwnerBehind: whoever gets the name of a purged account later
-// has none of its customers.
+// TestPurge_leavesNoOwnerBehind: nobody looks after customers who is gone for good.
 func TestPurge_leavesNoOwnerBehind(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *process) {
 		ctx := p.asAdmin()

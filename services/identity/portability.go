@@ -12,7 +12,6 @@ import (
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/api"
 	"guildhall.dev/services/identity/internal/collector"
-	"guildhall.dev/services/identity/internal/interaction"
 )
 
 // newCollector returns what puts together what there is of a customer.
@@ -56,9 +55,9 @@ func newExporter(c *api.Centres, kit *serve.Kit) (*portability.Exporter, error) 
 			return found, next, err
 		})},
 		{Name: "interactions", List: portability.FromPages(func(r kv.Reader, customer string, after []byte, limit int) ([]*identityv1.Interaction, []byte, error) {
-			found, next, err := c.Interactions.List(r, interaction.Query{Parent: customer, After: after, Limit: limit})
+			found, next, err := c.Interactions.Of(r, customer, after, limit)
 			for _, i := range found { // how good the staff were, and what they are to do, is theirs
-				i.Review, i.NextStep, i.Task = nil, "", ""
+				i.Review, i.NextStep, i.Task, i.Creator = nil, "", "", ""
 			}
 			return found, next, err
 		})},

@@ -16,12 +16,11 @@ import (
 // A name is never given twice: messages, answers and audit entries of whoever had it
 // would become those of somebody else.
 func retiredTable() *kv.Table[*storev1.RetiredName] {
-	return kv.NewTable(kv.TableConfig[*storev1.RetiredName]{
-		Name: "retired_names",
-		Key: func(n *storev1.RetiredName) kv.Key {
-			return kv.Key{kv.String(n.GetOrganization()), kv.Bytes(n.GetNameHash())}
-		},
-	})
+	return kv.NewTable(kv.TableConfig[*storev1.RetiredName]{Name: "retired_names", Key: retiredKey})
+}
+
+func retiredKey(n *storev1.RetiredName) kv.Key {
+	return kv.Key{kv.String(n.GetOrganization()), kv.Bytes(n.GetNameHash())}
 }
 
 func (b *Book) retiredName(name string) *storev1.RetiredName {
@@ -38,11 +37,20 @@ func (b *Book) retire(tx *change.Tx, name string) error {
 	return err
 }
 
+// Revive is Create for an account whose name may be a retired one: whoever runs the
+// installation makes the same principal anew.
+func (b *Book) Revive(tx *change.Tx, a *storev1.Account) (kv.Record[*storev1.Account], error) {
+	if _, err := b.retired.Remove(tx, retiredKey(b.retiredName(a.GetName()))); err != nil {
+		return kv.Record[*storev1.Account]{}, err
+	}
+	return b.Create(tx, a, nil)
+}
+
 // checkRetired refuses a name that an account had which was purged. The error is
 // Exists, as for an account that is there.
 func (b *Book) checkRetired(r kv.Reader, name string) error {
 	n := b.retiredName(name)
-	_, found, err := b.retired.Find(r, kv.Key{kv.String(n.GetOrganization()), kv.Bytes(n.GetNameHash())})
+	_, found, err := b.retired.Find(r, retiredKey(n))
 	if err != nil || !found {
 		return err
 	}

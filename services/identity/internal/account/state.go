@@ -212,8 +212,8 @@ func (b *Book) move(tx *change.Tx, name, etag string, permit segment.Permit, to 
 func mayAct(a *storev1.Account) bool { return a.GetState() == active || a.GetState() == pending }
 
 // nextVersion returns the version of a new state of an account; old is nil for
-// a new one. It begins at the time, so that an account that gets the name of
-// one that was purged goes on above it.
+// a new one. It begins at the time, so that an account that is revived under the
+// name of one that was purged goes on above it.
 func nextVersion(old *storev1.Account, now time.Time) int64 {
 	return max(old.GetStateVersion()+1, now.UnixMicro())
 }

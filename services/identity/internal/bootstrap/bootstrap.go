@@ -175,7 +175,7 @@ func (cfg *Config) letIn(tx *change.Tx, name, hash string) error {
 	case err != nil:
 		return err
 	case !found:
-		_, err = cfg.Accounts.Create(tx, &storev1.Account{Name: name, DisplayName: "Administrator"}, nil)
+		_, err = cfg.Accounts.Revive(tx, &storev1.Account{Name: name, DisplayName: "Administrator"})
 	case state == identityv1.AccountState_ACCOUNT_STATE_DELETED:
 		if rec, err = cfg.Accounts.Undelete(tx, name, "", nil); err != nil {
 			return err

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"guildhall.dev/pkg/change"
@@ -134,7 +135,7 @@ func (c *Collector) collect(ctx context.Context, request string) error {
 		if err != nil {
 			err = fmt.Errorf("service %s: %w", s.Name, err)
 		}
-		if at.GetPageToken() != "" && errs.Is(err, errs.Invalid) {
+		if strings.HasPrefix(errs.ReasonOf(err), "PAGE_TOKEN_") {
 			// It does not know its own token any more, being another version.
 			return errors.Join(err, c.cfg.Store.Update(ctx, func(tx kv.Tx) error { return c.cfg.Takeouts.Restart(tx, at) }))
 		}

@@ -54,6 +54,8 @@ type Config struct {
 	Requests *rights.Book
 	// Standing tells permission that an account may not act any more.
 	Standing func(ctx context.Context, account string) error
+	// Services are all that keep data of customers. The last one hears from the others
+	// of what ends with them, and is asked when they are done.
 	Services []Service
 	Logger   *slog.Logger
 	Meter    metric.Meter
@@ -171,16 +173,17 @@ func (d *Driver) run(ctx context.Context, name string) error {
 	if err := d.cfg.Standing(ctx, customer); err != nil {
 		return err
 	}
-	// One after the other: those that come later hear of what ends in the first ones.
-	for _, s := range d.cfg.Services {
+	var all []error
+	for i, s := range d.cfg.Services {
 		if rights.Received(q, s.Name) {
 			continue
 		}
-		if err := d.ask(ctx, name, customer, s); err != nil {
-			return err
+		if last := i == len(d.cfg.Services)-1; last && errors.Join(all...) != nil {
+			break // it hears of what ends in the others
 		}
+		all = append(all, d.ask(ctx, name, customer, s))
 	}
-	return nil
+	return errors.Join(all...)
 }
 
 func (d *Driver) ask(ctx context.Context, name, customer string, s Service) error {

@@ -103,13 +103,26 @@ func (d *Desk) checkTask(r kv.Reader, i *identityv1.Interaction) error {
 	return err
 }
 
-// Update changes the masked fields to those of asked. Errors are NotFound
-// (TASK_NOT_FOUND) and those of interaction.Update.
+// Update changes the masked fields to those of asked, of a customer that is there and
+// under no legal hold. A task that it has stays when that is deleted; another one has
+// to be there. Errors are NotFound (CUSTOMER_NOT_FOUND, TASK_NOT_FOUND), Precondition
+// (ILLEGAL_STATE, LEGAL_HOLD) and those of interaction.Update.
 func (d *Desk) Update(tx *change.Tx, asked *identityv1.Interaction, mask *fieldmaskpb.FieldMask) (*identityv1.Interaction, error) {
-	if err := d.checkTask(tx, asked); err != nil {
+	was, err := d.cfg.Interactions.Get(tx, asked.GetName())
+	if err != nil {
 		return nil, err
 	}
-	return d.cfg.Interactions.Update(tx, asked, mask)
+	if err := d.cfg.Accounts.CheckChangeable(tx, customerOf(asked)); err != nil {
+		return nil, err
+	}
+	if err := d.cfg.Accounts.CheckHold(tx, customerOf(asked)); err != nil {
+		return nil, err
+	}
+	now, err := d.cfg.Interactions.Update(tx, asked, mask)
+	if err != nil || now.GetTask() == was.GetTask() {
+		return now, err
+	}
+	return now, d.checkTask(tx, now)
 }
 
 // Ingest writes down what a source tells an organisation, each item by itself; the

@@ -45,6 +45,12 @@ func (b *Book) List(r kv.Reader, q Query) ([]*identityv1.Interaction, []byte, er
 	return revise.Views(b.interactions.Select(r, q.scan(), maxExamined, q.selects))
 }
 
+// Of returns a page of a customer's interactions in the order of their names, which no
+// correction changes, and where to go on behind it, nil at the end.
+func (b *Book) Of(r kv.Reader, customer string, after []byte, limit int) ([]*identityv1.Interaction, []byte, error) {
+	return revise.Views(b.interactions.List(r, kv.Query{Prefix: kv.Key{kv.String(customer)}, After: after, Limit: limit}))
+}
+
 // scan serves the time, and whichever of customer and staff there is.
 func (q Query) scan() kv.Query {
 	scope := q.Parent

@@ -36,11 +36,12 @@ const (
 	byCountry = identityv1.DuplicateEvidence_FIELD_COUNTRY
 )
 
-// kinds are what keys of a field are called where they are stored.
+// kinds are what keys of a field are called where they are stored, a letter in each
+// entry of the index.
 var kinds = [...]struct {
 	kind  string
 	field identityv1.DuplicateEvidence_Field
-}{{"email", byEmail}, {"name", byName}, {"phone", byPhone}}
+}{{"e", byEmail}, {"n", byName}, {"p", byPhone}}
 
 const (
 	// digits of a phone number are compared from its end: what comes before them is
@@ -88,11 +89,11 @@ func Keys(h kv.Hasher, a *storev1.Account) []Key {
 			keys = append(keys, Key{Kind: kind, Hash: [16]byte(h.Hash("likeness of customers: "+kind, []byte(value)))})
 		}
 	}
-	add("email", local(a.GetEmail()))
-	add("phone", ending(a.GetPhone()))
+	add("e", local(a.GetEmail()))
+	add("p", ending(a.GetPhone()))
 	if whole := naming.WholeOf(a.GetDisplayName()); len(whole.Written) > 0 && utf8.RuneCountInString(whole.Written[0]) >= leastName {
 		for _, form := range slices.Concat(whole.Written, whole.Spelt) {
-			add("name", form)
+			add("n", form)
 		}
 	}
 	slices.SortFunc(keys, Key.Compare)

@@ -45,7 +45,7 @@ const (
 // found by it alone.
 //
 // A caller sees customers on whom it holds identity.customers.get, and learns of
-// no others. What a field policy keeps from it of one of the two neither counts
+// no others, nor of dismissals of pairs of whom it does not see both. What a field policy keeps from it of one of the two neither counts
 // for the score nor is among the evidence: a pair that only this speaks for is not
 // found.
 type DuplicateServiceClient interface {
@@ -163,7 +163,7 @@ func (c *duplicateServiceClient) DeleteDuplicateDismissal(ctx context.Context, i
 // found by it alone.
 //
 // A caller sees customers on whom it holds identity.customers.get, and learns of
-// no others. What a field policy keeps from it of one of the two neither counts
+// no others, nor of dismissals of pairs of whom it does not see both. What a field policy keeps from it of one of the two neither counts
 // for the score nor is among the evidence: a pair that only this speaks for is not
 // found.
 type DuplicateServiceServer interface {

@@ -1464,7 +1464,7 @@ type IngestedInteractionResult struct {
 	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	// The failure in a sentence.
 	Message string `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"`
-	// The field at fault, if it is one: "interaction.start_time".
+	// The field at fault, if it is one: "subject", "interaction.start_time", "customer".
 	Field         string `protobuf:"bytes,5,opt,name=field,proto3" json:"field,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

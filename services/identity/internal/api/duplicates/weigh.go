@@ -19,6 +19,7 @@ const mayGet = "identity.customers.get"
 const (
 	classContact  = "contact"
 	classIdentity = "identity"
+	classNote     = "note"
 )
 
 // classOf returns the class of data that a field is of, "" of none.

@@ -29,7 +29,7 @@ type SharedLikeness struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "organizations/acme".
 	Organization string `protobuf:"bytes,1,opt,name=organization,proto3" json:"organization,omitempty"`
-	// Of what, as in "phone".
+	// Of what, a letter: see package likeness.
 	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
 	// The keyed hash of the value.
 	Hash          []byte `protobuf:"bytes,3,opt,name=hash,proto3" json:"hash,omitempty"`
