@@ -110,15 +110,18 @@ func (i *importer) serve(w http.ResponseWriter, r *http.Request, path map[string
 	case <-refused:
 		linger(conn, q.http.Body)
 	default:
-		// The rest of a file that the service has no use for is not waited for.
-		_ = conn.SetReadDeadline(time.Now())
+		// The service has no use for the rest of the file. The client hears so now.
+		_ = conn.Flush()
+		_ = conn.SetReadDeadline(time.Now().Add(lingerTime))
+		<-uploaded
+		linger(conn, q.http.Body)
 	}
 	<-uploaded
 	for range answers {
 	}
 }
 
-// What is read of a file that was refused, and for how long.
+// What is read of the rest of a file that nobody wants, and for how long.
 const (
 	lingerSize = 16 << 20
 	lingerTime = 2 * time.Second
