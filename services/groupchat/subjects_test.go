@@ -55,7 +55,7 @@ func (w *world) life(t *testing.T) (hers, others *groupchatv1.Message) {
 	}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"description"}}}))(t)
 	for _, name := range []string{shop, acme + "/groups/own"} {
 		must(mine.CreateMember(ctx, &groupchatv1.CreateMemberRequest{Parent: name, RequestId: "r4" + name, Member: &groupchatv1.Member{Account: li}}))(t)
-		hers = must(w.messages(t, mei).CreateMessage(ctx, &groupchatv1.CreateMessageRequest{
+		must(w.messages(t, mei).CreateMessage(ctx, &groupchatv1.CreateMessageRequest{
 			Parent: name, RequestId: "r5" + name, Message: &groupchatv1.Message{Text: "I am " + private},
 		}))(t)
 	}
