@@ -74,7 +74,7 @@ func (b *Book) Bought(tx *change.Tx, customer, order string, at time.Time) error
 	if err := b.cfg.Stages.Bought(tx, customer, at); err != nil {
 		return err
 	}
-	policy, err := b.cfg.Stages.Policy(tx, resource.Parent(customer))
+	policy, err := b.cfg.Stages.Policies.Of(tx, resource.Parent(customer))
 	if err != nil || !policy.GetFollowPurchases() {
 		return err
 	}
@@ -132,7 +132,7 @@ func (b *Book) Age(tx *change.Tx, name string) error {
 		tx.Unchanged()
 		return b.cfg.Stages.Unwind(tx, name)
 	}
-	policy, err := b.cfg.Stages.Policy(tx, resource.Parent(name))
+	policy, err := b.cfg.Stages.Policies.Of(tx, resource.Parent(name))
 	if err != nil {
 		return err
 	}

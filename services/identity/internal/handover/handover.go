@@ -142,7 +142,7 @@ func (b *Book) checkCoolDown(r kv.Reader, c *storev1.Account, now time.Time) err
 
 // checkSince refuses a customer unless the cool-down has passed since a time.
 func (b *Book) checkSince(r kv.Reader, c *storev1.Account, since, now time.Time) error {
-	policy, err := b.ownerships.Policy(r, resource.Parent(c.GetName()))
+	policy, err := b.ownerships.Policies.Of(r, resource.Parent(c.GetName()))
 	if err != nil {
 		return err
 	}
@@ -158,7 +158,7 @@ func (b *Book) checkSince(r kv.Reader, c *storev1.Account, since, now time.Time)
 
 // checkDay refuses one customer more than somebody may be handed in a day.
 func (b *Book) checkDay(r kv.Reader, to string, now time.Time) error {
-	policy, err := b.ownerships.Policy(r, resource.Parent(to))
+	policy, err := b.ownerships.Policies.Of(r, resource.Parent(to))
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"guildhall.dev/pkg/resource"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+	"guildhall.dev/services/identity/internal/revise"
 )
 
 const notFound = "INTERACTION_NOT_FOUND"
@@ -25,8 +26,9 @@ const (
 //	interaction_tallies   (scope, month)    -> InteractionTally
 type tables struct {
 	interactions *kv.Table[*identityv1.Interaction]
-	policies     *kv.Table[*identityv1.InteractionPolicy]
-	tallies      *kv.Table[*storev1.InteractionTally]
+	// Policies say for how long organisations correct interactions.
+	Policies *revise.Setting[*identityv1.InteractionPolicy]
+	tallies  *kv.Table[*storev1.InteractionTally]
 }
 
 func newTables(h kv.Hasher) tables {
@@ -49,17 +51,14 @@ func newTables(h kv.Hasher) tables {
 				}},
 			},
 		}),
-		policies: kv.NewTable(kv.TableConfig[*identityv1.InteractionPolicy]{
-			Name: "interaction_policies",
-			Key:  func(p *identityv1.InteractionPolicy) kv.Key { return kv.Key{kv.String(OrganizationOf(p.GetName()))} },
-		}),
-		tallies: kv.NewTable(kv.TableConfig[*storev1.InteractionTally]{Name: "interaction_tallies", Key: tallyKey}),
+		Policies: policies(),
+		tallies:  kv.NewTable(kv.TableConfig[*storev1.InteractionTally]{Name: "interaction_tallies", Key: tallyKey}),
 	}
 }
 
 // Tables returns the raw tables of a book.
 func (t tables) Tables() []string {
-	return slices.Concat(t.interactions.Tables(), t.policies.Tables(), t.tallies.Tables())
+	return slices.Concat(t.interactions.Tables(), t.Policies.Tables(), t.tallies.Tables())
 }
 
 func key(name string) kv.Key { return kv.Key{kv.String(resource.Parent(name)), kv.String(name)} }

@@ -151,7 +151,7 @@ func (b *Book) begin(tx *change.Tx, m Move, at time.Time) (deadline *timestamppb
 	if m.To == "" {
 		return nil, nil
 	}
-	policy, err := b.Policy(tx, resource.Parent(m.Customer))
+	policy, err := b.Policies.Of(tx, resource.Parent(m.Customer))
 	if err != nil {
 		return nil, err
 	}

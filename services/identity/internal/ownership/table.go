@@ -7,6 +7,7 @@ import (
 	"guildhall.dev/pkg/resource"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+	"guildhall.dev/services/identity/internal/revise"
 )
 
 // The indexes.
@@ -33,7 +34,8 @@ type tables struct {
 	periods    *kv.Table[*identityv1.OwnershipPeriod]
 	portfolios *kv.Table[*storev1.Portfolio]
 	transfers  *kv.Table[*identityv1.OwnershipTransfer]
-	policies   *kv.Table[*identityv1.OwnershipPolicy]
+	// Policies limit the changes of owners.
+	Policies *revise.Setting[*identityv1.OwnershipPolicy]
 }
 
 func newTables() tables {
@@ -57,9 +59,7 @@ func newTables() tables {
 			Name: "ownership_transfers", NotFound: transferNotFound, Exists: "OWNERSHIP_TRANSFER_EXISTS",
 			Key: func(t *identityv1.OwnershipTransfer) kv.Key { return key(t.GetName()) }, Indexes: transferIndexes(),
 		}),
-		policies: kv.NewTable(kv.TableConfig[*identityv1.OwnershipPolicy]{
-			Name: "ownership_policies", Key: func(p *identityv1.OwnershipPolicy) kv.Key { return policyKey(OrganizationOf(p.GetName())) },
-		}),
+		Policies: policies(),
 	}
 }
 
@@ -96,9 +96,7 @@ func transferIndexes() []kv.Index[*identityv1.OwnershipTransfer] {
 
 // Tables returns the raw tables of a book.
 func (t tables) Tables() []string {
-	return slices.Concat(t.periods.Tables(), t.portfolios.Tables(), t.transfers.Tables(), t.policies.Tables())
+	return slices.Concat(t.periods.Tables(), t.portfolios.Tables(), t.transfers.Tables(), t.Policies.Tables())
 }
 
 func key(name string) kv.Key { return kv.Key{kv.String(resource.Parent(name)), kv.String(name)} }
-
-func policyKey(organization string) kv.Key { return kv.Key{kv.String(organization)} }

@@ -66,7 +66,7 @@ func (b *Book) Transfer(r kv.Reader, name string) (*identityv1.OwnershipTransfer
 // (OWNERSHIP_TRANSFER_EXISTS, and OWNERSHIP_TRANSFER_PENDING when another one of
 // the customer is) and Exhausted (OWNERSHIP_TRANSFER_LIMIT).
 func (b *Book) Propose(tx *change.Tx, t *identityv1.OwnershipTransfer, from, proposer string) (*identityv1.OwnershipTransfer, error) {
-	policy, err := b.Policy(tx, resource.Parent(t.GetName()))
+	policy, err := b.Policies.Of(tx, resource.Parent(t.GetName()))
 	if err != nil {
 		return nil, err
 	}

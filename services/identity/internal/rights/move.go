@@ -18,7 +18,7 @@ import (
 // is known already; SELF_FORBIDDEN, an erasure is written down by one and verified by
 // another, since nobody can undo it. It reports whether it is known from now on.
 func (b *Book) Verify(tx *change.Tx, name, etag string, proof identityv1.DataSubjectRequest_Proof, verifier string) (q *identityv1.DataSubjectRequest, confirmed bool, err error) {
-	policy, err := b.Policy(tx, resource.Parent(CustomerOf(name)))
+	policy, err := b.Policies.Of(tx, resource.Parent(CustomerOf(name)))
 	if err != nil {
 		return nil, false, err
 	}
@@ -63,7 +63,7 @@ func confirm(q *identityv1.DataSubjectRequest, policy *identityv1.DataSubjectPol
 // Extend puts off when the answer is due, once. Errors are those of every move, and
 // Precondition (ILLEGAL_STATE, DATA_SUBJECT_REQUEST_OVERDUE).
 func (b *Book) Extend(tx *change.Tx, name, etag, reason string) (*identityv1.DataSubjectRequest, error) {
-	policy, err := b.Policy(tx, resource.Parent(CustomerOf(name)))
+	policy, err := b.Policies.Of(tx, resource.Parent(CustomerOf(name)))
 	if err != nil {
 		return nil, err
 	}

@@ -1,15 +1,10 @@
 package rights
 
 import (
-	"strings"
 	"time"
 
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
-	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
-	"guildhall.dev/pkg/change"
-	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/resource"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/revise"
@@ -18,9 +13,6 @@ import (
 // PolicyPattern is the form of the name of an organisation's policy.
 const PolicyPattern = resource.Pattern("organizations/{organization}/dataSubjectPolicy")
 
-// OrganizationOf returns the organisation in the name of its policy.
-func OrganizationOf(policy string) string { return strings.TrimSuffix(policy, "/dataSubjectPolicy") }
-
 // What holds where an organisation has set nothing.
 const (
 	DefaultRegime      = identityv1.DataSubjectPolicy_REGIME_GDPR
@@ -28,35 +20,18 @@ const (
 	DefaultGracePeriod = 7 * 24 * time.Hour
 )
 
-// Policy returns an organisation's policy, with the defaults for what it has not
-// set.
-func (b *Book) Policy(r kv.Reader, organization string) (*identityv1.DataSubjectPolicy, error) {
-	rec, _, err := b.policies.Find(r, policyKey(organization))
-	if err != nil {
-		return nil, err
-	}
-	return complete(organization, rec), nil
-}
-
-// UpdatePolicy changes the masked fields to those of p, and records it if that
-// changed anything. Errors are Conflict (ETAG_MISMATCH), and Invalid for a mask of
-// other fields.
-func (b *Book) UpdatePolicy(tx *change.Tx, p *identityv1.DataSubjectPolicy, mask *fieldmaskpb.FieldMask) (*identityv1.DataSubjectPolicy, error) {
-	rec, err := revise.Set(tx, b.policies, p, mask, revise.Rules[*identityv1.DataSubjectPolicy]{
-		Event: "guildhall.identity.data_subject_policy", Fields: []string{"regime", "working_days", "grace_period"},
+// policies are (organisation) -> DataSubjectPolicy.
+func policies() *revise.Setting[*identityv1.DataSubjectPolicy] {
+	return revise.NewSetting(revise.SettingConfig[*identityv1.DataSubjectPolicy]{
+		Table: "data_subject_policies", ID: "dataSubjectPolicy",
+		Rules: revise.Rules[*identityv1.DataSubjectPolicy]{
+			Event: "guildhall.identity.data_subject_policy", Fields: []string{"regime", "working_days", "grace_period"},
+		},
+		Complete: complete,
 	})
-	if err != nil {
-		return nil, err
-	}
-	return complete(OrganizationOf(p.GetName()), rec), nil
 }
 
-func complete(organization string, rec kv.Record[*identityv1.DataSubjectPolicy]) *identityv1.DataSubjectPolicy {
-	p := &identityv1.DataSubjectPolicy{}
-	if rec.Found() {
-		p = proto.CloneOf(rec.Value)
-	}
-	p.Name, p.Etag = organization+"/dataSubjectPolicy", rec.Etag
+func complete(p *identityv1.DataSubjectPolicy) {
 	if p.GetRegime() == 0 {
 		p.Regime = DefaultRegime
 	}
@@ -66,7 +41,6 @@ func complete(organization string, rec kv.Record[*identityv1.DataSubjectPolicy])
 	if p.GetGracePeriod() == nil {
 		p.GracePeriod = durationpb.New(DefaultGracePeriod)
 	}
-	return p
 }
 
 // due returns when the answer to a request of a time is due: after a month under

@@ -69,7 +69,7 @@ func New() *Book { return &Book{newTables()} }
 
 // Tables returns the raw tables of a book.
 func (b *Book) Tables() []string {
-	return slices.Concat(b.requests.Tables(), b.policies.Tables())
+	return slices.Concat(b.requests.Tables(), b.Policies.Tables())
 }
 
 // CustomerOf returns the customer whose request has the name.
@@ -124,7 +124,7 @@ func (b *Book) Create(tx *change.Tx, asked *identityv1.DataSubjectRequest, creat
 			return nil, errs.New(errs.Precondition, "DATA_SUBJECT_REQUEST_OPEN", text, errs.Field("data_subject_request.kind", "DATA_SUBJECT_REQUEST_OPEN", text))
 		}
 	}
-	policy, err := b.Policy(tx, resource.Parent(customer))
+	policy, err := b.Policies.Of(tx, resource.Parent(customer))
 	if err != nil {
 		return nil, err
 	}

@@ -32,7 +32,8 @@ const (
 //	data_subject_policies  (organization)   -> DataSubjectPolicy
 type tables struct {
 	requests *kv.Table[*identityv1.DataSubjectRequest]
-	policies *kv.Table[*identityv1.DataSubjectPolicy]
+	// Policies say by which law, and how fast, organisations answer.
+	Policies *revise.Setting[*identityv1.DataSubjectPolicy]
 }
 
 type request = *identityv1.DataSubjectRequest
@@ -58,10 +59,7 @@ func newTables() tables {
 				when(byAccess, Collecting, func(q request) kv.Key { return kv.Key{kv.Time(q.GetCreateTime().AsTime())} }),
 			},
 		}),
-		policies: kv.NewTable(kv.TableConfig[*identityv1.DataSubjectPolicy]{
-			Name: "data_subject_policies",
-			Key:  func(p *identityv1.DataSubjectPolicy) kv.Key { return policyKey(OrganizationOf(p.GetName())) },
-		}),
+		Policies: policies(),
 	}
 }
 
@@ -81,8 +79,6 @@ func waits(q request) bool {
 }
 
 func key(name string) kv.Key { return kv.Key{kv.String(CustomerOf(name)), kv.String(name)} }
-
-func policyKey(organization string) kv.Key { return kv.Key{kv.String(organization)} }
 
 func organizationOf(q request) string { return resource.Parent(CustomerOf(q.GetName())) }
 

@@ -8,6 +8,7 @@ import (
 	"guildhall.dev/pkg/kv"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+	"guildhall.dev/services/identity/internal/revise"
 )
 
 // A clock runs while a customer is in a stage that time ends: since when it has
@@ -55,7 +56,7 @@ func (b *Book) Unwind(tx kv.Tx, customer string) error {
 // Idle returns the names of up to limit customers whose time in their stage is over,
 // of organisations whose policy says how long it is.
 func (b *Book) Idle(r kv.Reader, now time.Time, limit int) (names []string, err error) {
-	for policy, err := range b.policies.Scan(r, kv.Query{Index: byPeriods}) {
+	for policy, err := range b.Policies.Scan(r, kv.Query{Index: byPeriods}) {
 		if err != nil {
 			return nil, err
 		}
@@ -65,7 +66,7 @@ func (b *Book) Idle(r kv.Reader, now time.Time, limit int) (names []string, err 
 				continue
 			}
 			page, err := b.clocks.List(r, kv.Query{
-				Index: byIdle, Prefix: kv.Key{kv.String(OrganizationOf(policy.Value.GetName())), kv.String(Name(s))},
+				Index: byIdle, Prefix: kv.Key{kv.String(revise.OrganizationOf(policy.Value.GetName())), kv.String(Name(s))},
 				Until: kv.Key{kv.Time(now.Add(-period).Add(1))}, Limit: limit - len(names),
 			})
 			if err != nil {

@@ -3,10 +3,6 @@ package stage
 import (
 	"time"
 
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/fieldmaskpb"
-
-	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/resource"
@@ -21,31 +17,26 @@ const PolicyPattern = resource.Pattern("organizations/{organization}/stagePolicy
 // buys each day would be lost each night.
 const shortest = 24 * time.Hour
 
-// Policy returns an organisation's policy; of one that has set none, the one under
-// which nothing moves by itself.
-func (b *Book) Policy(r kv.Reader, organization string) (*identityv1.StagePolicy, error) {
-	rec, _, err := b.policies.Find(r, kv.Key{kv.String(organization)})
-	if err != nil {
-		return nil, err
-	}
-	return shown(organization, rec), nil
-}
-
-// UpdatePolicy changes the masked fields to those of p, and records it if that
-// changed anything. Errors are Conflict (ETAG_MISMATCH) and Invalid:
-// STAGE_PERIODS_INVALID, and UPDATE_MASK_INVALID for a mask of other fields.
-func (b *Book) UpdatePolicy(tx *change.Tx, p *identityv1.StagePolicy, mask *fieldmaskpb.FieldMask) (*identityv1.StagePolicy, error) {
-	rec, err := revise.Set(tx, b.policies, p, mask, revise.Rules[*identityv1.StagePolicy]{
-		Event:  "guildhall.identity.stage_policy",
-		Fields: []string{"follow_purchases", "at_risk_after", "lapsed_after"},
-		Follow: func(_, now *identityv1.StagePolicy) error { return checkPeriods(now) },
+// policies are (organisation) -> StagePolicy. Under one that has set none nothing moves
+// by itself.
+func policies() *revise.Setting[*identityv1.StagePolicy] {
+	return revise.NewSetting(revise.SettingConfig[*identityv1.StagePolicy]{
+		Table: "stage_policies", ID: "stagePolicy",
+		Rules: revise.Rules[*identityv1.StagePolicy]{
+			Event:  "guildhall.identity.stage_policy",
+			Fields: []string{"follow_purchases", "at_risk_after", "lapsed_after"},
+			Follow: func(_, now *identityv1.StagePolicy) error { return checkPeriods(now) },
+		},
+		Indexes: []kv.Index[*identityv1.StagePolicy]{{Name: byPeriods, Keys: func(p *identityv1.StagePolicy) []kv.Key {
+			if p.GetAtRiskAfter().AsDuration() == 0 && p.GetLapsedAfter().AsDuration() == 0 {
+				return nil
+			}
+			return []kv.Key{{kv.String(revise.OrganizationOf(p.GetName()))}}
+		}}},
 	})
-	if err != nil {
-		return nil, err
-	}
-	return shown(OrganizationOf(p.GetName()), rec), nil
 }
 
+// checkPeriods refuses periods that make no sense: Invalid (STAGE_PERIODS_INVALID).
 func checkPeriods(p *identityv1.StagePolicy) error {
 	risk, lapse := p.GetAtRiskAfter().AsDuration(), p.GetLapsedAfter().AsDuration()
 	for _, period := range []struct {
@@ -60,14 +51,4 @@ func checkPeriods(p *identityv1.StagePolicy) error {
 		return errs.InvalidField("stage_policy.lapsed_after", "STAGE_PERIODS_INVALID", "send more than at_risk_after")
 	}
 	return nil
-}
-
-// shown returns the policy of a record, the zero one for none.
-func shown(organization string, rec kv.Record[*identityv1.StagePolicy]) *identityv1.StagePolicy {
-	p := &identityv1.StagePolicy{}
-	if rec.Found() {
-		p = proto.CloneOf(rec.Value)
-	}
-	p.Name, p.Etag = organization+"/stagePolicy", rec.Etag
-	return p
 }

@@ -2,12 +2,12 @@ package stage
 
 import (
 	"slices"
-	"strings"
 
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/resource"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
+	"guildhall.dev/services/identity/internal/revise"
 )
 
 // The indexes.
@@ -29,9 +29,10 @@ const (
 type tables struct {
 	transitions *kv.Table[*identityv1.StageTransition]
 	clocks      *kv.Table[*storev1.StageClock]
-	policies    *kv.Table[*identityv1.StagePolicy]
-	census      *kv.Table[*storev1.StageCensus]
-	tallies     *kv.Table[*storev1.StageTally]
+	// Policies say what moves customers of an organisation by itself.
+	Policies *revise.Setting[*identityv1.StagePolicy]
+	census   *kv.Table[*storev1.StageCensus]
+	tallies  *kv.Table[*storev1.StageTally]
 }
 
 func newTables() tables {
@@ -48,15 +49,7 @@ func newTables() tables {
 				return []kv.Key{{kv.String(resource.Parent(c.GetCustomer())), kv.String(Name(c.GetStage())), kv.Time(c.GetIdleSince().AsTime())}}
 			}}},
 		}),
-		policies: kv.NewTable(kv.TableConfig[*identityv1.StagePolicy]{
-			Name: "stage_policies", Key: func(p *identityv1.StagePolicy) kv.Key { return kv.Key{kv.String(OrganizationOf(p.GetName()))} },
-			Indexes: []kv.Index[*identityv1.StagePolicy]{{Name: byPeriods, Keys: func(p *identityv1.StagePolicy) []kv.Key {
-				if p.GetAtRiskAfter().AsDuration() == 0 && p.GetLapsedAfter().AsDuration() == 0 {
-					return nil
-				}
-				return []kv.Key{{kv.String(OrganizationOf(p.GetName()))}}
-			}}},
-		}),
+		Policies: policies(),
 		census: kv.NewTable(kv.TableConfig[*storev1.StageCensus]{
 			Name: "stage_census", Key: func(c *storev1.StageCensus) kv.Key { return kv.Key{kv.String(c.GetOrganization())} },
 		}),
@@ -66,7 +59,7 @@ func newTables() tables {
 
 // Tables returns the raw tables of a book.
 func (t tables) Tables() []string {
-	return slices.Concat(t.transitions.Tables(), t.clocks.Tables(), t.policies.Tables(), t.census.Tables(), t.tallies.Tables())
+	return slices.Concat(t.transitions.Tables(), t.clocks.Tables(), t.Policies.Tables(), t.census.Tables(), t.tallies.Tables())
 }
 
 func key(name string) kv.Key { return kv.Key{kv.String(resource.Parent(name)), kv.String(name)} }
@@ -74,6 +67,3 @@ func key(name string) kv.Key { return kv.Key{kv.String(resource.Parent(name)), k
 func tallyKey(t *storev1.StageTally) kv.Key {
 	return kv.Key{kv.String(t.GetOrganization()), kv.String(t.GetDate()), kv.String(Name(t.GetFromStage())), kv.String(Name(t.GetToStage()))}
 }
-
-// OrganizationOf returns the organisation in the name of its policy or its report.
-func OrganizationOf(name string) string { return name[:strings.LastIndexByte(name, '/')] }

@@ -10,16 +10,12 @@
 package workday
 
 import (
-	"strings"
 	"time"
 
 	"google.golang.org/genproto/googleapis/type/date"
 	"google.golang.org/genproto/googleapis/type/dayofweek"
 	"google.golang.org/genproto/googleapis/type/timeofday"
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
-	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/resource"
@@ -35,68 +31,40 @@ const invalid = "WORKING_CALENDAR_INVALID"
 // maxHoliday is the most days of one holiday.
 const maxHoliday = 61
 
-// Book keeps the calendars. It is safe for concurrent use.
+// Book keeps the calendars, (organisation) -> WorkingCalendar. It is safe for concurrent
+// use.
 type Book struct {
-	table *kv.Table[*identityv1.WorkingCalendar]
+	// Settings are what organisations have set. Errors of changes are also Invalid:
+	// TIME_ZONE_UNKNOWN, WORKING_CALENDAR_INVALID.
+	Settings *revise.Setting[*identityv1.WorkingCalendar]
 }
 
 // New returns a book.
 func New() *Book {
-	// (organisation) -> WorkingCalendar
-	return &Book{kv.NewTable(kv.TableConfig[*identityv1.WorkingCalendar]{
-		Name: "working_calendars", Key: func(c *identityv1.WorkingCalendar) kv.Key { return key(OrganizationOf(c.GetName())) },
+	return &Book{revise.NewSetting(revise.SettingConfig[*identityv1.WorkingCalendar]{
+		Table: "working_calendars", ID: "workingCalendar",
+		Rules: revise.Rules[*identityv1.WorkingCalendar]{
+			Event:  "guildhall.identity.working_calendar",
+			Fields: []string{"time_zone", "weekdays", "holidays", "make_up_days", "closing_time"},
+			Follow: func(_, now *identityv1.WorkingCalendar) error { return check(now) },
+		},
+		Complete: complete,
 	})}
 }
 
 // Tables returns the raw tables of a book.
-func (b *Book) Tables() []string { return b.table.Tables() }
-
-// OrganizationOf returns the organisation in the name of its calendar.
-func OrganizationOf(calendar string) string { return strings.TrimSuffix(calendar, "/workingCalendar") }
-
-func key(organization string) kv.Key { return kv.Key{kv.String(organization)} }
-
-// Get returns an organisation's calendar, with the defaults for what it has not
-// set.
-func (b *Book) Get(r kv.Reader, organization string) (*identityv1.WorkingCalendar, error) {
-	rec, _, err := b.table.Find(r, key(organization))
-	if err != nil {
-		return nil, err
-	}
-	return complete(organization, rec), nil
-}
+func (b *Book) Tables() []string { return b.Settings.Tables() }
 
 // Of returns an organisation's calendar, to count with.
 func (b *Book) Of(r kv.Reader, organization string) (*Calendar, error) {
-	c, err := b.Get(r, organization)
+	c, err := b.Settings.Of(r, organization)
 	if err != nil {
 		return nil, err
 	}
 	return newCalendar(c)
 }
 
-// Update changes the masked fields to those of c. Errors are Conflict
-// (ETAG_MISMATCH), and Invalid: UPDATE_MASK_INVALID, TIME_ZONE_UNKNOWN,
-// WORKING_CALENDAR_INVALID.
-func (b *Book) Update(tx *change.Tx, c *identityv1.WorkingCalendar, mask *fieldmaskpb.FieldMask) (*identityv1.WorkingCalendar, error) {
-	rec, err := revise.Set(tx, b.table, c, mask, revise.Rules[*identityv1.WorkingCalendar]{
-		Event:  "guildhall.identity.working_calendar",
-		Fields: []string{"time_zone", "weekdays", "holidays", "make_up_days", "closing_time"},
-		Follow: func(_, now *identityv1.WorkingCalendar) error { return check(now) },
-	})
-	if err != nil {
-		return nil, err
-	}
-	return complete(OrganizationOf(c.GetName()), rec), nil
-}
-
-// complete returns the calendar of a record, the zero one for none.
-func complete(organization string, rec kv.Record[*identityv1.WorkingCalendar]) *identityv1.WorkingCalendar {
-	c := &identityv1.WorkingCalendar{}
-	if rec.Found() {
-		c = proto.CloneOf(rec.Value)
-	}
-	c.Name, c.Etag = organization+"/workingCalendar", rec.Etag
+func complete(c *identityv1.WorkingCalendar) {
 	if c.GetTimeZone() == "" {
 		c.TimeZone = "UTC"
 	}
@@ -108,7 +76,6 @@ func complete(organization string, rec kv.Record[*identityv1.WorkingCalendar]) *
 	if c.GetClosingTime() == nil {
 		c.ClosingTime = &timeofday.TimeOfDay{Hours: 18}
 	}
-	return c
 }
 
 // check refuses a calendar that cannot be counted with. Errors are Invalid:

@@ -16,32 +16,14 @@ import (
 // workdays implements WorkdayService.
 type workdays struct{ *api.Centres }
 
-// GetWorkingCalendar returns an organisation's calendar.
+// GetWorkingCalendar returns an organisation's.
 func (s workdays) GetWorkingCalendar(ctx context.Context, req *identityv1.GetWorkingCalendarRequest) (*identityv1.WorkingCalendar, error) {
-	if err := workday.Pattern.Check("name", req.GetName()); err != nil {
-		return nil, err
-	}
-	return api.Read(ctx, s.Centres, func(r kv.Reader) (*identityv1.WorkingCalendar, error) {
-		organization := workday.OrganizationOf(req.GetName())
-		if _, err := s.Organizations.Get(r, organization); err != nil {
-			return nil, err
-		}
-		return s.Calendars.Get(r, organization)
-	})
+	return api.GetSetting(ctx, s.Centres, s.Calendars.Settings, workday.Pattern, req.GetName())
 }
 
 // UpdateWorkingCalendar changes the masked fields.
 func (s workdays) UpdateWorkingCalendar(ctx context.Context, req *identityv1.UpdateWorkingCalendarRequest) (*identityv1.WorkingCalendar, error) {
-	name := req.GetWorkingCalendar().GetName()
-	if err := workday.Pattern.Check("working_calendar.name", name); err != nil {
-		return nil, err
-	}
-	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.WorkingCalendar, error) {
-		if _, err := s.Organizations.Get(tx, workday.OrganizationOf(name)); err != nil {
-			return nil, err
-		}
-		return s.Calendars.Update(tx, req.GetWorkingCalendar(), req.GetUpdateMask())
-	})
+	return api.UpdateSetting(ctx, s.Centres, s.Calendars.Settings, workday.Pattern, "working_calendar", req.GetWorkingCalendar(), req)
 }
 
 // CreateAbsence says when somebody is not there.

@@ -158,30 +158,12 @@ func (s interactions) SummarizeInteractions(ctx context.Context, req *identityv1
 	})
 }
 
-// GetInteractionPolicy returns an organisation's policy.
+// GetInteractionPolicy returns an organisation's.
 func (s interactions) GetInteractionPolicy(ctx context.Context, req *identityv1.GetInteractionPolicyRequest) (*identityv1.InteractionPolicy, error) {
-	if err := interaction.PolicyPattern.Check("name", req.GetName()); err != nil {
-		return nil, err
-	}
-	return api.Read(ctx, s.Centres, func(r kv.Reader) (*identityv1.InteractionPolicy, error) {
-		organization := interaction.OrganizationOf(req.GetName())
-		if _, err := s.Organizations.Get(r, organization); err != nil {
-			return nil, err
-		}
-		return s.Interactions.Policy(r, organization)
-	})
+	return api.GetSetting(ctx, s.Centres, s.Interactions.Policies, interaction.PolicyPattern, req.GetName())
 }
 
 // UpdateInteractionPolicy changes the masked fields.
 func (s interactions) UpdateInteractionPolicy(ctx context.Context, req *identityv1.UpdateInteractionPolicyRequest) (*identityv1.InteractionPolicy, error) {
-	name := req.GetInteractionPolicy().GetName()
-	if err := interaction.PolicyPattern.Check("interaction_policy.name", name); err != nil {
-		return nil, err
-	}
-	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.InteractionPolicy, error) {
-		if _, err := s.Organizations.Get(tx, interaction.OrganizationOf(name)); err != nil {
-			return nil, err
-		}
-		return s.Interactions.UpdatePolicy(tx, req.GetInteractionPolicy(), req.GetUpdateMask())
-	})
+	return api.UpdateSetting(ctx, s.Centres, s.Interactions.Policies, interaction.PolicyPattern, "interaction_policy", req.GetInteractionPolicy(), req)
 }

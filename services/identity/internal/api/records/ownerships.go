@@ -183,28 +183,14 @@ func (s ownerships) ListOwnershipPeriods(ctx context.Context, req *identityv1.Li
 	return &identityv1.ListOwnershipPeriodsResponse{OwnershipPeriods: found, NextPageToken: next}, err
 }
 
-// GetOwnershipPolicy returns an organisation's policy.
+// GetOwnershipPolicy returns an organisation's.
 func (s ownerships) GetOwnershipPolicy(ctx context.Context, req *identityv1.GetOwnershipPolicyRequest) (*identityv1.OwnershipPolicy, error) {
-	if err := ownership.PolicyPattern.Check("name", req.GetName()); err != nil {
-		return nil, err
-	}
-	return api.Read(ctx, s.Centres, func(r kv.Reader) (*identityv1.OwnershipPolicy, error) {
-		return s.Ownerships.Policy(r, ownership.OrganizationOf(req.GetName()))
-	})
+	return api.GetSetting(ctx, s.Centres, s.Ownerships.Policies, ownership.PolicyPattern, req.GetName())
 }
 
 // UpdateOwnershipPolicy changes the masked fields.
 func (s ownerships) UpdateOwnershipPolicy(ctx context.Context, req *identityv1.UpdateOwnershipPolicyRequest) (*identityv1.OwnershipPolicy, error) {
-	name := req.GetOwnershipPolicy().GetName()
-	if err := ownership.PolicyPattern.Check("ownership_policy.name", name); err != nil {
-		return nil, err
-	}
-	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.OwnershipPolicy, error) {
-		if _, err := s.Organizations.Get(tx, ownership.OrganizationOf(name)); err != nil {
-			return nil, err
-		}
-		return s.Ownerships.UpdatePolicy(tx, req.GetOwnershipPolicy(), req.GetUpdateMask())
-	})
+	return api.UpdateSetting(ctx, s.Centres, s.Ownerships.Policies, ownership.PolicyPattern, "ownership_policy", req.GetOwnershipPolicy(), req)
 }
 
 // checkOwner refuses what is no member of staff of the organisation, "" aside:

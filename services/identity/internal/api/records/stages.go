@@ -8,6 +8,7 @@ import (
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/account"
 	"guildhall.dev/services/identity/internal/api"
+	"guildhall.dev/services/identity/internal/revise"
 	"guildhall.dev/services/identity/internal/stage"
 )
 
@@ -56,7 +57,7 @@ func (s stages) GetStageReport(ctx context.Context, req *identityv1.GetStageRepo
 		return nil, err
 	}
 	return api.Read(ctx, s.Centres, func(r kv.Reader) (*identityv1.StageReport, error) {
-		organization := stage.OrganizationOf(req.GetName())
+		organization := revise.OrganizationOf(req.GetName())
 		if _, err := s.Organizations.Get(r, organization); err != nil {
 			return nil, err
 		}
@@ -64,26 +65,12 @@ func (s stages) GetStageReport(ctx context.Context, req *identityv1.GetStageRepo
 	})
 }
 
-// GetStagePolicy returns an organisation's policy.
+// GetStagePolicy returns an organisation's.
 func (s stages) GetStagePolicy(ctx context.Context, req *identityv1.GetStagePolicyRequest) (*identityv1.StagePolicy, error) {
-	if err := stage.PolicyPattern.Check("name", req.GetName()); err != nil {
-		return nil, err
-	}
-	return api.Read(ctx, s.Centres, func(r kv.Reader) (*identityv1.StagePolicy, error) {
-		return s.Stages.Policy(r, stage.OrganizationOf(req.GetName()))
-	})
+	return api.GetSetting(ctx, s.Centres, s.Stages.Policies, stage.PolicyPattern, req.GetName())
 }
 
 // UpdateStagePolicy changes the masked fields.
 func (s stages) UpdateStagePolicy(ctx context.Context, req *identityv1.UpdateStagePolicyRequest) (*identityv1.StagePolicy, error) {
-	name := req.GetStagePolicy().GetName()
-	if err := stage.PolicyPattern.Check("stage_policy.name", name); err != nil {
-		return nil, err
-	}
-	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.StagePolicy, error) {
-		if _, err := s.Organizations.Get(tx, stage.OrganizationOf(name)); err != nil {
-			return nil, err
-		}
-		return s.Stages.UpdatePolicy(tx, req.GetStagePolicy(), req.GetUpdateMask())
-	})
+	return api.UpdateSetting(ctx, s.Centres, s.Stages.Policies, stage.PolicyPattern, "stage_policy", req.GetStagePolicy(), req)
 }

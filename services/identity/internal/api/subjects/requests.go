@@ -182,26 +182,12 @@ func (s requests) WithdrawDataSubjectRequest(ctx context.Context, req *identityv
 	})
 }
 
-// GetDataSubjectPolicy returns an organisation's policy.
+// GetDataSubjectPolicy returns an organisation's.
 func (s requests) GetDataSubjectPolicy(ctx context.Context, req *identityv1.GetDataSubjectPolicyRequest) (*identityv1.DataSubjectPolicy, error) {
-	if err := rights.PolicyPattern.Check("name", req.GetName()); err != nil {
-		return nil, err
-	}
-	return api.Read(ctx, s.Centres, func(r kv.Reader) (*identityv1.DataSubjectPolicy, error) {
-		return s.Rights.Policy(r, rights.OrganizationOf(req.GetName()))
-	})
+	return api.GetSetting(ctx, s.Centres, s.Rights.Policies, rights.PolicyPattern, req.GetName())
 }
 
-// UpdateDataSubjectPolicy changes an organisation's policy.
+// UpdateDataSubjectPolicy changes the masked fields.
 func (s requests) UpdateDataSubjectPolicy(ctx context.Context, req *identityv1.UpdateDataSubjectPolicyRequest) (*identityv1.DataSubjectPolicy, error) {
-	p := req.GetDataSubjectPolicy()
-	if err := rights.PolicyPattern.Check("data_subject_policy.name", p.GetName()); err != nil {
-		return nil, err
-	}
-	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.DataSubjectPolicy, error) {
-		if _, err := s.Organizations.Get(tx, rights.OrganizationOf(p.GetName())); err != nil {
-			return nil, err
-		}
-		return s.Rights.UpdatePolicy(tx, p, req.GetUpdateMask())
-	})
+	return api.UpdateSetting(ctx, s.Centres, s.Rights.Policies, rights.PolicyPattern, "data_subject_policy", req.GetDataSubjectPolicy(), req)
 }
