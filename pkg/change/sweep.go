@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"guildhall.dev/pkg/kv"
+	"guildhall.dev/pkg/rounds"
 )
 
 // The sweep of answers that are past their time.
@@ -14,18 +15,10 @@ const (
 )
 
 func (j *Journal) sweepLoop(ctx context.Context) error {
-	ticker := time.NewTicker(sweepEvery)
-	defer ticker.Stop()
-	for {
-		if _, err := j.Sweep(ctx); err != nil && ctx.Err() == nil {
-			j.cfg.Logger.Warn("change: cannot sweep request ids", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-		}
-	}
+	return rounds.Loop{
+		Do:     func(ctx context.Context) error { _, err := j.Sweep(ctx); return err },
+		Failed: "change: cannot sweep request ids", Logger: j.cfg.Logger, Every: sweepEvery,
+	}.Run(ctx)
 }
 
 // Sweep removes the answers to request ids that are past Config.Keep, and

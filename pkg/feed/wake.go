@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"guildhall.dev/pkg/kv"
+	"guildhall.dev/pkg/rounds"
 )
 
 // trimEvery is how often Run trims.
@@ -86,24 +87,15 @@ func (l *Log) poll(ctx context.Context) {
 }
 
 func (l *Log) trimLoop(ctx context.Context) {
-	ticker := time.NewTicker(trimEvery)
-	defer ticker.Stop()
-	for {
-		n, err := l.Trim(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return
-		case err != nil:
-			l.cfg.Logger.Warn("feed: cannot trim", "error", err)
-		case n > 0:
-			l.cfg.Logger.Info("feed: trimmed", "events", n)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
+	_ = rounds.Loop{Do: l.trimRound, Failed: "feed: cannot trim", Logger: l.cfg.Logger, Every: trimEvery}.Run(ctx)
+}
+
+func (l *Log) trimRound(ctx context.Context) error {
+	n, err := l.Trim(ctx)
+	if err == nil && n > 0 {
+		l.cfg.Logger.InfoContext(ctx, "feed: trimmed", "events", n)
 	}
+	return err
 }
 
 // channel is the Redis channel of the feed. What is said on it means nothing.

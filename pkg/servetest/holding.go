@@ -7,14 +7,20 @@ import (
 	"guildhall.dev/pkg/kv"
 )
 
-// Holding returns the tables of the service's store that hold a text, in keys or in
-// values, looked at through the seal: also the kit's own, as of the feed, the audit
-// log and kept answers.
-func (s *Server) Holding(t testing.TB, text string) (where []string) {
+// Holding returns the tables of the service's store that hold a text: also the kit's
+// own, as of the feed, the audit log and kept answers.
+func (s *Server) Holding(t testing.TB, text string) []string {
 	t.Helper()
-	if err := s.Store.View(t.Context(), func(r kv.Reader) error {
+	return Holding(t, s.Store, s.tables, text)
+}
+
+// Holding returns those of the tables of a store that hold a text, in keys or in
+// values, looked at through the seal.
+func Holding(t testing.TB, store kv.Store, tables []string, text string) (where []string) {
+	t.Helper()
+	if err := store.View(t.Context(), func(r kv.Reader) error {
 		where = nil
-		for _, table := range s.tables {
+		for _, table := range tables {
 			found, err := holds(r, table, []byte(text))
 			if err != nil {
 				return err

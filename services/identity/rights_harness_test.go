@@ -1,7 +1,6 @@
 package identity_test
 
 import (
-	"bytes"
 	"context"
 	"strings"
 
@@ -9,7 +8,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"guildhall.dev/pkg/errs"
-	"guildhall.dev/pkg/kv"
+	"guildhall.dev/pkg/servetest"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	subjectv1 "guildhall.dev/proto/gen/guildhall/subject/v1"
 )
@@ -119,24 +118,11 @@ func (p *process) erased(ctx context.Context, name string) bool {
 // it, looked at through the seal: in keys and in values.
 func (p *process) holding(texts ...string) map[string][]string {
 	p.t.Helper()
-	where := map[string][]string{}
-	err := p.ring.Wrap(p.reopen()).View(context.Background(), func(r kv.Reader) error {
-		for _, table := range p.tables {
-			for item, err := range r.Scan(table, kv.Range{}) {
-				if err != nil {
-					return err
-				}
-				for _, text := range texts {
-					if bytes.Contains(item.Key, []byte(text)) || bytes.Contains(item.Value, []byte(text)) {
-						where[text] = append(where[text], table)
-					}
-				}
-			}
+	store, where := p.ring.Wrap(p.reopen()), map[string][]string{}
+	for _, text := range texts {
+		if found := servetest.Holding(p.t, store, p.tables, text); len(found) > 0 {
+			where[text] = found
 		}
-		return nil
-	})
-	if err != nil {
-		p.t.Fatal(err)
 	}
 	return where
 }

@@ -1,38 +1,21 @@
 package permission_test
 
 import (
-	"bytes"
 	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
 
 	"guildhall.dev/pkg/errs"
-	"guildhall.dev/pkg/kv"
+	"guildhall.dev/pkg/servetest"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	subjectv1 "guildhall.dev/proto/gen/guildhall/subject/v1"
 )
 
 // holding returns the tables that hold a text, looked at through the seal.
-func (r *replica) holding(text string) (where []string) {
+func (r *replica) holding(text string) []string {
 	r.in.t.Helper()
-	if err := r.store.View(r.in.t.Context(), func(tx kv.Reader) error {
-		where = nil
-		for _, table := range r.tables {
-			for item, err := range tx.Scan(table, kv.Range{}) {
-				if err != nil {
-					return err
-				}
-				if bytes.Contains(item.Key, []byte(text)) || bytes.Contains(item.Value, []byte(text)) {
-					where = append(where, table)
-				}
-			}
-		}
-		return nil
-	}); err != nil {
-		r.in.t.Fatal(err)
-	}
-	return where
+	return servetest.Holding(r.in.t, r.store, r.tables, text)
 }
 
 // TestEraseSubject_leavesNothingSaidOfThePerson: what the account held and what was

@@ -18,6 +18,7 @@ import (
 
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/kv"
+	"guildhall.dev/pkg/rounds"
 	eventv1 "guildhall.dev/proto/gen/guildhall/event/v1"
 	storev1 "guildhall.dev/proto/gen/guildhall/groupchat/store/v1"
 	"guildhall.dev/services/groupchat/internal/group"
@@ -52,18 +53,9 @@ func (f *Follower) Apply(tx kv.Tx, e *eventv1.Event) error {
 // Run takes the departed out of their groups, until ctx ends. Replicas may do
 // so at once.
 func (f *Follower) Run(ctx context.Context) error {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		if err := f.once(ctx); err != nil && ctx.Err() == nil {
-			f.Logger.WarnContext(ctx, "accounts that are gone were not taken out of their groups; trying again", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
+	return rounds.Loop{
+		Do: f.once, Failed: "accounts that are gone were not taken out of their groups; trying again", Logger: f.Logger, Every: every,
+	}.Run(ctx)
 }
 
 func (f *Follower) once(ctx context.Context) error {

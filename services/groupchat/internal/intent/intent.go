@@ -15,11 +15,11 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	"go.opentelemetry.io/otel/metric"
 
 	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/kv"
+	"guildhall.dev/pkg/rounds"
 	storev1 "guildhall.dev/proto/gen/guildhall/groupchat/store/v1"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/groupchat/internal/group"
@@ -139,38 +139,35 @@ func (d *Deliverer) set(ctx context.Context, i *storev1.GrantIntent) (int64, err
 	})
 }
 
-// sweepEvery is how often Run looks for intents that nobody waits for.
-const sweepEvery = 5 * time.Second
+const (
+	// sweepEvery is how often Run looks for intents that nobody waits for.
+	sweepEvery = 5 * time.Second
+	// firstPause is how soon it tries again when permission is away.
+	firstPause = 100 * time.Millisecond
+)
 
 // Run delivers what handlers left behind: at once when one says so, and every
 // few seconds, until ctx ends.
 func (d *Deliverer) Run(ctx context.Context) error {
-	wait := backoff.NewExponentialBackOff()
-	wait.InitialInterval, wait.MaxInterval = 100*time.Millisecond, sweepEvery
-	for {
-		pause, left := sweepEvery, d.left
-		n, err := d.deliver(ctx, "")
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err != nil:
-			pause, left = wait.NextBackOff(), nil
-			d.pending.Record(ctx, d.count(ctx))
-			d.cfg.Logger.WarnContext(ctx, "grants of members were not delivered; trying again", "error", err)
-		default:
-			wait.Reset()
-			d.pending.Record(ctx, 0)
-			if n > 0 {
-				d.cfg.Logger.InfoContext(ctx, "grants of members delivered late", "count", n)
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(pause):
-		case <-left:
+	return rounds.Loop{
+		Do: d.round, Failed: "grants of members were not delivered; trying again", Logger: d.cfg.Logger,
+		Every: sweepEvery, Least: firstPause, Wake: d.left,
+	}.Run(ctx)
+}
+
+func (d *Deliverer) round(ctx context.Context) error {
+	n, err := d.deliver(ctx, "")
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		d.pending.Record(ctx, d.count(ctx))
+	default:
+		d.pending.Record(ctx, 0)
+		if n > 0 {
+			d.cfg.Logger.InfoContext(ctx, "grants of members delivered late", "count", n)
 		}
 	}
+	return err
 }
 
 // count returns how many intents there are, as far as can be seen.

@@ -13,6 +13,7 @@ import (
 
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/kv"
+	"guildhall.dev/pkg/rounds"
 	"guildhall.dev/services/groupchat/internal/group"
 	"guildhall.dev/services/groupchat/internal/message"
 )
@@ -38,20 +39,15 @@ type Purger struct {
 
 // Run purges what is due, now and every minute, until ctx ends.
 func (p *Purger) Run(ctx context.Context) error {
-	tick := time.NewTicker(Every)
-	defer tick.Stop()
-	for {
-		if n, err := p.Once(ctx); err != nil && ctx.Err() == nil {
-			p.Logger.WarnContext(ctx, "deleted groups were not purged; trying again", "error", err)
-		} else if n > 0 {
-			p.Logger.InfoContext(ctx, "deleted groups purged", "count", n)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
+	return rounds.Loop{Do: p.round, Failed: "deleted groups were not purged; trying again", Logger: p.Logger, Every: Every}.Run(ctx)
+}
+
+func (p *Purger) round(ctx context.Context) error {
+	n, err := p.Once(ctx)
+	if err == nil && n > 0 {
+		p.Logger.InfoContext(ctx, "deleted groups purged", "count", n)
 	}
+	return err
 }
 
 // Once purges what is due and returns how many groups that was.

@@ -9,6 +9,7 @@ import (
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/kv"
+	"guildhall.dev/pkg/rounds"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/account"
@@ -62,18 +63,7 @@ func (g *Gate) RequestPasswordReset(ctx context.Context, req *identityv1.Request
 
 // Run sends codes to those who asked for a reset, until ctx ends.
 func (g *Gate) Run(ctx context.Context) error {
-	ticker := time.NewTicker(resetEvery)
-	defer ticker.Stop()
-	for {
-		if err := g.sendResets(ctx); err != nil && ctx.Err() == nil {
-			g.cfg.Logger.WarnContext(ctx, "resets of passwords could not be sent; trying again", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-		}
-	}
+	return rounds.Loop{Do: g.sendResets, Failed: "resets of passwords could not be sent; trying again", Logger: g.cfg.Logger, Every: resetEvery}.Run(ctx)
 }
 
 // sendResets answers all requests that there are, each in a transaction of its own.

@@ -85,6 +85,9 @@ func (b *Book) Shared(r kv.Reader, organization string, after []byte, limit int)
 // followLikeness keeps which keys several customers have, after a change of one;
 // old is nil of a new one.
 func (b *Book) followLikeness(tx *change.Tx, old, now *storev1.Account) error {
+	if likeness.Same(old, now) && deleted(old) == deleted(now) {
+		return nil // most changes are of something else
+	}
 	organization := resource.Parent(now.GetName())
 	before, after := b.Likeness(old), b.Likeness(now)
 	for _, k := range slices.Concat(before, after) {
@@ -95,14 +98,23 @@ func (b *Book) followLikeness(tx *change.Tx, old, now *storev1.Account) error {
 		if err != nil {
 			return err
 		}
-		if n < 2 {
-			_, err = b.shared.Remove(tx, likenessKey(organization, k))
-		} else {
-			_, err = b.shared.Put(tx, &storev1.SharedLikeness{Organization: organization, Kind: k.Kind, Hash: k.Hash[:]}, "")
-		}
-		if err != nil {
+		if err := b.share(tx, organization, k, n > 1); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// share keeps whether several customers have a key.
+func (b *Book) share(tx kv.Tx, organization string, k likeness.Key, several bool) error {
+	_, found, err := b.shared.Find(tx, likenessKey(organization, k))
+	if err != nil || found == several {
+		return err
+	}
+	if several {
+		_, err = b.shared.Create(tx, &storev1.SharedLikeness{Organization: organization, Kind: k.Kind, Hash: k.Hash[:]})
+	} else {
+		_, err = b.shared.Remove(tx, likenessKey(organization, k))
+	}
+	return err
 }

@@ -8,6 +8,8 @@
 package api
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -142,13 +144,23 @@ func Register(r grpc.ServiceRegistrar, c *Centres) {
 	identityv1.RegisterIdentityAuditServiceServer(r, audit.NewServer(c.Audit))
 }
 
-// CheckStaffScope refuses what is neither an organisation nor one of its staff, the
-// two that have what staff have to do. The error is Invalid (RESOURCE_NAME_INVALID).
-func CheckStaffScope(field, name string) error {
-	if organization.Pattern.Matches(name) || account.StaffPattern.Matches(name) {
+// CheckScope refuses a name that has none of the patterns, of which a list or a
+// report takes either. The error is Invalid (RESOURCE_NAME_INVALID).
+func CheckScope(field, name string, patterns ...resource.Pattern) error {
+	if slices.ContainsFunc(patterns, func(p resource.Pattern) bool { return p.Matches(name) }) {
 		return nil
 	}
-	return errs.InvalidField(field, resource.Reason, "send an organization or a member of staff, as in organizations/acme/staff/s1")
+	forms := make([]string, len(patterns))
+	for i, p := range patterns {
+		forms[i] = string(p)
+	}
+	return errs.InvalidField(field, resource.Reason, "send a name of the form "+strings.Join(forms, " or "))
+}
+
+// CheckStaffScope refuses what is neither an organisation nor one of its staff, the
+// two that have what staff have to do. The error is that of CheckScope.
+func CheckStaffScope(field, name string) error {
+	return CheckScope(field, name, organization.Pattern, account.StaffPattern)
 }
 
 // CheckBelow refuses names of a batch that lie outside of its parent or are

@@ -19,6 +19,7 @@ import (
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/kv"
+	"guildhall.dev/pkg/rounds"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	subjectv1 "guildhall.dev/proto/gen/guildhall/subject/v1"
@@ -74,22 +75,9 @@ func New(cfg Config) *Collector {
 
 // Run collects until ctx ends.
 func (c *Collector) Run(ctx context.Context) error {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for rest := every; ; {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-timer.C:
-		}
-		if err := c.Once(ctx); err == nil {
-			rest = every
-		} else if ctx.Err() == nil {
-			rest = min(2*rest, slowest)
-			c.cfg.Logger.WarnContext(ctx, "what is kept of a customer is not all put together; trying again", "error", err, "wait", rest)
-		}
-		timer.Reset(rest)
-	}
+	return rounds.Loop{
+		Do: c.Once, Failed: "what is kept of a customer is not all put together; trying again", Logger: c.cfg.Logger, Every: every, Most: slowest,
+	}.Run(ctx)
 }
 
 // Once puts together what is asked for, and removes what is not asked for any more.
@@ -130,14 +118,18 @@ func (c *Collector) collect(ctx context.Context, request string) error {
 		return err
 	}
 	for !takeout.Ready(at) {
-		s := c.next(at)
+		s, found := c.next(at)
+		if !found {
+			// A service that was the last one of another version is none any more.
+			return c.restart(ctx, at)
+		}
 		page, err := c.ask(ctx, s, at)
 		if err != nil {
 			err = fmt.Errorf("service %s: %w", s.Name, err)
 		}
 		if strings.HasPrefix(errs.ReasonOf(err), "PAGE_TOKEN_") {
 			// It does not know its own token any more, being another version.
-			return errors.Join(err, c.cfg.Store.Update(ctx, func(tx kv.Tx) error { return c.cfg.Takeouts.Restart(tx, at) }))
+			return errors.Join(err, c.restart(ctx, at))
 		}
 		if err != nil {
 			return err
@@ -149,9 +141,18 @@ func (c *Collector) collect(ctx context.Context, request string) error {
 	return nil
 }
 
-// next returns the service that is to give the next page.
-func (c *Collector) next(at *storev1.Takeout) Service {
-	return c.cfg.Services[slices.IndexFunc(c.cfg.Services, func(s Service) bool { return !slices.Contains(at.GetServices(), s.Name) })]
+// next returns the service that is to give the next page, if one is left.
+func (c *Collector) next(at *storev1.Takeout) (Service, bool) {
+	for _, s := range c.cfg.Services {
+		if !slices.Contains(at.GetServices(), s.Name) {
+			return s, true
+		}
+	}
+	return Service{}, false
+}
+
+func (c *Collector) restart(ctx context.Context, at *storev1.Takeout) error {
+	return c.cfg.Store.Update(ctx, func(tx kv.Tx) error { return c.cfg.Takeouts.Restart(tx, at) })
 }
 
 func (c *Collector) ask(ctx context.Context, s Service, at *storev1.Takeout) (*subjectv1.ExportSubjectResponse, error) {

@@ -23,6 +23,7 @@ import (
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/kv"
+	"guildhall.dev/pkg/rounds"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/delivery"
 	"guildhall.dev/services/identity/internal/message"
@@ -76,18 +77,7 @@ func New(cfg Config) (*Courier, error) {
 
 // Run sends until ctx ends.
 func (c *Courier) Run(ctx context.Context) error {
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
-	for {
-		if err := c.Once(ctx); err != nil && ctx.Err() == nil {
-			c.cfg.Logger.WarnContext(ctx, "messages could not be taken out of the outbox; trying again", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-		}
-	}
+	return rounds.Loop{Do: c.Once, Failed: "messages could not be taken out of the outbox; trying again", Logger: c.cfg.Logger, Every: every}.Run(ctx)
 }
 
 // Once sends all that is due, and notes how old the oldest of the rest is.

@@ -17,8 +17,7 @@
 //	SENT ──▶ DELIVERED                    as a provider reports
 //	  └───────┴──▶ BOUNCED                nothing is sent there from then on
 //
-// What could still be sent is WITHDRAWN when a newer message of its kind takes its
-// place, or when it has a code for a contact that the account has no more.
+// What could still be sent is WITHDRAWN when a newer message supersedes it, or when it has a code for a contact that the account has no more.
 //
 // A crash between the provider's yes and SENT sends a message again, under the
 // same id, by which providers and mail programs know it: at least once, since
@@ -123,8 +122,7 @@ type Message struct {
 	Expire time.Time
 }
 
-// Enqueue puts a message into the outbox, in place of one of its kind that waits to
-// go there, and returns the delivery: QUEUED, or SUPPRESSED, and nil for an account
+// Enqueue puts a message into the outbox, in place of one that it supersedes, and returns the delivery: QUEUED, or SUPPRESSED, and nil for an account
 // that is reached nowhere. It records the delivery's event; the audit entry is that
 // of the change it belongs to.
 func (b *Book) Enqueue(tx *change.Tx, m Message) (*identityv1.Delivery, error) {
@@ -146,7 +144,7 @@ func (b *Book) Enqueue(tx *change.Tx, m Message) (*identityv1.Delivery, error) {
 		State: queued, CreateTime: timestamppb.New(tx.Time), NextAttemptTime: timestamppb.New(tx.Time), ExpireTime: timestamppb.New(m.Expire),
 	}
 	rec := &storev1.Delivery{Delivery: d, TargetHash: b.hash(to)}
-	if err := b.replace(tx, rec); err != nil {
+	if err := b.replace(tx, rec, m.Values); err != nil {
 		return nil, err
 	}
 	suppressed, err := b.suppressed(tx, rec)

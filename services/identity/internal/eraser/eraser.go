@@ -21,6 +21,7 @@ import (
 
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/kv"
+	"guildhall.dev/pkg/rounds"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	subjectv1 "guildhall.dev/proto/gen/guildhall/subject/v1"
 	"guildhall.dev/services/identity/internal/account"
@@ -89,22 +90,7 @@ func New(cfg Config) (*Driver, error) {
 
 // Run drives until ctx ends.
 func (d *Driver) Run(ctx context.Context) error {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for rest := every; ; {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-timer.C:
-		}
-		if err := d.Once(ctx); err == nil {
-			rest = every
-		} else if ctx.Err() == nil {
-			rest = min(2*rest, slowest)
-			d.cfg.Logger.WarnContext(ctx, "an erasure is not complete; trying again", "error", err, "wait", rest)
-		}
-		timer.Reset(rest)
-	}
+	return rounds.Loop{Do: d.Once, Failed: "an erasure is not complete; trying again", Logger: d.cfg.Logger, Every: every, Most: slowest}.Run(ctx)
 }
 
 // Once begins the erasures that are due, goes on with those that have begun, and

@@ -14,6 +14,7 @@ import (
 
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/kv"
+	"guildhall.dev/pkg/rounds"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	"guildhall.dev/services/identity/internal/account"
 	"guildhall.dev/services/identity/internal/segment"
@@ -57,19 +58,7 @@ func (d *Driver) Wake() {
 
 // Run drives until ctx ends.
 func (d *Driver) Run(ctx context.Context) error {
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
-	for {
-		if err := d.Once(ctx); err != nil && ctx.Err() == nil {
-			d.cfg.Logger.WarnContext(ctx, "segments are not up to date; trying again", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-		case <-d.wake:
-		}
-	}
+	return rounds.Loop{Do: d.Once, Failed: "segments are not up to date; trying again", Logger: d.cfg.Logger, Every: every, Wake: d.wake}.Run(ctx)
 }
 
 // Once drives until there is nothing to do. Moments come first, since rights may

@@ -23,6 +23,7 @@ import (
 
 	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/kv"
+	"guildhall.dev/pkg/rounds"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 )
 
@@ -157,19 +158,8 @@ func (r *Ring) Public() authn.JWKS { return r.signer.JWKS() }
 // Run rotates the keys when it is time and takes up the rotations of other
 // replicas, until ctx ends. Run it once.
 func (r *Ring) Run(ctx context.Context) error {
-	ticker := time.NewTicker(reloadEvery)
-	defer ticker.Stop()
-	for {
-		if err := r.Refresh(ctx); err != nil && ctx.Err() == nil {
-			// The keys at hand go on signing meanwhile.
-			r.cfg.Logger.WarnContext(ctx, "keyring: cannot look after the signing keys", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-		}
-	}
+	// When it fails, the keys at hand go on signing meanwhile.
+	return rounds.Loop{Do: r.Refresh, Failed: "keyring: cannot look after the signing keys", Logger: r.cfg.Logger, Every: reloadEvery}.Run(ctx)
 }
 
 // Refresh does once what Run does every minute.

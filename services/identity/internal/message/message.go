@@ -14,6 +14,7 @@
 package message
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -94,6 +95,21 @@ func IsNews(kind identityv1.MessageKind) bool {
 		return true
 	}
 	return false
+}
+
+// Supersedes reports whether a message makes one of its kind, which waits to go to
+// the same place, of no use: that one's code is void, or it says the same. Of news
+// that came twice the later time will do.
+func Supersedes(kind identityv1.MessageKind, now, before Values) bool {
+	if HasCode(kind) {
+		return true
+	}
+	if IsNews(kind) {
+		now, before = maps.Clone(now), maps.Clone(before)
+		delete(now, Time)
+		delete(before, Time)
+	}
+	return maps.Equal(now, before)
 }
 
 // isSecret reports whether the value of a variable lets its reader in.

@@ -138,3 +138,27 @@ func TestLanguage_ofThePersonThenOfTheOrganization(t *testing.T) {
 		}
 	}
 }
+
+// TestSupersedes_whatSaysTheSameOrIsVoid: a new code voids the one before, news of the
+// same is as good with the later time, and what says something else goes beside it.
+func TestSupersedes_whatSaysTheSameOrIsVoid(t *testing.T) {
+	early, late := Values{Time: "08:00"}, Values{Time: "09:00"}
+	for name, c := range map[string]struct {
+		kind        identityv1.MessageKind
+		now, before Values
+		want        bool
+	}{
+		"another code":                 {PasswordReset, Values{Code: "2"}, Values{Code: "1"}, true},
+		"news that came twice":         {CodesRegenerated, late, early, true},
+		"news of one and another":      {FactorAdded, Values{Factor: "PASSKEY"}, Values{Factor: "TOTP"}, false},
+		"the same reminder":            {TaskReminder, early, early, true},
+		"a reminder of something else": {TaskReminder, late, early, false},
+	} {
+		if got := Supersedes(c.kind, c.now, c.before); got != c.want {
+			t.Errorf("%s: %t, want %t", name, got, c.want)
+		}
+	}
+	if len(early) != 1 {
+		t.Error("the values were changed")
+	}
+}

@@ -6,11 +6,11 @@ import (
 	"slices"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	"go.opentelemetry.io/otel/metric"
 
 	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/kv"
+	"guildhall.dev/pkg/rounds"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 )
@@ -27,6 +27,8 @@ const (
 	// sweepEvery is how often Run looks for intents that nobody waits for, and
 	// the longest it waits when permission is away.
 	sweepEvery = time.Second
+	// firstPause is how soon it tries again when permission is away.
+	firstPause = 50 * time.Millisecond
 	// chunk is how many intents are read at once, sessionChunk how many
 	// sessions one request names.
 	chunk        = 100
@@ -113,32 +115,22 @@ func (d *Deliverer) one(ctx context.Context, rec kv.Record[*storev1.StandingInte
 // Run delivers what handlers left behind: at once when one says so, and every
 // second, until ctx ends.
 func (d *Deliverer) Run(ctx context.Context) error {
-	wait := backoff.NewExponentialBackOff()
-	wait.InitialInterval, wait.MaxInterval = 50*time.Millisecond, sweepEvery
-	for {
-		pause, left := sweepEvery, d.left
-		delivered, pending, err := d.all(ctx)
-		if ctx.Err() != nil {
-			return nil
-		}
-		d.pending.Record(ctx, pending)
-		switch {
-		case err != nil:
-			pause, left = wait.NextBackOff(), nil
-			d.cfg.Logger.WarnContext(ctx, "permission does not know yet of accounts that may not act; trying again", "error", err)
-		default:
-			wait.Reset()
-			if delivered > 0 {
-				d.cfg.Logger.InfoContext(ctx, "permission heard late of accounts that may not act", "count", delivered)
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(pause):
-		case <-left:
-		}
+	return rounds.Loop{
+		Do: d.round, Failed: "permission does not know yet of accounts that may not act; trying again", Logger: d.cfg.Logger,
+		Every: sweepEvery, Least: firstPause, Wake: d.left,
+	}.Run(ctx)
+}
+
+func (d *Deliverer) round(ctx context.Context) error {
+	delivered, pending, err := d.all(ctx)
+	if ctx.Err() != nil {
+		return nil
 	}
+	d.pending.Record(ctx, pending)
+	if err == nil && delivered > 0 {
+		d.cfg.Logger.InfoContext(ctx, "permission heard late of accounts that may not act", "count", delivered)
+	}
+	return err
 }
 
 // all delivers all intents, and returns how many and how many are left. One

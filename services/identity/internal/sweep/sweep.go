@@ -19,6 +19,7 @@ import (
 
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/kv"
+	"guildhall.dev/pkg/rounds"
 	"guildhall.dev/services/identity/internal/absence"
 	"guildhall.dev/services/identity/internal/account"
 	"guildhall.dev/services/identity/internal/clientkey"
@@ -65,24 +66,15 @@ type Sweeper struct {
 
 // Run sweeps every minute until ctx ends.
 func (s *Sweeper) Run(ctx context.Context) error {
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
-	for {
-		purged, ended, err := s.Once(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err != nil:
-			s.Logger.WarnContext(ctx, "sweep: cannot remove what is past its time", "error", err)
-		case purged+ended > 0:
-			s.Logger.InfoContext(ctx, "sweep: removed what is past its time", "accounts", purged, "sessions", ended)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-		}
+	return rounds.Loop{Do: s.round, Failed: "sweep: cannot remove what is past its time", Logger: s.Logger, Every: every}.Run(ctx)
+}
+
+func (s *Sweeper) round(ctx context.Context) error {
+	purged, ended, err := s.Once(ctx)
+	if err == nil && purged+ended > 0 {
+		s.Logger.InfoContext(ctx, "sweep: removed what is past its time", "accounts", purged, "sessions", ended)
 	}
+	return err
 }
 
 // Once removes all that is past its time, and returns how many accounts and

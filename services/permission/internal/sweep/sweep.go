@@ -8,6 +8,7 @@
 package sweep
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/kv"
+	"guildhall.dev/pkg/rounds"
 )
 
 // Every is how often Run looks, unless the Sweeper says otherwise.
@@ -58,22 +60,7 @@ type Sweeper struct {
 
 // Run sweeps now and every while, until ctx ends.
 func (s *Sweeper) Run(ctx context.Context) error {
-	every := s.Every
-	if every == 0 {
-		every = Every
-	}
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		if err := s.Once(ctx); err != nil && ctx.Err() == nil {
-			s.Logger.WarnContext(ctx, "not all that is due was done; trying again", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
+	return rounds.Loop{Do: s.Once, Failed: "not all that is due was done; trying again", Logger: s.Logger, Every: cmp.Or(s.Every, Every)}.Run(ctx)
 }
 
 // Once does all that is due. What fails stops nothing else; the errors are

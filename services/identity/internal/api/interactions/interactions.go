@@ -14,7 +14,6 @@ import (
 
 	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/change"
-	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/resource"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
@@ -62,7 +61,7 @@ func (s interactions) GetInteraction(ctx context.Context, req *identityv1.GetInt
 // customer can be read until it is purged.
 func (s interactions) ListInteractions(ctx context.Context, req *identityv1.ListInteractionsRequest) (*identityv1.ListInteractionsResponse, error) {
 	parent := req.GetParent()
-	if err := checkScope(parent, organization.Pattern, account.CustomerPattern); err != nil {
+	if err := api.CheckScope("parent", parent, organization.Pattern, account.CustomerPattern); err != nil {
 		return nil, err
 	}
 	terms, err := interaction.ParseFilter(req.GetFilter())
@@ -78,16 +77,6 @@ func (s interactions) ListInteractions(ctx context.Context, req *identityv1.List
 		return s.Interactions.List(r, interaction.Query{Parent: parent, Filter: terms, After: after, Limit: limit})
 	}, req.GetFilter())
 	return &identityv1.ListInteractionsResponse{Interactions: found, NextPageToken: next}, err
-}
-
-// checkScope refuses a parent that has none of the patterns.
-func checkScope(parent string, patterns ...resource.Pattern) error {
-	for _, p := range patterns {
-		if p.Matches(parent) {
-			return nil
-		}
-	}
-	return errs.InvalidField("parent", resource.Reason, "send an organization or a customer, as in organizations/acme/customers/c1")
 }
 
 // UpdateInteraction changes the masked fields.
@@ -146,7 +135,7 @@ func (s interactions) ReviewInteraction(ctx context.Context, req *identityv1.Rev
 
 // SummarizeInteractions returns what interactions come to.
 func (s interactions) SummarizeInteractions(ctx context.Context, req *identityv1.SummarizeInteractionsRequest) (*identityv1.InteractionSummary, error) {
-	if err := checkScope(req.GetParent(), organization.Pattern, account.CustomerPattern, account.StaffPattern); err != nil {
+	if err := api.CheckScope("parent", req.GetParent(), organization.Pattern, account.CustomerPattern, account.StaffPattern); err != nil {
 		return nil, err
 	}
 	first, second, err := interaction.Months(req.GetStartMonth(), req.GetEndMonth(), s.Clock())
