@@ -39,6 +39,7 @@ func registerIdentity(ctx context.Context, mux *runtime.ServeMux, conn grpc.Clie
 		identityv1.RegisterCustomerServiceHandlerClient(ctx, mux, identityv1.NewCustomerServiceClient(conn)),
 		identityv1.RegisterOrderServiceHandlerClient(ctx, mux, identityv1.NewOrderServiceClient(conn)),
 		identityv1.RegisterInteractionServiceHandlerClient(ctx, mux, identityv1.NewInteractionServiceClient(conn)),
+		identityv1.RegisterPreferenceServiceHandlerClient(ctx, mux, identityv1.NewPreferenceServiceClient(conn)),
 		identityv1.RegisterServiceAccountServiceHandlerClient(ctx, mux, identityv1.NewServiceAccountServiceClient(conn)),
 		identityv1.RegisterClientKeyServiceHandlerClient(ctx, mux, identityv1.NewClientKeyServiceClient(conn)),
 		identityv1.RegisterOAuthClientServiceHandlerClient(ctx, mux, identityv1.NewOAuthClientServiceClient(conn)),

@@ -39,6 +39,9 @@ func TestErasure_leavesNothingOfThePerson(t *testing.T) {
 		if _, err := p.dismiss(ctx, "d1", "ada", "ada2"); err != nil {
 			t.Fatal(err)
 		}
+		if _, err := p.prefers(ctx, c, "falconry", 1); err != nil {
+			t.Fatal(err)
+		}
 		asAda := with(p.accept(ctx, c))
 		if _, err := p.ask(asAda, c, rectify, "my note is Countess"); err != nil {
 			t.Fatal(err)
@@ -69,7 +72,7 @@ func TestErasure_leavesNothingOfThePerson(t *testing.T) {
 		}
 		p.close()
 		const other = "other@example.com"
-		left := p.holding("Lovelace", "lovelace", "ada@example.com", "13800138000", "K-17850", "N-4711", "Countess", "85123A", other)
+		left := p.holding("Lovelace", "lovelace", "ada@example.com", "13800138000", "K-17850", "N-4711", "Countess", "85123A", "falconry", other)
 		if len(left[other]) == 0 {
 			t.Error("another customer was erased too, or the test looks at nothing")
 		}

@@ -33,6 +33,7 @@ import (
 	"guildhall.dev/services/identity/internal/api/interactions"
 	"guildhall.dev/services/identity/internal/api/messages"
 	"guildhall.dev/services/identity/internal/api/orders"
+	"guildhall.dev/services/identity/internal/api/preferences"
 	"guildhall.dev/services/identity/internal/api/records"
 	"guildhall.dev/services/identity/internal/api/subjects"
 	"guildhall.dev/services/identity/internal/bootstrap"
@@ -115,7 +116,7 @@ func build(ctx context.Context, cfg *Config, kit *serve.Kit) (*service, error) {
 	})
 	s := &service{centres: c, sweeper: &sweep.Sweeper{
 		Store: c.Store, Journal: c.Journal, Accounts: c.Accounts, Credentials: w.credentials, Sessions: c.Sessions, Factors: c.Factors, Keys: c.ClientKeys, Ownerships: c.Ownerships, Outbox: c.Outbox, Verifications: c.Verifications, Throttle: c.Throttle,
-		Tasks: c.Tasks, Desk: c.Desk, Absences: c.Absences, Holds: c.Holds, Takeouts: c.Takeouts, Logger: kit.Logger, Clock: kit.Clock,
+		Tasks: c.Tasks, Desk: c.Desk, Absences: c.Absences, Holds: c.Holds, Takeouts: c.Takeouts, Preferences: c.Preferences, Logger: kit.Logger, Clock: kit.Clock,
 	}}
 	if s.eraser, err = newEraser(c, w.erasures, kit); err != nil {
 		return nil, err
@@ -230,6 +231,7 @@ func (s *service) Register(r grpc.ServiceRegistrar) {
 	factors.Register(r, s.centres)
 	factors.RegisterPasskeys(r, s.centres)
 	interactions.Register(r, s.centres)
+	preferences.Register(r, s.centres)
 	messages.Register(r, s.centres)
 	orders.Register(r, s.centres)
 	records.Register(r, s.centres)

@@ -37,7 +37,7 @@ func newExporter(c *api.Centres, kit *serve.Kit) (*portability.Exporter, error) 
 	if err != nil {
 		return nil, err
 	}
-	return portability.New(portability.Config{Service: name, Store: c.Store, Pages: pages, Kinds: []portability.Kind{
+	return portability.New(portability.Config{Service: name, Store: c.Store, Pages: pages, Kinds: append(preferenceKinds(c), []portability.Kind{
 		{Name: "customers", List: portability.One(func(r kv.Reader, customer string) (proto.Message, bool, error) {
 			rec, found, err := c.Accounts.Find(r, customer)
 			if err != nil || !found {
@@ -84,5 +84,22 @@ func newExporter(c *api.Centres, kit *serve.Kit) (*portability.Exporter, error) 
 		{Name: "data_subject_requests", List: portability.FromPages(func(r kv.Reader, customer string, after []byte, limit int) ([]*identityv1.DataSubjectRequest, []byte, error) {
 			return c.Rights.List(r, customer, nil, kit.Clock(), after, limit)
 		})},
-	}}), nil
+	}...)}), nil
+}
+
+// preferenceKinds are what interests a customer, and whether it wants that concluded.
+func preferenceKinds(c *api.Centres) []portability.Kind {
+	return []portability.Kind{
+		{Name: "preferences", List: portability.FromPages(func(r kv.Reader, customer string, after []byte, limit int) ([]*identityv1.Preference, []byte, error) {
+			found, next, err := c.Preferences.Of(r, customer, after, limit)
+			for _, p := range found {
+				p.Creator = "" // of the staff
+			}
+			return found, next, err
+		})},
+		{Name: "profiling_choices", List: portability.One(func(r kv.Reader, customer string) (proto.Message, bool, error) {
+			choice, err := c.Preferences.Choices.Of(r, customer)
+			return &identityv1.ProfilingChoice{Name: choice.GetName(), OptedOut: choice.GetOptedOut(), UpdateTime: choice.GetUpdateTime()}, choice.GetUpdateTime() != nil, err
+		})},
+	}
 }

@@ -32,7 +32,7 @@ var chineseReasons = merge(
 	chinesePasskeys,
 	chineseTasks,
 	chineseDuplicates,
-	chineseInteractions,
+	chineseInteractions, chinesePreferences,
 )
 
 // merge returns the texts of all parts. A reason is in one of them.

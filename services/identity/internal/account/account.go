@@ -57,6 +57,7 @@ import (
 	"guildhall.dev/services/identity/internal/order"
 	"guildhall.dev/services/identity/internal/organization"
 	"guildhall.dev/services/identity/internal/ownership"
+	"guildhall.dev/services/identity/internal/preference"
 	"guildhall.dev/services/identity/internal/rights"
 	"guildhall.dev/services/identity/internal/segment"
 	"guildhall.dev/services/identity/internal/session"
@@ -111,7 +112,9 @@ type Config struct {
 	Orders *order.Book
 	// Interactions go with their customers.
 	Interactions *interaction.Book
-	Stages       *stage.Book
+	// Preferences go with their customers.
+	Preferences *preference.Book
+	Stages      *stage.Book
 	// Consents are customers' own too.
 	Consents *consent.Book
 	// Tasks and Absences hear of staff who leave, and lose who is gone.
@@ -141,7 +144,7 @@ type Book struct {
 // New returns a book.
 func New(cfg Config) (*Book, error) {
 	if cfg.Hasher == nil || cfg.Organizations == nil || cfg.Credentials == nil || cfg.Factors == nil || cfg.Keys == nil || cfg.Sessions == nil || cfg.Teams == nil || cfg.Standing == nil ||
-		cfg.Tags == nil || cfg.Attributes == nil || cfg.Segments == nil || cfg.Ownerships == nil || cfg.Outbox == nil || cfg.Verifications == nil || cfg.Orders == nil || cfg.Interactions == nil || cfg.Stages == nil || cfg.Consents == nil || cfg.Tasks == nil || cfg.Absences == nil || cfg.Rights == nil || cfg.Takeouts == nil || cfg.Dismissals == nil {
+		cfg.Tags == nil || cfg.Attributes == nil || cfg.Segments == nil || cfg.Ownerships == nil || cfg.Outbox == nil || cfg.Verifications == nil || cfg.Orders == nil || cfg.Interactions == nil || cfg.Preferences == nil || cfg.Stages == nil || cfg.Consents == nil || cfg.Tasks == nil || cfg.Absences == nil || cfg.Rights == nil || cfg.Takeouts == nil || cfg.Dismissals == nil {
 		return nil, errors.New("account: a book needs a hasher and the centres it changes along")
 	}
 	if cfg.PurgeAfter <= 0 {

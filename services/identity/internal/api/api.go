@@ -48,6 +48,7 @@ import (
 	"guildhall.dev/services/identity/internal/order"
 	"guildhall.dev/services/identity/internal/organization"
 	"guildhall.dev/services/identity/internal/ownership"
+	"guildhall.dev/services/identity/internal/preference"
 	"guildhall.dev/services/identity/internal/reach"
 	"guildhall.dev/services/identity/internal/rights"
 	"guildhall.dev/services/identity/internal/segment"
@@ -88,6 +89,8 @@ type Centres struct {
 	// them in.
 	Interactions *interaction.Book
 	Intake       *intake.Desk
+	// Preferences are what customers are interested in.
+	Preferences *preference.Book
 	// Tasks are what staff have to do; Desk says who has them.
 	Tasks      *task.Book
 	Desk       *desk.Desk

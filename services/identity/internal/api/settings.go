@@ -19,7 +19,7 @@ func GetSetting[T revise.Singleton](ctx context.Context, c *Centres, of *revise.
 		return none, err
 	}
 	return Read(ctx, c, func(r kv.Reader) (T, error) {
-		organization := revise.OrganizationOf(name)
+		organization := revise.ParentOf(name)
 		if _, err := c.Organizations.Get(r, organization); err != nil {
 			return none, err
 		}
@@ -34,7 +34,7 @@ func UpdateSetting[T revise.Singleton](ctx context.Context, c *Centres, of *revi
 		return none, err
 	}
 	return change.Do(ctx, c.Journal, req, func(tx *change.Tx) (T, error) {
-		if _, err := c.Organizations.Get(tx, revise.OrganizationOf(asked.GetName())); err != nil {
+		if _, err := c.Organizations.Get(tx, revise.ParentOf(asked.GetName())); err != nil {
 			return none, err
 		}
 		return of.Update(tx, asked, req.GetUpdateMask())

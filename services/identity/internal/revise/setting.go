@@ -23,9 +23,9 @@ type SettingConfig[T Singleton] struct {
 	Complete func(T)
 }
 
-// Setting keeps what each organisation has one of, from the start (AIP-156): what it
-// has set is stored, and what it has not set is completed for whoever asks. It is safe
-// for concurrent use.
+// Setting keeps what each organisation, or each of other resources, has one of from the
+// start (AIP-156): what it has set is stored, and what it has not set is completed for
+// whoever asks. It is safe for concurrent use.
 type Setting[T Singleton] struct {
 	*kv.Table[T]
 	cfg SettingConfig[T]
@@ -34,12 +34,12 @@ type Setting[T Singleton] struct {
 // NewSetting returns a setting. It does no I/O.
 func NewSetting[T Singleton](cfg SettingConfig[T]) *Setting[T] {
 	return &Setting[T]{cfg: cfg, Table: kv.NewTable(kv.TableConfig[T]{
-		Name: cfg.Table, Key: func(v T) kv.Key { return kv.Key{kv.String(OrganizationOf(v.GetName()))} }, Indexes: cfg.Indexes,
+		Name: cfg.Table, Key: func(v T) kv.Key { return kv.Key{kv.String(ParentOf(v.GetName()))} }, Indexes: cfg.Indexes,
 	})}
 }
 
-// OrganizationOf returns the organisation whose setting has the name.
-func OrganizationOf(name string) string { return name[:max(0, strings.LastIndexByte(name, '/'))] }
+// ParentOf returns what has the setting of a name: an organisation, as a rule.
+func ParentOf(name string) string { return name[:max(0, strings.LastIndexByte(name, '/'))] }
 
 // Of returns an organisation's.
 func (s *Setting[T]) Of(r kv.Reader, organization string) (T, error) {
@@ -60,7 +60,7 @@ func (s *Setting[T]) Update(tx *change.Tx, asked T, mask *fieldmaskpb.FieldMask)
 		var none T
 		return none, err
 	}
-	return s.view(OrganizationOf(asked.GetName()), rec), nil
+	return s.view(ParentOf(asked.GetName()), rec), nil
 }
 
 // view returns the setting of a record, the zero one for none.

@@ -66,7 +66,7 @@ func (b *Book) Idle(r kv.Reader, now time.Time, limit int) (names []string, err 
 				continue
 			}
 			page, err := b.clocks.List(r, kv.Query{
-				Index: byIdle, Prefix: kv.Key{kv.String(revise.OrganizationOf(policy.Value.GetName())), kv.String(Name(s))},
+				Index: byIdle, Prefix: kv.Key{kv.String(revise.ParentOf(policy.Value.GetName())), kv.String(Name(s))},
 				Until: kv.Key{kv.Time(now.Add(-period).Add(1))}, Limit: limit - len(names),
 			})
 			if err != nil {

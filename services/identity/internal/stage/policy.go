@@ -31,7 +31,7 @@ func policies() *revise.Setting[*identityv1.StagePolicy] {
 			if p.GetAtRiskAfter().AsDuration() == 0 && p.GetLapsedAfter().AsDuration() == 0 {
 				return nil
 			}
-			return []kv.Key{{kv.String(revise.OrganizationOf(p.GetName()))}}
+			return []kv.Key{{kv.String(revise.ParentOf(p.GetName()))}}
 		}}},
 	})
 }

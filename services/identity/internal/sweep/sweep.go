@@ -29,6 +29,7 @@ import (
 	"guildhall.dev/services/identity/internal/factor"
 	"guildhall.dev/services/identity/internal/hold"
 	"guildhall.dev/services/identity/internal/ownership"
+	"guildhall.dev/services/identity/internal/preference"
 	"guildhall.dev/services/identity/internal/session"
 	"guildhall.dev/services/identity/internal/takeout"
 	"guildhall.dev/services/identity/internal/task"
@@ -60,6 +61,7 @@ type Sweeper struct {
 	Throttle      *throttle.Turnstile
 	Holds         *hold.Book
 	Takeouts      *takeout.Book
+	Preferences   *preference.Book
 	Logger        *slog.Logger
 	Clock         func() time.Time
 }
@@ -92,6 +94,7 @@ func (s *Sweeper) Once(ctx context.Context) (purged, ended int, err error) {
 	drain("identity.ownershipTransfers.expire", s.Ownerships.Expirable, s.Ownerships.Expire)
 	drain("identity.legalHolds.expire", s.Holds.Expirable, s.Holds.Expire)
 	drain("identity.takeouts.expire", s.Takeouts.Expired, s.Takeouts.Expire)
+	drain("identity.preferences.expire", s.Preferences.Expired, s.Preferences.Expire)
 	drain("identity.tasks.cover", s.Desk.Coverable, s.Desk.Cover)
 	drain("identity.tasks.remind", s.Tasks.Remindable, s.Desk.Remind)
 	for _, some := range []func(tx kv.Tx, now time.Time, limit int) (int, error){

@@ -855,6 +855,107 @@ func (x *InteractionChanged) GetStaff() string {
 	return ""
 }
 
+// With "guildhall.identity.preference.created.v1" and ".updated.v1".
+type PreferenceChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "organizations/acme/customers/c1".
+	Customer      string `protobuf:"bytes,1,opt,name=customer,proto3" json:"customer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreferenceChanged) Reset() {
+	*x = PreferenceChanged{}
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreferenceChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreferenceChanged) ProtoMessage() {}
+
+func (x *PreferenceChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreferenceChanged.ProtoReflect.Descriptor instead.
+func (*PreferenceChanged) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *PreferenceChanged) GetCustomer() string {
+	if x != nil {
+		return x.Customer
+	}
+	return ""
+}
+
+// With "guildhall.identity.profiling_choice.updated.v1".
+type ProfilingChoiceChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "organizations/acme/customers/c1".
+	Customer string `protobuf:"bytes,1,opt,name=customer,proto3" json:"customer,omitempty"`
+	// The customer does not want to be profiled.
+	OptedOut      bool `protobuf:"varint,2,opt,name=opted_out,json=optedOut,proto3" json:"opted_out,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProfilingChoiceChanged) Reset() {
+	*x = ProfilingChoiceChanged{}
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProfilingChoiceChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProfilingChoiceChanged) ProtoMessage() {}
+
+func (x *ProfilingChoiceChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProfilingChoiceChanged.ProtoReflect.Descriptor instead.
+func (*ProfilingChoiceChanged) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ProfilingChoiceChanged) GetCustomer() string {
+	if x != nil {
+		return x.Customer
+	}
+	return ""
+}
+
+func (x *ProfilingChoiceChanged) GetOptedOut() bool {
+	if x != nil {
+		return x.OptedOut
+	}
+	return false
+}
+
 var File_guildhall_identity_v1_events_proto protoreflect.FileDescriptor
 
 const file_guildhall_identity_v1_events_proto_rawDesc = "" +
@@ -908,7 +1009,12 @@ const file_guildhall_identity_v1_events_proto_rawDesc = "" +
 	"\bcustomer\x18\x03 \x01(\tR\bcustomer\"F\n" +
 	"\x12InteractionChanged\x12\x1a\n" +
 	"\bcustomer\x18\x01 \x01(\tR\bcustomer\x12\x14\n" +
-	"\x05staff\x18\x02 \x01(\tR\x05staffB:Z8guildhall.dev/proto/gen/guildhall/identity/v1;identityv1b\x06proto3"
+	"\x05staff\x18\x02 \x01(\tR\x05staff\"/\n" +
+	"\x11PreferenceChanged\x12\x1a\n" +
+	"\bcustomer\x18\x01 \x01(\tR\bcustomer\"Q\n" +
+	"\x16ProfilingChoiceChanged\x12\x1a\n" +
+	"\bcustomer\x18\x01 \x01(\tR\bcustomer\x12\x1b\n" +
+	"\topted_out\x18\x02 \x01(\bR\boptedOutB:Z8guildhall.dev/proto/gen/guildhall/identity/v1;identityv1b\x06proto3"
 
 var (
 	file_guildhall_identity_v1_events_proto_rawDescOnce sync.Once
@@ -922,7 +1028,7 @@ func file_guildhall_identity_v1_events_proto_rawDescGZIP() []byte {
 	return file_guildhall_identity_v1_events_proto_rawDescData
 }
 
-var file_guildhall_identity_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_guildhall_identity_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_guildhall_identity_v1_events_proto_goTypes = []any{
 	(*OrganizationCreated)(nil),      // 0: guildhall.identity.v1.OrganizationCreated
 	(*AccountStateChanged)(nil),      // 1: guildhall.identity.v1.AccountStateChanged
@@ -938,19 +1044,21 @@ var file_guildhall_identity_v1_events_proto_goTypes = []any{
 	(*OwnershipTransferChanged)(nil), // 11: guildhall.identity.v1.OwnershipTransferChanged
 	(*TaskChanged)(nil),              // 12: guildhall.identity.v1.TaskChanged
 	(*InteractionChanged)(nil),       // 13: guildhall.identity.v1.InteractionChanged
-	(OwnershipCause)(0),              // 14: guildhall.identity.v1.OwnershipCause
-	(*timestamppb.Timestamp)(nil),    // 15: google.protobuf.Timestamp
-	(LifecycleStage)(0),              // 16: guildhall.identity.v1.LifecycleStage
-	(StageCause)(0),                  // 17: guildhall.identity.v1.StageCause
-	(ContactChannel)(0),              // 18: guildhall.identity.v1.ContactChannel
+	(*PreferenceChanged)(nil),        // 14: guildhall.identity.v1.PreferenceChanged
+	(*ProfilingChoiceChanged)(nil),   // 15: guildhall.identity.v1.ProfilingChoiceChanged
+	(OwnershipCause)(0),              // 16: guildhall.identity.v1.OwnershipCause
+	(*timestamppb.Timestamp)(nil),    // 17: google.protobuf.Timestamp
+	(LifecycleStage)(0),              // 18: guildhall.identity.v1.LifecycleStage
+	(StageCause)(0),                  // 19: guildhall.identity.v1.StageCause
+	(ContactChannel)(0),              // 20: guildhall.identity.v1.ContactChannel
 }
 var file_guildhall_identity_v1_events_proto_depIdxs = []int32{
-	14, // 0: guildhall.identity.v1.OwnershipChanged.cause:type_name -> guildhall.identity.v1.OwnershipCause
-	15, // 1: guildhall.identity.v1.OwnershipChanged.decline_deadline:type_name -> google.protobuf.Timestamp
-	16, // 2: guildhall.identity.v1.StageTransitioned.from_stage:type_name -> guildhall.identity.v1.LifecycleStage
-	16, // 3: guildhall.identity.v1.StageTransitioned.to_stage:type_name -> guildhall.identity.v1.LifecycleStage
-	17, // 4: guildhall.identity.v1.StageTransitioned.cause:type_name -> guildhall.identity.v1.StageCause
-	18, // 5: guildhall.identity.v1.ConsentChanged.channel:type_name -> guildhall.identity.v1.ContactChannel
+	16, // 0: guildhall.identity.v1.OwnershipChanged.cause:type_name -> guildhall.identity.v1.OwnershipCause
+	17, // 1: guildhall.identity.v1.OwnershipChanged.decline_deadline:type_name -> google.protobuf.Timestamp
+	18, // 2: guildhall.identity.v1.StageTransitioned.from_stage:type_name -> guildhall.identity.v1.LifecycleStage
+	18, // 3: guildhall.identity.v1.StageTransitioned.to_stage:type_name -> guildhall.identity.v1.LifecycleStage
+	19, // 4: guildhall.identity.v1.StageTransitioned.cause:type_name -> guildhall.identity.v1.StageCause
+	20, // 5: guildhall.identity.v1.ConsentChanged.channel:type_name -> guildhall.identity.v1.ContactChannel
 	6,  // [6:6] is the sub-list for method output_type
 	6,  // [6:6] is the sub-list for method input_type
 	6,  // [6:6] is the sub-list for extension type_name
@@ -973,7 +1081,7 @@ func file_guildhall_identity_v1_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_identity_v1_events_proto_rawDesc), len(file_guildhall_identity_v1_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

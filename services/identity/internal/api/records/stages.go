@@ -57,7 +57,7 @@ func (s stages) GetStageReport(ctx context.Context, req *identityv1.GetStageRepo
 		return nil, err
 	}
 	return api.Read(ctx, s.Centres, func(r kv.Reader) (*identityv1.StageReport, error) {
-		organization := revise.OrganizationOf(req.GetName())
+		organization := revise.ParentOf(req.GetName())
 		if _, err := s.Organizations.Get(r, organization); err != nil {
 			return nil, err
 		}
