@@ -121,6 +121,43 @@ func TestErasure_theCustomerIsToldWhileItCanBeTakenBack(t *testing.T) {
 	})
 }
 
+// TestAccess_theCustomerIsTold: also of a copy that only staff asked for, once it is
+// said who asks.
+func TestAccess_theCustomerIsTold(t *testing.T) {
+	eachEngine(t, func(t *testing.T, p *process) {
+		ctx := p.asAdmin()
+		ada := p.add(ctx, "ada", &identityv1.Customer{Email: "ada@example.com"}).GetName()
+		q, err := p.ask(ctx, ada, identityv1.DataSubjectRequest_KIND_ACCESS, "by letter")
+		if err != nil {
+			t.Fatal(err)
+		}
+		told := func() int {
+			list, err := p.deliveries().ListDeliveries(ctx, &identityv1.ListDeliveriesRequest{Parent: org, Filter: `kind = DATA_REQUESTED`})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(list.GetDeliveries())
+		}
+		if n := told(); n != 0 {
+			t.Errorf("told %d times of what nobody stands for", n)
+		}
+		for range 2 {
+			if _, err := p.rights().VerifyIdentityOfDataSubject(ctx, &identityv1.VerifyIdentityOfDataSubjectRequest{Name: q.GetName(), Proof: identityv1.DataSubjectRequest_PROOF_DOCUMENT}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p.told("DATA_REQUESTED", "ada@example.com", "a copy of all that it keeps of you")
+		if n := told(); n != 1 {
+			t.Errorf("told %d times, want once", n)
+		}
+		_, tokens := p.customer(ctx, &identityv1.Customer{Phone: "+8613800138000", Language: "zh-CN"})
+		if _, err := p.ask(with(tokens), tokens.GetAccount(), identityv1.DataSubjectRequest_KIND_ACCESS, ""); err != nil {
+			t.Fatal(err)
+		}
+		p.told("DATA_REQUESTED", "+8613800138000", "个人数据副本")
+	})
+}
+
 // TestVerifyIdentityOfDataSubject_fourEyesOnErasure: who writes an erasure down does
 // not verify it, for nobody can undo it. Of other requests that is for the
 // organisation to say, by its roles.

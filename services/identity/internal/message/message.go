@@ -35,6 +35,7 @@ const (
 	CodesRegenerated    = identityv1.MessageKind_MESSAGE_KIND_RECOVERY_CODES_REGENERATED
 	RecoveryCodeUsed    = identityv1.MessageKind_MESSAGE_KIND_RECOVERY_CODE_USED
 	ErasureRequested    = identityv1.MessageKind_MESSAGE_KIND_ERASURE_REQUESTED
+	DataRequested       = identityv1.MessageKind_MESSAGE_KIND_DATA_REQUESTED
 
 	Email = identityv1.MessageChannel_MESSAGE_CHANNEL_EMAIL
 	SMS   = identityv1.MessageChannel_MESSAGE_CHANNEL_SMS
@@ -71,7 +72,7 @@ func Language(chosen, ofOrganization string) string {
 // variables returns what templates of a kind may speak of.
 func variables(kind identityv1.MessageKind) []string {
 	switch kind {
-	case PasswordChanged, TaskReminder, CodesRegenerated, RecoveryCodeUsed, ErasureRequested:
+	case PasswordChanged, TaskReminder, CodesRegenerated, RecoveryCodeUsed, ErasureRequested, DataRequested:
 		return []string{Organization, Time}
 	case ContactChanged:
 		return []string{Organization, Time, Contact}
@@ -91,7 +92,7 @@ func HasCode(kind identityv1.MessageKind) bool { return len(required(kind)) > 0 
 // is not asked for, and whoever did it must not be able to hold it up.
 func IsNews(kind identityv1.MessageKind) bool {
 	switch kind {
-	case PasswordChanged, ContactChanged, FactorAdded, FactorRemoved, CodesRegenerated, RecoveryCodeUsed, ErasureRequested:
+	case PasswordChanged, ContactChanged, FactorAdded, FactorRemoved, CodesRegenerated, RecoveryCodeUsed, ErasureRequested, DataRequested:
 		return true
 	}
 	return false

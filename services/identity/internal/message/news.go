@@ -63,6 +63,14 @@ If that was you, you need not do anything; make new codes when few are left. If 
 If you want that, you need not do anything. If you have changed your mind, or did not ask for it, withdraw the request before then: in your account, or by telling {{organization}}.`,
 			sms: `{{organization}}: your data will be erased from {{time}} on, for good. If you do not want that, withdraw the request before then, or tell us.`,
 		}
+	case DataRequested:
+		return wording{
+			subject: "A copy of your data at {{organization}} was asked for",
+			mail: `At {{time}} {{organization}} was asked for a copy of all that it keeps of you. It is being put together and can be fetched for some days, by you and by those at {{organization}} who answer such requests.
+
+If you asked for it, you need not do anything. If not, tell {{organization}} at once: somebody else may be using your name.`,
+			sms: `{{organization}}: a copy of all data about you was asked for at {{time}}. If that was not you, tell us at once.`,
+		}
 	}
 	return wording{}
 }
@@ -109,6 +117,14 @@ func chineseNews(kind identityv1.MessageKind) wording {
 
 如果这是您的意愿，无需理会。如果您改变了主意，或并非您本人请求，请在此之前撤回：可在您的账户中撤回，或联系{{organization}}。`,
 			sms: `【{{organization}}】您的个人数据将于 {{time}} 起被永久删除。如不希望删除，请在此之前撤回请求或联系我们。`,
+		}
+	case DataRequested:
+		return wording{
+			subject: "有人请求了您在{{organization}}的个人数据副本",
+			mail: `{{organization}}于 {{time}} 收到提供您全部个人数据副本的请求。副本正在整理，之后数日内可由您本人及{{organization}}负责答复此类请求的人员下载。
+
+如果是您本人请求，无需理会。如果不是，请立即联系{{organization}}：可能有人冒用您的名义。`,
+			sms: `【{{organization}}】有人于 {{time}} 请求您的全部个人数据副本。如非本人请求，请立即联系我们。`,
 		}
 	}
 	return wording{}

@@ -59,6 +59,9 @@ const (
 	// A customer's data will be erased, and until when that can be taken back. See
 	// DataSubjectRequest.
 	MessageKind_MESSAGE_KIND_ERASURE_REQUESTED MessageKind = 17
+	// What is kept of a customer is put together because the customer, or staff in the
+	// customer's name, asked for it. See DataSubjectRequest.
+	MessageKind_MESSAGE_KIND_DATA_REQUESTED MessageKind = 18
 )
 
 // Enum value maps for MessageKind.
@@ -76,6 +79,7 @@ var (
 		15: "MESSAGE_KIND_RECOVERY_CODES_REGENERATED",
 		16: "MESSAGE_KIND_RECOVERY_CODE_USED",
 		17: "MESSAGE_KIND_ERASURE_REQUESTED",
+		18: "MESSAGE_KIND_DATA_REQUESTED",
 	}
 	MessageKind_value = map[string]int32{
 		"MESSAGE_KIND_UNSPECIFIED":                0,
@@ -90,6 +94,7 @@ var (
 		"MESSAGE_KIND_RECOVERY_CODES_REGENERATED": 15,
 		"MESSAGE_KIND_RECOVERY_CODE_USED":         16,
 		"MESSAGE_KIND_ERASURE_REQUESTED":          17,
+		"MESSAGE_KIND_DATA_REQUESTED":             18,
 	}
 )
 
@@ -1225,7 +1230,7 @@ const file_guildhall_identity_v1_delivery_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\x12\x12\n" +
 	"\x04etag\x18\x02 \x01(\tR\x04etag\x12&\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId*\xab\x03\n" +
+	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId*\xcc\x03\n" +
 	"\vMessageKind\x12\x1c\n" +
 	"\x18MESSAGE_KIND_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17MESSAGE_KIND_INVITATION\x10\x01\x12!\n" +
@@ -1239,7 +1244,8 @@ const file_guildhall_identity_v1_delivery_proto_rawDesc = "" +
 	"\x1bMESSAGE_KIND_FACTOR_REMOVED\x10\x0e\x12+\n" +
 	"'MESSAGE_KIND_RECOVERY_CODES_REGENERATED\x10\x0f\x12#\n" +
 	"\x1fMESSAGE_KIND_RECOVERY_CODE_USED\x10\x10\x12\"\n" +
-	"\x1eMESSAGE_KIND_ERASURE_REQUESTED\x10\x11*e\n" +
+	"\x1eMESSAGE_KIND_ERASURE_REQUESTED\x10\x11\x12\x1f\n" +
+	"\x1bMESSAGE_KIND_DATA_REQUESTED\x10\x12*e\n" +
 	"\x0eMessageChannel\x12\x1f\n" +
 	"\x1bMESSAGE_CHANNEL_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15MESSAGE_CHANNEL_EMAIL\x10\x01\x12\x17\n" +

@@ -49,8 +49,8 @@ func (s requests) CreateDataSubjectRequest(ctx context.Context, req *identityv1.
 			return nil, err
 		}
 		made, err := s.Rights.Create(tx, revise.Named(asked, req.GetParent()+"/dataSubjectRequests/"+id), caller.Name)
-		if err != nil || made.GetErasure() == nil {
-			return made, err
+		if err != nil {
+			return nil, err
 		}
 		return s.confirmed(tx, made)
 	})
@@ -61,23 +61,35 @@ func doneBySuite(kind identityv1.DataSubjectRequest_Kind) bool {
 	return kind == identityv1.DataSubjectRequest_KIND_ERASE || kind == identityv1.DataSubjectRequest_KIND_ACCESS
 }
 
-// confirmed follows up on an erasure for which it is known from now on who asks: the
-// customer is told, whoever wrote it down, and it is kept whether it is held.
+// newsFor is for how long the news of a request is worth sending.
+const newsFor = 7 * 24 * time.Hour
+
+// confirmed follows up on a request of which it may be known by now who asks: the
+// customer is told of an erasure and of a copy, whoever wrote the request down, and of
+// an erasure it is kept whether it is held.
 func (s requests) confirmed(tx *change.Tx, q *identityv1.DataSubjectRequest) (*identityv1.DataSubjectRequest, error) {
+	if q.GetErasure() == nil && q.GetAccess() == nil {
+		return q, nil
+	}
 	customer := rights.CustomerOf(q.GetName())
 	rec, found, err := s.Accounts.Find(tx, customer)
 	if err != nil || !found {
 		return q, err
 	}
-	// Where there is no time to withdraw it there is nobody left to tell.
-	if at := q.GetErasure().GetEraseTime().AsTime(); at.After(tx.Time) {
-		if err := s.Outbox.Tell(tx, delivery.Message{
-			Account: rec.Value, Kind: message.ErasureRequested, Values: message.Values{message.Time: message.Moment(at)}, Expire: at,
-		}); err != nil {
+	news := delivery.Message{Account: rec.Value, Kind: message.DataRequested, Expire: tx.Time.Add(newsFor)}
+	at := tx.Time
+	if q.GetErasure() != nil {
+		at = q.GetErasure().GetEraseTime().AsTime()
+		news.Kind, news.Expire = message.ErasureRequested, at
+	}
+	news.Values = message.Values{message.Time: message.Moment(at)}
+	// Where there is no time to withdraw an erasure there is nobody left to tell.
+	if news.Expire.After(tx.Time) {
+		if err := s.Outbox.Tell(tx, news); err != nil {
 			return nil, err
 		}
 	}
-	if !rec.Value.GetLegalHold() {
+	if q.GetErasure() == nil || !rec.Value.GetLegalHold() {
 		return q, nil
 	}
 	if err := s.Rights.SetHeld(tx, customer, true); err != nil {
@@ -127,7 +139,7 @@ func (s requests) VerifyIdentityOfDataSubject(ctx context.Context, req *identity
 	}
 	return change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.DataSubjectRequest, error) {
 		q, confirmed, err := s.Rights.Verify(tx, req.GetName(), req.GetEtag(), req.GetProof(), caller.Name)
-		if err != nil || !confirmed || q.GetErasure() == nil {
+		if err != nil || !confirmed {
 			return q, err
 		}
 		return s.confirmed(tx, q)
