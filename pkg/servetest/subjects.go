@@ -20,6 +20,7 @@ const Identity = "services/identity"
 type Subjects interface {
 	EraseSubject(context.Context, *subjectv1.EraseSubjectRequest, ...grpc.CallOption) (*subjectv1.EraseSubjectResponse, error)
 	ExportSubject(context.Context, *subjectv1.ExportSubjectRequest, ...grpc.CallOption) (*subjectv1.ExportSubjectResponse, error)
+	MoveSubject(context.Context, *subjectv1.MoveSubjectRequest, ...grpc.CallOption) (*subjectv1.MoveSubjectResponse, error)
 }
 
 // Erase erases a customer. It wants a complete receipt, and the same one once more,
@@ -88,30 +89,35 @@ func export(t testing.TB, c Subjects, customer string, size int32) (all []*subje
 	}
 }
 
-// TestSubjects wants both RPCs to refuse whoever is not identity, and what is no
+// TestSubjects wants all RPCs to refuse whoever is not identity, and what is no
 // customer, and to find nothing of a customer of whom there is nothing.
 func TestSubjects[C Subjects](t *testing.T, s *Server, client func(grpc.ClientConnInterface) C, customer, staff string) {
-	both := func(as, subject string) [2]error {
+	all := func(as, subject string) [3]error {
 		c := client(s.As(t, as))
 		_, erase := c.EraseSubject(t.Context(), &subjectv1.EraseSubjectRequest{Subject: subject})
 		_, export := c.ExportSubject(t.Context(), &subjectv1.ExportSubjectRequest{Subject: subject})
-		return [2]error{erase, export}
+		_, move := c.MoveSubject(t.Context(), &subjectv1.MoveSubjectRequest{Merge: Merge, From: subject, To: customer + "-2"})
+		return [3]error{erase, export, move}
 	}
 	for _, as := range []string{customer, staff, "services/gateway", "services/feedback", "services/groupchat"} {
-		for i, err := range both(as, customer) {
+		for i, err := range all(as, customer) {
 			if !errs.Is(err, errs.Denied) {
 				t.Errorf("RPC %d as %s: %v, want Denied", i, as, err)
 			}
 		}
 	}
 	for _, name := range []string{staff, "organizations/acme", "mei"} {
-		for i, err := range both(Identity, name) {
+		for i, err := range all(Identity, name) {
 			if !errs.Is(err, errs.Invalid) || errs.ReasonOf(err) != "SUBJECT_INVALID" {
 				t.Errorf("RPC %d for %s: %v, want SUBJECT_INVALID", i, name, err)
 			}
 		}
 	}
 	c := client(s.As(t, Identity))
+	refusesMoves(t, c, customer)
+	if receipt, counts := Move(t, c, customer, customer+"-2", false); len(counts) != 0 {
+		t.Errorf("the receipt of a move of nothing is %v", receipt)
+	}
 	if got := Export(t, c, customer, staff); len(got) != 0 {
 		t.Errorf("the export of nothing is %v", got)
 	}

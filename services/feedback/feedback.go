@@ -9,14 +9,15 @@ import (
 	"context"
 	"slices"
 
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
 	"guildhall.dev/pkg/audit"
 	"guildhall.dev/pkg/authz"
-	"guildhall.dev/pkg/erasure"
 	"guildhall.dev/pkg/feed"
 	"guildhall.dev/pkg/journal"
 	"guildhall.dev/pkg/serve"
+	"guildhall.dev/pkg/subjectdata"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/feedback/internal/api"
 	"guildhall.dev/services/feedback/internal/complaint"
@@ -50,8 +51,8 @@ type Service struct {
 
 // New opens the store and returns the service.
 func New(ctx context.Context, kit *serve.Kit) (*Service, error) {
-	surveys, complaints, erasures := survey.New(), complaint.New(), erasure.New()
-	tables := slices.Concat(surveys.Tables(), complaints.Tables(), erasures.Tables())
+	surveys, complaints, books := survey.New(), complaint.New(), subjectdata.NewBooks()
+	tables := slices.Concat(surveys.Tables(), complaints.Tables(), books.Tables())
 	j, err := journal.Open(ctx, kit, tables, migrations(surveys))
 	if err != nil {
 		return nil, err
@@ -63,8 +64,8 @@ func New(ctx context.Context, kit *serve.Kit) (*Service, error) {
 			Surveys:    surveys,
 			Complaints: complaints,
 			Customers:  customer.New(getCustomer(identityv1.NewCustomerServiceClient(kit.Dial("identity")))),
-			Erased:     erasures.Refuse,
-			Subjects:   newSubjects(j, erasures, surveys, complaints),
+			Refuse:     books.Refuse,
+			Subjects:   newSubjects(kit, j, books, surveys, complaints),
 			Events:     feed.NewServer(j.Feed),
 			Audit:      audit.NewServer(j.Audit),
 		},
@@ -84,7 +85,12 @@ func (s *Service) Name() string { return name }
 func (s *Service) Register(r grpc.ServiceRegistrar) { s.api.Register(r) }
 
 // Run does the background work until ctx ends.
-func (s *Service) Run(ctx context.Context) error { return s.journal.Run(ctx) }
+func (s *Service) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.journal.Run(ctx) })
+	g.Go(func() error { return s.api.Subjects.Run(ctx) })
+	return g.Wait()
+}
 
 // Ready reports whether the store can serve.
 func (s *Service) Ready(ctx context.Context) error { return s.journal.Ready(ctx) }

@@ -69,6 +69,36 @@ func TestAppointments_administratorsAreAppointedFirst(t *testing.T) {
 	}
 }
 
+// TestAppointments_endWithWhomTheRoleWentTo: a role that rests on an appointment ends
+// with it also after a merge, and does not come back when that is undone; that of the
+// other account stays.
+func TestAppointments_endWithWhomTheRoleWentTo(t *testing.T) {
+	store := testkit.Store(t, "bolt", "permission", feed.Tables())
+	log := must(feed.Open(t.Context(), feed.Config{Service: "permission", Store: store}))(t)
+	p := newPermission()
+	p.more = func(r grpc.ServiceRegistrar) {
+		permissionv1.RegisterPermissionEventServiceServer(r, sisterFeed{feed.NewServer(log)})
+	}
+	w := start(t, setting{Options: servetest.Options{Engine: "bolt"}, permission: p})
+	moved, both, unheard := w.group(t, "moved"), w.group(t, "both", tina), w.group(t, "unheard")
+	for _, g := range []string{moved, both, unheard} {
+		w.add(t, g, mei, admin)
+	}
+	w.move(t, false)
+	end(t, store, log, mei, both)
+	end(t, store, log, mei, moved)
+	eventually(t, "tina is a plain member", func() bool { return p.role(tina, moved) == "roles/group.member" })
+	if p.role(tina, unheard) != "roles/group.admin" || p.role(tina, both) != "roles/group.member" {
+		t.Errorf("tina has %q and %q", p.role(tina, unheard), p.role(tina, both))
+	}
+	w.move(t, true)
+	for g, want := range map[string]string{moved: "roles/group.member", both: "roles/group.member", unheard: "roles/group.admin"} {
+		if got := p.role(mei, g); got != want {
+			t.Errorf("in %s mei has %q, want %s", g, got, want)
+		}
+	}
+}
+
 // end tells that an account's appointment to administer something has ended.
 func end(t *testing.T, store kv.Store, log *feed.Log, account, on string) {
 	t.Helper()

@@ -20,11 +20,11 @@ import (
 	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/authz"
 	"guildhall.dev/pkg/change"
-	"guildhall.dev/pkg/erasure"
 	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/feed"
 	"guildhall.dev/pkg/journal"
 	"guildhall.dev/pkg/serve"
+	"guildhall.dev/pkg/subjectdata"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/groupchat/internal/api"
@@ -90,8 +90,8 @@ type Service struct {
 // New opens the store and returns the service.
 func New(ctx context.Context, cfg Config, kit *serve.Kit) (*Service, error) {
 	groups := group.New(group.Limits{MaxMembers: cfg.MaxMembers, PurgeAfter: cfg.PurgeAfter})
-	messages, types, erasures := message.New(cfg.RecallWindow), taxonomy.New(), erasure.New()
-	tables := slices.Concat(groups.Tables(), messages.Tables(), types.Tables(), erasures.Tables())
+	messages, types, books := message.New(cfg.RecallWindow), taxonomy.New(), subjectdata.NewBooks()
+	tables := slices.Concat(groups.Tables(), messages.Tables(), types.Tables(), books.Tables())
 	j, err := journal.Open(ctx, kit, tables, migrations(groups, messages))
 	if err != nil {
 		return nil, err
@@ -125,7 +125,7 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (*Service, error) {
 		},
 	}
 	identity := kit.Dial("identity")
-	s.follow = &follow.Follower{Store: j.Store, Journal: j.Changes, Groups: groups, Logger: kit.Logger}
+	s.follow = &follow.Follower{Store: j.Store, Journal: j.Changes, Groups: groups, Moves: books.Moves, Logger: kit.Logger}
 	if err := s.listen(kit, identity, permission); err != nil {
 		return nil, err
 	}
@@ -136,7 +136,7 @@ func New(ctx context.Context, cfg Config, kit *serve.Kit) (*Service, error) {
 		Store: j.Store, Journal: j.Changes, Sends: change.NewLanes(j.Changes), Pages: j.Pages,
 		Groups: groups, Messages: messages, Types: types, Intents: s.intents, Hub: s.hub,
 		Checker: authz.Remote(permission), Account: accounts(identity), Appointed: appointed(permission),
-		Erased: erasures.Refuse, Subjects: newSubjects(j, erasures, groups, messages),
+		Refuse: books.Refuse, Subjects: newSubjects(kit, j, books, groups, messages),
 		Events: feed.NewServer(j.Feed), Audit: audit.NewServer(j.Audit),
 		Heartbeat: cfg.StreamHeartbeat,
 	}
@@ -216,6 +216,7 @@ func (s *Service) Run(ctx context.Context) error {
 	g.Go(func() error { return s.feed.Run(ctx) })
 	g.Go(func() error { return s.ends.Run(ctx) })
 	g.Go(func() error { return s.follow.Run(ctx) })
+	g.Go(func() error { return s.api.Subjects.Run(ctx) })
 	return g.Wait()
 }
 

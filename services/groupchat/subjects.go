@@ -4,20 +4,22 @@ import (
 	"guildhall.dev/pkg/erasure"
 	"guildhall.dev/pkg/journal"
 	"guildhall.dev/pkg/kv"
+	"guildhall.dev/pkg/move"
 	"guildhall.dev/pkg/portability"
+	"guildhall.dev/pkg/serve"
 	"guildhall.dev/pkg/subjectdata"
 	"guildhall.dev/services/groupchat/internal/group"
 	"guildhall.dev/services/groupchat/internal/message"
 )
 
-// newSubjects returns what erases, and gives out, what there is of one customer. A
-// centre that comes to keep something of people has its lines here, and in the table
+// newSubjects returns what erases, gives out and moves what there is of one customer.
+// A centre that comes to keep something of people has its lines here, and in the table
 // of the README that says what becomes of it.
-func newSubjects(j *journal.Journal, book *erasure.Book, groups *group.Groups, messages *message.Messages) *subjectdata.Server {
+func newSubjects(kit *serve.Kit, j *journal.Journal, books subjectdata.Books, groups *group.Groups, messages *message.Messages) *subjectdata.Server {
 	return subjectdata.NewServer(
 		erasure.NewEraser(erasure.Config{
-			Service: name, Book: book, Journal: j.Changes,
-			Steps: []erasure.Step{groups.EraseMember, groups.EraseInviter, groups.EraseWords, messages.Erase},
+			Service: name, Book: books.Erasures, Journal: j.Changes,
+			Steps: []erasure.Step{groups.EraseMember, groups.EraseInviter, groups.EraseWords, messages.Erase, books.Moves.Erase},
 		}),
 		portability.New(portability.Config{
 			Service: name, Store: j.Store, Pages: j.Pages,
@@ -26,6 +28,11 @@ func newSubjects(j *journal.Journal, book *erasure.Book, groups *group.Groups, m
 				{Name: "groups", List: groups.ExportedGroups()},
 				{Name: "messages", List: messages.Exported()},
 			},
+		}),
+		move.NewMover(move.Config{
+			Service: name, Book: books.Moves, Erasures: books.Erasures, Journal: j.Changes, Store: j.Store,
+			Kinds:  []move.Kind{groups.MovedMembers(), groups.MovedInviters(), groups.MovedWords(), messages.Moved()},
+			Logger: kit.Logger, Clock: kit.Clock,
 		}),
 	)
 }

@@ -6,9 +6,9 @@ import (
 	"guildhall.dev/pkg/authz"
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/datamask"
-	"guildhall.dev/pkg/erasure"
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/seal"
+	"guildhall.dev/pkg/subjectdata"
 	"guildhall.dev/services/permission/internal/access"
 	"guildhall.dev/services/permission/internal/condition"
 	"guildhall.dev/services/permission/internal/decide"
@@ -47,14 +47,14 @@ type centres struct {
 	edits      *edit.Editor
 	tokens     *token.Tokens
 	fields     *fieldpolicy.Policies
-	erasures   *erasure.Book
+	books      subjectdata.Books
 }
 
 // newCentres makes them; the ring has the keys of tokens.
 func newCentres(ring *seal.Ring) (*centres, error) {
 	c := &centres{
 		roles: role.New(role.NewCatalogue(authz.Catalogue())), subjects: subject.New(), properties: property.New(),
-		uses: usage.NewTable(), decisions: decision.NewTable(), tokens: token.New(ring.Derive(token.Purpose)), erasures: erasure.New(),
+		uses: usage.NewTable(), decisions: decision.NewTable(), tokens: token.New(ring.Derive(token.Purpose)), books: subjectdata.NewBooks(),
 	}
 	conditions, err := condition.New()
 	if err != nil {
@@ -76,7 +76,7 @@ func newCentres(ring *seal.Ring) (*centres, error) {
 // tables returns the raw tables of the service.
 func (c *centres) tables() []string {
 	return slices.Concat(
-		kv.RawTables(c.roles, c.subjects, c.properties, c.grants, c.policies, c.uses, c.decisions, c.people, c.fields, c.erasures),
+		kv.RawTables(c.roles, c.subjects, c.properties, c.grants, c.policies, c.uses, c.decisions, c.people, c.fields, c.books),
 		change.Tables(), revision.Tables(), sequence.Tables(), lease.Tables(), mirror.Tables(),
 	)
 }

@@ -42,7 +42,7 @@ func (s *Service) newHandlers(c *centres, kit *serve.Kit) handlers {
 		grants: grants.Config{
 			Journal: s.journal, Grants: c.grants, Edits: c.edits, Checker: s.checker, Tokens: c.tokens, Usage: s.usage,
 			Lanes: change.NewLanes(s.journal.Changes), Appointed: c.people.appointments.Appointed,
-			Erasures: c.erasures,
+			Erasures: c.books.Erasures,
 		},
 		roles: roles.Config{Journal: s.journal, Roles: c.roles, Grants: c.grants, Properties: c.properties, Edits: c.edits},
 		policies: policies.Config{
@@ -50,13 +50,13 @@ func (s *Service) newHandlers(c *centres, kit *serve.Kit) handlers {
 		},
 		governance: governance.Config{
 			Journal: s.journal, Requests: c.people.requests, Policies: c.people.policies, Notices: c.people.notices,
-			Reviews: c.people.reviews, Separations: c.people.separations, Readings: c.people.readings, Clock: kit.Clock,
+			Reviews: c.people.reviews, Separations: c.people.separations, Readings: c.people.readings, Clock: kit.Clock, Merged: c.books.Moves.Refuse,
 		},
 		staffing: staffing.Config{
 			Journal: s.journal, Grants: c.grants, Edits: c.edits, Clock: kit.Clock,
 			Duties: c.people.duties, Qualifications: c.people.qualifications, Appointments: c.people.appointments,
 			Inspections: c.people.inspections, Appraisals: c.people.appraisals,
-			Decisions: s.decisions,
+			Decisions: s.decisions, Merged: c.books.Moves.Refuse,
 		},
 		fields: fields.Config{Journal: s.journal, Policies: c.fields, Checker: s.checker},
 	}

@@ -221,6 +221,7 @@ func (s *Service) Run(ctx context.Context) error {
 	g.Go(func() error { s.cache.Run(ctx); return nil })
 	g.Go(func() error { return s.usage.Run(ctx) })
 	g.Go(func() error { return s.decisions.Run(ctx) })
+	g.Go(func() error { return s.handlers.subjects.Run(ctx) })
 	return g.Wait()
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"guildhall.dev/pkg/erasure"
 	"guildhall.dev/pkg/kv"
+	"guildhall.dev/pkg/move"
 	"guildhall.dev/pkg/portability"
 	"guildhall.dev/pkg/resource"
 	"guildhall.dev/pkg/serve"
@@ -14,14 +15,14 @@ import (
 	"guildhall.dev/services/permission/internal/people/request"
 )
 
-// newSubjects returns what erases, and gives out, what is kept of a customer: what it
-// was given and told, and what it asked for. What others wrote about it, as
+// newSubjects returns what erases, gives out and moves what is kept of a customer: what
+// it was given and told, and what it asked for. What it was given never moves. What others wrote about it, as
 // appraisals, is theirs to show.
 func (s *Service) newSubjects(c *centres, kit *serve.Kit) *subjectdata.Server {
 	return subjectdata.NewServer(
 		erasure.NewEraser(erasure.Config{
-			Service: Name, Book: c.erasures, Journal: s.journal.Changes,
-			Steps: []erasure.Step{s.mirror.Erase, c.people.notices.Erase, c.people.requests.Erase},
+			Service: Name, Book: c.books.Erasures, Journal: s.journal.Changes,
+			Steps: []erasure.Step{s.mirror.Erase, c.people.notices.Erase, c.people.requests.Erase, c.books.Moves.Erase},
 		}),
 		portability.New(portability.Config{Service: Name, Store: s.journal.Store, Pages: s.journal.Pages, Kinds: []portability.Kind{
 			{Name: "grants", List: portability.FromPages(func(r kv.Reader, account string, after []byte, limit int) ([]*permissionv1.Grant, []byte, error) {
@@ -44,6 +45,13 @@ func (s *Service) newSubjects(c *centres, kit *serve.Kit) *subjectdata.Server {
 				return c.people.qualifications.ListRecords(r, kit.Clock(), account, "", after, limit)
 			})},
 		}}),
+		move.NewMover(move.Config{
+			Service: Name, Book: c.books.Moves, Erasures: c.books.Erasures, Journal: s.journal.Changes, Store: s.journal.Store,
+			Kinds: []move.Kind{
+				c.people.requests.Moved(), c.people.notices.Moved(), c.people.appointments.Moved(), c.people.qualifications.Moved(),
+			},
+			Logger: kit.Logger, Clock: kit.Clock,
+		}),
 	)
 }
 

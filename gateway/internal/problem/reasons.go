@@ -27,6 +27,7 @@ var chineseReasons = merge(
 	chineseOwnership,
 	chineseFactors,
 	chineseRights,
+	chineseMoves,
 	chineseStages,
 	chineseConsents,
 	chinesePasskeys,

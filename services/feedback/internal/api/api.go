@@ -29,8 +29,8 @@ type Server struct {
 	Surveys    *survey.Surveys
 	Complaints *complaint.Complaints
 	Customers  *customer.Directory
-	// Erased refuses what names a customer that is erased.
-	Erased   func(r kv.Reader, accounts ...string) error
+	// Refuse refuses what names a customer that is erased, or merged into another.
+	Refuse   func(r kv.Reader, accounts ...string) error
 	Subjects *subjectdata.Server
 	Events   *feed.Server
 	Audit    *audit.Server

@@ -31,7 +31,7 @@ func (s complaints) CreateComplaint(ctx context.Context, req *feedbackv1.CreateC
 		}
 	}
 	return s.do(ctx, req, func(tx *change.Tx) (*feedbackv1.Complaint, error) {
-		if err := s.Erased(tx, req.GetParent()); err != nil {
+		if err := s.Refuse(tx, req.GetParent()); err != nil {
 			return nil, err
 		}
 		return s.Complaints.Create(tx, req.GetParent(), req.GetComplaintId(), actor, req.GetComplaint())

@@ -82,7 +82,7 @@ func (s surveys) ReopenSurvey(ctx context.Context, req *feedbackv1.ReopenSurveyR
 func (s surveys) CreateResponse(ctx context.Context, req *feedbackv1.CreateResponseRequest) (*feedbackv1.Response, error) {
 	c, _ := authn.FromContext(ctx)
 	return change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*feedbackv1.Response, error) {
-		if err := s.Erased(tx, c.Name); err != nil {
+		if err := s.Refuse(tx, c.Name); err != nil {
 			return nil, err
 		}
 		return s.Surveys.Respond(tx, req.GetParent(), c.Name, req.GetResponse())

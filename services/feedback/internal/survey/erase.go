@@ -35,8 +35,10 @@ func (s *Surveys) Erase(tx *change.Tx, account string) (more bool, err error) {
 			return false, err
 		}
 		survey := resource.Parent(v.GetName())
-		if err := s.count(tx, survey, v, -1); err != nil {
-			return false, err
+		if !v.GetSuperseded() {
+			if err := s.count(tx, survey, v, -1); err != nil {
+				return false, err
+			}
 		}
 		tx.Record(change.Change{
 			Resource: v.GetName(), Type: "guildhall.feedback.response.erased.v1", Covered: true,

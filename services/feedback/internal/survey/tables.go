@@ -11,7 +11,7 @@ import (
 //
 //	surveys              organisation, name -> Survey (no etag, no count)
 //	responses            survey, create time, name -> Response
-//	responses__respondent  survey, respondent  (unique: one response each)
+//	responses__respondent  survey, respondent  (unique: one response that counts each)
 //	responses__name      name                  (unique)
 //	responses__account   respondent, create time
 //	survey_tallies       survey -> SurveyTally
@@ -47,6 +47,9 @@ func New() *Surveys {
 				Unique: true,
 				Reason: "RESPONSE_EXISTS",
 				Keys: func(v *feedbackv1.Response) []kv.Key {
+					if v.GetSuperseded() {
+						return nil
+					}
 					return []kv.Key{{kv.String(resource.Parent(v.GetName())), kv.String(v.GetRespondent())}}
 				},
 			}, {

@@ -58,8 +58,8 @@ type Server struct {
 	// group, and Precondition (APPOINTMENT_NEEDED) when customers have to be
 	// told first.
 	Appointed func(ctx context.Context, account, group string) error
-	// Erased refuses what names an account that is erased.
-	Erased   func(r kv.Reader, accounts ...string) error
+	// Refuse refuses what names an account that is erased, or merged into another.
+	Refuse   func(r kv.Reader, accounts ...string) error
 	Subjects *subjectdata.Server
 	Events   *feed.Server
 	Audit    *audit.Server
@@ -73,7 +73,7 @@ func (s *Server) Register(r grpc.ServiceRegistrar) {
 	groupchatv1.RegisterGroupServiceServer(r, groups{s})
 	groupchatv1.RegisterMessageServiceServer(r, messages{s})
 	groupchatv1.RegisterMessageTypeServiceServer(r, messageTypes{s})
-	groupchatv1.RegisterGroupchatSubjectServiceServer(r, s.Subjects)
+	groupchatv1.RegisterGroupchatSubjectServiceServer(r, subjects{s.Subjects, s.Intents})
 	groupchatv1.RegisterGroupChatEventServiceServer(r, s.Events)
 	groupchatv1.RegisterGroupChatAuditServiceServer(r, s.Audit)
 }

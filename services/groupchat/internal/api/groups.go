@@ -22,7 +22,7 @@ func groupOfMember(m *groupchatv1.Member) string { return resource.Parent(m.GetN
 
 func (s groups) CreateGroup(ctx context.Context, req *groupchatv1.CreateGroupRequest) (*groupchatv1.Group, error) {
 	return s.change(ctx, req, func(tx *change.Tx) (*groupchatv1.Group, error) {
-		if err := s.Erased(tx, caller(ctx).Name); err != nil {
+		if err := s.Refuse(tx, caller(ctx).Name); err != nil {
 			return nil, err
 		}
 		if err := s.requireType(tx, req.GetParent(), req.GetGroup()); err != nil {
@@ -126,7 +126,7 @@ func (s groups) UpdateGroup(ctx context.Context, req *groupchatv1.UpdateGroupReq
 		return nil, err
 	}
 	return s.change(ctx, req, func(tx *change.Tx) (*groupchatv1.Group, error) {
-		if err := s.Erased(tx, caller(ctx).Name); err != nil {
+		if err := s.Refuse(tx, caller(ctx).Name); err != nil {
 			return nil, err
 		}
 		if slices.Contains(paths, "default_message_type") {
@@ -172,7 +172,7 @@ func (s groups) CreateMember(ctx context.Context, req *groupchatv1.CreateMemberR
 		}
 	}
 	return do(ctx, s.Server, req, groupOfMember, func(tx *change.Tx) (*groupchatv1.Member, error) {
-		if err := s.Erased(tx, account, who.Account); err != nil {
+		if err := s.Refuse(tx, account, who.Account); err != nil {
 			return nil, err
 		}
 		return s.Groups.CreateMember(tx, req.GetParent(), who, req.GetMember())

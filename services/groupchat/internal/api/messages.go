@@ -180,7 +180,7 @@ func changeMessage[Q named](ctx context.Context, s messages, req Q, permission s
 		if _, err := s.Groups.Live(tx, "name", group); err != nil {
 			return nil, err
 		}
-		if err := s.Erased(tx, who.Account); err != nil {
+		if err := s.Refuse(tx, who.Account); err != nil {
 			return nil, err
 		}
 		any, err := s.Groups.Runs(tx, group, who)

@@ -20,7 +20,7 @@ const endAction = "groupchat.members.endAppointment"
 
 // ApplyEnd makes an administrator of a group, whose appointment has ended, a
 // plain member; other events have no effect. Service permission has let the
-// role count no more already.
+// role count no more already, but for who got it by a merge.
 func (f *Follower) ApplyEnd(tx kv.Tx, e *eventv1.Event) error {
 	if e.GetType() != AppointmentEnded {
 		return nil
@@ -31,6 +31,9 @@ func (f *Follower) ApplyEnd(tx kv.Tx, e *eventv1.Event) error {
 	}
 	return change.Within(context.Background(), f.Journal, tx, endAction, e.GetTime().AsTime(), func(tx *change.Tx) error {
 		tx.Unchanged() // holds unless something is recorded
-		return f.Groups.Demote(tx, data.GetResource(), data.GetAppointee(), data.GetRole())
+		if err := f.Groups.Demote(tx, data.GetResource(), data.GetAppointee(), data.GetRole()); err != nil {
+			return err
+		}
+		return f.Groups.DemoteMoved(tx, f.Moves, data.GetResource(), data.GetAppointee(), data.GetRole())
 	})
 }

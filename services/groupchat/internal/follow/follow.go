@@ -18,6 +18,7 @@ import (
 
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/kv"
+	"guildhall.dev/pkg/move"
 	"guildhall.dev/pkg/rounds"
 	eventv1 "guildhall.dev/proto/gen/guildhall/event/v1"
 	storev1 "guildhall.dev/proto/gen/guildhall/groupchat/store/v1"
@@ -39,6 +40,7 @@ type Follower struct {
 	Store   kv.Store
 	Journal *change.Journal
 	Groups  *group.Groups
+	Moves   *move.Book
 	Logger  *slog.Logger
 }
 

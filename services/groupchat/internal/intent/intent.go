@@ -11,8 +11,10 @@
 package intent
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
@@ -60,15 +62,20 @@ const retryAfter = 2 * time.Second
 // (GRANT_PENDING): the change itself is done and will be completed.
 func (d *Deliverer) Deliver(ctx context.Context, group string) error {
 	if _, err := d.deliver(ctx, group); err != nil {
-		select {
-		case d.left <- struct{}{}:
-		default: // Run knows
-		}
+		d.Hasten()
 		return errs.New(errs.Unavailable, "GRANT_PENDING",
 			"the change is made, but its permissions have not taken effect yet; they will on their own. The same request again waits for them",
 			errs.RetryAfter(retryAfter), errs.Cause(err))
 	}
 	return nil
+}
+
+// Hasten has Run deliver at once, for who does not wait for it.
+func (d *Deliverer) Hasten() {
+	select {
+	case d.left <- struct{}{}:
+	default: // Run knows
+	}
 }
 
 // deliver delivers the intents of one group, or of all when group is empty,
@@ -85,6 +92,10 @@ func (d *Deliverer) deliver(ctx context.Context, group string) (n int, refused e
 		if err != nil {
 			return n, err
 		}
+		// Losses first, for memberships that go from one account to another.
+		slices.SortStableFunc(intents, func(a, b *storev1.GrantIntent) int {
+			return cmp.Compare(min(1, len(a.GetRole())), min(1, len(b.GetRole())))
+		})
 		for _, i := range intents {
 			switch err := d.one(ctx, i); {
 			case err == nil:

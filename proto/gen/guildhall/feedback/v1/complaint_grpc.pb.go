@@ -49,7 +49,7 @@ const (
 type ComplaintServiceClient interface {
 	// Files a complaint of a customer: by the customer itself, or by staff who
 	// took it down. Its reference is for the customer to quote.
-	// Reasons: COMPLAINT_EXISTS, CUSTOMER_ERASED.
+	// Reasons: COMPLAINT_EXISTS, CUSTOMER_ERASED, CUSTOMER_MERGED.
 	CreateComplaint(ctx context.Context, in *CreateComplaintRequest, opts ...grpc.CallOption) (*Complaint, error)
 	// Returns a complaint. Reasons: COMPLAINT_NOT_FOUND.
 	GetComplaint(ctx context.Context, in *GetComplaintRequest, opts ...grpc.CallOption) (*Complaint, error)
@@ -211,7 +211,7 @@ func (c *complaintServiceClient) WithdrawComplaint(ctx context.Context, in *With
 type ComplaintServiceServer interface {
 	// Files a complaint of a customer: by the customer itself, or by staff who
 	// took it down. Its reference is for the customer to quote.
-	// Reasons: COMPLAINT_EXISTS, CUSTOMER_ERASED.
+	// Reasons: COMPLAINT_EXISTS, CUSTOMER_ERASED, CUSTOMER_MERGED.
 	CreateComplaint(context.Context, *CreateComplaintRequest) (*Complaint, error)
 	// Returns a complaint. Reasons: COMPLAINT_NOT_FOUND.
 	GetComplaint(context.Context, *GetComplaintRequest) (*Complaint, error)

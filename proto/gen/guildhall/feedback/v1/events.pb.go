@@ -161,6 +161,109 @@ func (x *ResponseErased) GetSurvey() string {
 	return ""
 }
 
+// With "guildhall.feedback.response.moved.v1": its respondent is another account of
+// the same person.
+type ResponseMoved struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which survey.
+	Survey        string `protobuf:"bytes,1,opt,name=survey,proto3" json:"survey,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResponseMoved) Reset() {
+	*x = ResponseMoved{}
+	mi := &file_guildhall_feedback_v1_events_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResponseMoved) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResponseMoved) ProtoMessage() {}
+
+func (x *ResponseMoved) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_feedback_v1_events_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResponseMoved.ProtoReflect.Descriptor instead.
+func (*ResponseMoved) Descriptor() ([]byte, []int) {
+	return file_guildhall_feedback_v1_events_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ResponseMoved) GetSurvey() string {
+	if x != nil {
+		return x.Survey
+	}
+	return ""
+}
+
+// With "guildhall.feedback.complaint.moved.v1": its complainant, whose name is part of
+// its own, is another account of the same person.
+type ComplaintMoved struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name that it had.
+	PreviousName string `protobuf:"bytes,1,opt,name=previous_name,json=previousName,proto3" json:"previous_name,omitempty"`
+	// The reference people quote, which stays.
+	Reference     string `protobuf:"bytes,2,opt,name=reference,proto3" json:"reference,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ComplaintMoved) Reset() {
+	*x = ComplaintMoved{}
+	mi := &file_guildhall_feedback_v1_events_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ComplaintMoved) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ComplaintMoved) ProtoMessage() {}
+
+func (x *ComplaintMoved) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_feedback_v1_events_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ComplaintMoved.ProtoReflect.Descriptor instead.
+func (*ComplaintMoved) Descriptor() ([]byte, []int) {
+	return file_guildhall_feedback_v1_events_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ComplaintMoved) GetPreviousName() string {
+	if x != nil {
+		return x.PreviousName
+	}
+	return ""
+}
+
+func (x *ComplaintMoved) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
 // With "guildhall.feedback.complaint.created.v1",
 // "guildhall.feedback.complaint.state_changed.v1" and
 // "guildhall.feedback.complaint.erased.v1".
@@ -178,7 +281,7 @@ type ComplaintChanged struct {
 
 func (x *ComplaintChanged) Reset() {
 	*x = ComplaintChanged{}
-	mi := &file_guildhall_feedback_v1_events_proto_msgTypes[3]
+	mi := &file_guildhall_feedback_v1_events_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -190,7 +293,7 @@ func (x *ComplaintChanged) String() string {
 func (*ComplaintChanged) ProtoMessage() {}
 
 func (x *ComplaintChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_feedback_v1_events_proto_msgTypes[3]
+	mi := &file_guildhall_feedback_v1_events_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -203,7 +306,7 @@ func (x *ComplaintChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ComplaintChanged.ProtoReflect.Descriptor instead.
 func (*ComplaintChanged) Descriptor() ([]byte, []int) {
-	return file_guildhall_feedback_v1_events_proto_rawDescGZIP(), []int{3}
+	return file_guildhall_feedback_v1_events_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ComplaintChanged) GetFrom() string {
@@ -237,7 +340,12 @@ const file_guildhall_feedback_v1_events_proto_rawDesc = "" +
 	"\x0fResponseCreated\x12\x16\n" +
 	"\x06survey\x18\x01 \x01(\tR\x06survey\"(\n" +
 	"\x0eResponseErased\x12\x16\n" +
-	"\x06survey\x18\x01 \x01(\tR\x06survey\"T\n" +
+	"\x06survey\x18\x01 \x01(\tR\x06survey\"'\n" +
+	"\rResponseMoved\x12\x16\n" +
+	"\x06survey\x18\x01 \x01(\tR\x06survey\"S\n" +
+	"\x0eComplaintMoved\x12#\n" +
+	"\rprevious_name\x18\x01 \x01(\tR\fpreviousName\x12\x1c\n" +
+	"\treference\x18\x02 \x01(\tR\treference\"T\n" +
 	"\x10ComplaintChanged\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x0e\n" +
 	"\x02to\x18\x02 \x01(\tR\x02to\x12\x1c\n" +
@@ -255,12 +363,14 @@ func file_guildhall_feedback_v1_events_proto_rawDescGZIP() []byte {
 	return file_guildhall_feedback_v1_events_proto_rawDescData
 }
 
-var file_guildhall_feedback_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_guildhall_feedback_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_guildhall_feedback_v1_events_proto_goTypes = []any{
 	(*SurveyChanged)(nil),    // 0: guildhall.feedback.v1.SurveyChanged
 	(*ResponseCreated)(nil),  // 1: guildhall.feedback.v1.ResponseCreated
 	(*ResponseErased)(nil),   // 2: guildhall.feedback.v1.ResponseErased
-	(*ComplaintChanged)(nil), // 3: guildhall.feedback.v1.ComplaintChanged
+	(*ResponseMoved)(nil),    // 3: guildhall.feedback.v1.ResponseMoved
+	(*ComplaintMoved)(nil),   // 4: guildhall.feedback.v1.ComplaintMoved
+	(*ComplaintChanged)(nil), // 5: guildhall.feedback.v1.ComplaintChanged
 }
 var file_guildhall_feedback_v1_events_proto_depIdxs = []int32{
 	0, // [0:0] is the sub-list for method output_type
@@ -281,7 +391,7 @@ func file_guildhall_feedback_v1_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_feedback_v1_events_proto_rawDesc), len(file_guildhall_feedback_v1_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

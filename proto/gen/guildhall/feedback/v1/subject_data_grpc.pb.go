@@ -24,6 +24,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	FeedbackSubjectService_EraseSubject_FullMethodName  = "/guildhall.feedback.v1.FeedbackSubjectService/EraseSubject"
 	FeedbackSubjectService_ExportSubject_FullMethodName = "/guildhall.feedback.v1.FeedbackSubjectService/ExportSubject"
+	FeedbackSubjectService_MoveSubject_FullMethodName   = "/guildhall.feedback.v1.FeedbackSubjectService/MoveSubject"
 )
 
 // FeedbackSubjectServiceClient is the client API for FeedbackSubjectService service.
@@ -42,6 +43,13 @@ type FeedbackSubjectServiceClient interface {
 	// complaints as their complainant sees them. Reasons: SUBJECT_INVALID,
 	// PAGE_TOKEN_INVALID, PAGE_TOKEN_MISMATCH.
 	ExportSubject(ctx context.Context, in *v1.ExportSubjectRequest, opts ...grpc.CallOption) (*v1.ExportSubjectResponse, error)
+	// Moves what a customer has said to another account of the same person, or brings
+	// it back: responses to surveys and complaints. From the first round on nothing is
+	// written under `from` (CUSTOMER_MERGED). It may be repeated and broken off
+	// anywhere; once all is moved, each call returns the same receipt. Reasons:
+	// SUBJECT_INVALID, MERGE_INVALID, MERGE_MISMATCH, MERGE_UNDONE, MERGE_FINAL,
+	// CUSTOMER_ERASED, CUSTOMER_MERGED.
+	MoveSubject(ctx context.Context, in *v1.MoveSubjectRequest, opts ...grpc.CallOption) (*v1.MoveSubjectResponse, error)
 }
 
 type feedbackSubjectServiceClient struct {
@@ -72,6 +80,16 @@ func (c *feedbackSubjectServiceClient) ExportSubject(ctx context.Context, in *v1
 	return out, nil
 }
 
+func (c *feedbackSubjectServiceClient) MoveSubject(ctx context.Context, in *v1.MoveSubjectRequest, opts ...grpc.CallOption) (*v1.MoveSubjectResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(v1.MoveSubjectResponse)
+	err := c.cc.Invoke(ctx, FeedbackSubjectService_MoveSubject_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // FeedbackSubjectServiceServer is the server API for FeedbackSubjectService service.
 // All implementations should embed UnimplementedFeedbackSubjectServiceServer
 // for forward compatibility.
@@ -88,6 +106,13 @@ type FeedbackSubjectServiceServer interface {
 	// complaints as their complainant sees them. Reasons: SUBJECT_INVALID,
 	// PAGE_TOKEN_INVALID, PAGE_TOKEN_MISMATCH.
 	ExportSubject(context.Context, *v1.ExportSubjectRequest) (*v1.ExportSubjectResponse, error)
+	// Moves what a customer has said to another account of the same person, or brings
+	// it back: responses to surveys and complaints. From the first round on nothing is
+	// written under `from` (CUSTOMER_MERGED). It may be repeated and broken off
+	// anywhere; once all is moved, each call returns the same receipt. Reasons:
+	// SUBJECT_INVALID, MERGE_INVALID, MERGE_MISMATCH, MERGE_UNDONE, MERGE_FINAL,
+	// CUSTOMER_ERASED, CUSTOMER_MERGED.
+	MoveSubject(context.Context, *v1.MoveSubjectRequest) (*v1.MoveSubjectResponse, error)
 }
 
 // UnimplementedFeedbackSubjectServiceServer should be embedded to have
@@ -102,6 +127,9 @@ func (UnimplementedFeedbackSubjectServiceServer) EraseSubject(context.Context, *
 }
 func (UnimplementedFeedbackSubjectServiceServer) ExportSubject(context.Context, *v1.ExportSubjectRequest) (*v1.ExportSubjectResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ExportSubject not implemented")
+}
+func (UnimplementedFeedbackSubjectServiceServer) MoveSubject(context.Context, *v1.MoveSubjectRequest) (*v1.MoveSubjectResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method MoveSubject not implemented")
 }
 func (UnimplementedFeedbackSubjectServiceServer) testEmbeddedByValue() {}
 
@@ -159,6 +187,24 @@ func _FeedbackSubjectService_ExportSubject_Handler(srv interface{}, ctx context.
 	return interceptor(ctx, in, info, handler)
 }
 
+func _FeedbackSubjectService_MoveSubject_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(v1.MoveSubjectRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FeedbackSubjectServiceServer).MoveSubject(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FeedbackSubjectService_MoveSubject_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FeedbackSubjectServiceServer).MoveSubject(ctx, req.(*v1.MoveSubjectRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // FeedbackSubjectService_ServiceDesc is the grpc.ServiceDesc for FeedbackSubjectService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -173,6 +219,10 @@ var FeedbackSubjectService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ExportSubject",
 			Handler:    _FeedbackSubjectService_ExportSubject_Handler,
+		},
+		{
+			MethodName: "MoveSubject",
+			Handler:    _FeedbackSubjectService_MoveSubject_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

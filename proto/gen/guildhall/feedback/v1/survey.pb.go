@@ -350,7 +350,10 @@ type Response struct {
 	// When it was made.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// Changes with each change (AIP-154).
-	Etag          string `protobuf:"bytes,5,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,5,opt,name=etag,proto3" json:"etag,omitempty"`
+	// The respondent has another response to the survey, since two accounts of one
+	// person were merged: that one is counted, and this one is not.
+	Superseded    bool `protobuf:"varint,6,opt,name=superseded,proto3" json:"superseded,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -418,6 +421,13 @@ func (x *Response) GetEtag() string {
 		return x.Etag
 	}
 	return ""
+}
+
+func (x *Response) GetSuperseded() bool {
+	if x != nil {
+		return x.Superseded
+	}
+	return false
 }
 
 // The answer to one question.
@@ -1542,7 +1552,7 @@ const file_guildhall_feedback_v1_survey_proto_rawDesc = "" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tKIND_CSAT\x10\x01\x12\r\n" +
-	"\tKIND_TEXT\x10\x02\"\xe3\x01\n" +
+	"\tKIND_TEXT\x10\x02\"\x88\x02\n" +
 	"\bResponse\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12#\n" +
 	"\n" +
@@ -1552,7 +1562,10 @@ const file_guildhall_feedback_v1_survey_proto_rawDesc = "" +
 	"\xbaH\a\x92\x01\x04\b\x01\x102R\aanswers\x12@\n" +
 	"\vcreate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"createTime\x12\x12\n" +
-	"\x04etag\x18\x05 \x01(\tR\x04etag\"\x9e\x01\n" +
+	"\x04etag\x18\x05 \x01(\tR\x04etag\x12#\n" +
+	"\n" +
+	"superseded\x18\x06 \x01(\bB\x03\xe0A\x03R\n" +
+	"superseded\"\x9e\x01\n" +
 	"\x06Answer\x12(\n" +
 	"\vquestion_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\n" +
 	"questionId\x12(\n" +

@@ -65,7 +65,7 @@ type SurveyServiceClient interface {
 	ReopenSurvey(ctx context.Context, in *ReopenSurveyRequest, opts ...grpc.CallOption) (*Survey, error)
 	// Answers a survey as the caller. One response per account and survey.
 	// Reasons: SURVEY_NOT_FOUND, SURVEY_NOT_ACTIVE, RESPONSE_EXISTS,
-	// ANSWER_INVALID, CUSTOMER_ERASED.
+	// ANSWER_INVALID, CUSTOMER_ERASED, CUSTOMER_MERGED.
 	CreateResponse(ctx context.Context, in *CreateResponseRequest, opts ...grpc.CallOption) (*Response, error)
 	// Returns a response. Reasons: RESPONSE_NOT_FOUND.
 	GetResponse(ctx context.Context, in *GetResponseRequest, opts ...grpc.CallOption) (*Response, error)
@@ -234,7 +234,7 @@ type SurveyServiceServer interface {
 	ReopenSurvey(context.Context, *ReopenSurveyRequest) (*Survey, error)
 	// Answers a survey as the caller. One response per account and survey.
 	// Reasons: SURVEY_NOT_FOUND, SURVEY_NOT_ACTIVE, RESPONSE_EXISTS,
-	// ANSWER_INVALID, CUSTOMER_ERASED.
+	// ANSWER_INVALID, CUSTOMER_ERASED, CUSTOMER_MERGED.
 	CreateResponse(context.Context, *CreateResponseRequest) (*Response, error)
 	// Returns a response. Reasons: RESPONSE_NOT_FOUND.
 	GetResponse(context.Context, *GetResponseRequest) (*Response, error)

@@ -90,7 +90,8 @@ func (x *MemberChanged) GetRole() string {
 
 // With "guildhall.groupchat.message.created.v1",
 // "guildhall.groupchat.message.recalled.v1",
-// "guildhall.groupchat.message.retyped.v1" and
+// "guildhall.groupchat.message.retyped.v1", "guildhall.groupchat.message.moved.v1" (its
+// sender is another account of the same person) and
 // "guildhall.groupchat.message.erased.v1".
 type MessageChanged struct {
 	state protoimpl.MessageState `protogen:"open.v1"`

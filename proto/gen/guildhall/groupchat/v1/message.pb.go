@@ -807,8 +807,9 @@ type StreamMessagesResponse_Withheld struct {
 }
 
 type StreamMessagesResponse_Retyped struct {
-	// A message up to the client's position has another type, and the caller
-	// may read it: it had it, or it was withheld.
+	// A message up to the client's position has another type, or another sender
+	// since two accounts of one person were merged, and the caller may read it: it
+	// had it, or it was withheld.
 	Retyped *Message `protobuf:"bytes,5,opt,name=retyped,proto3,oneof"`
 }
 

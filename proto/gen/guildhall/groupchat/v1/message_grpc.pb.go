@@ -72,7 +72,7 @@ type MessageServiceClient interface {
 	// RECALL_WINDOW_OVER, NOT_SENDER, ETAG_MISMATCH.
 	RetypeMessage(ctx context.Context, in *RetypeMessageRequest, opts ...grpc.CallOption) (*Message, error)
 	// Streams a group's messages after a sequence number, each once and in order,
-	// first those that are there, then live. Recalls and changes of type made
+	// first those that are there, then live. Recalls and changes of type or sender made
 	// since that position arrive too, perhaps one twice. Resume with the last
 	// sequence seen, of a message or of what was withheld.
 	//
@@ -204,7 +204,7 @@ type MessageServiceServer interface {
 	// RECALL_WINDOW_OVER, NOT_SENDER, ETAG_MISMATCH.
 	RetypeMessage(context.Context, *RetypeMessageRequest) (*Message, error)
 	// Streams a group's messages after a sequence number, each once and in order,
-	// first those that are there, then live. Recalls and changes of type made
+	// first those that are there, then live. Recalls and changes of type or sender made
 	// since that position arrive too, perhaps one twice. Resume with the last
 	// sequence seen, of a message or of what was withheld.
 	//

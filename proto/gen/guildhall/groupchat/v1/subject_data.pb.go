@@ -28,24 +28,29 @@ var File_guildhall_groupchat_v1_subject_data_proto protoreflect.FileDescriptor
 
 const file_guildhall_groupchat_v1_subject_data_proto_rawDesc = "" +
 	"\n" +
-	")guildhall/groupchat/v1/subject_data.proto\x12\x16guildhall.groupchat.v1\x1a\"guildhall/options/v1/options.proto\x1a\"guildhall/subject/v1/subject.proto2\x90\x02\n" +
+	")guildhall/groupchat/v1/subject_data.proto\x12\x16guildhall.groupchat.v1\x1a\"guildhall/options/v1/options.proto\x1a\"guildhall/subject/v1/subject.proto2\x88\x03\n" +
 	"\x17GroupchatSubjectService\x12y\n" +
 	"\fEraseSubject\x12).guildhall.subject.v1.EraseSubjectRequest\x1a*.guildhall.subject.v1.EraseSubjectResponse\"\x12\xea\xe0\x18\x0e2\bidentity8\x01 \x01\x12z\n" +
-	"\rExportSubject\x12*.guildhall.subject.v1.ExportSubjectRequest\x1a+.guildhall.subject.v1.ExportSubjectResponse\"\x10\xea\xe0\x18\f2\bidentity \x01B<Z:guildhall.dev/proto/gen/guildhall/groupchat/v1;groupchatv1b\x06proto3"
+	"\rExportSubject\x12*.guildhall.subject.v1.ExportSubjectRequest\x1a+.guildhall.subject.v1.ExportSubjectResponse\"\x10\xea\xe0\x18\f2\bidentity \x01\x12v\n" +
+	"\vMoveSubject\x12(.guildhall.subject.v1.MoveSubjectRequest\x1a).guildhall.subject.v1.MoveSubjectResponse\"\x12\xea\xe0\x18\x0e2\bidentity8\x01 \x01B<Z:guildhall.dev/proto/gen/guildhall/groupchat/v1;groupchatv1b\x06proto3"
 
 var file_guildhall_groupchat_v1_subject_data_proto_goTypes = []any{
 	(*v1.EraseSubjectRequest)(nil),   // 0: guildhall.subject.v1.EraseSubjectRequest
 	(*v1.ExportSubjectRequest)(nil),  // 1: guildhall.subject.v1.ExportSubjectRequest
-	(*v1.EraseSubjectResponse)(nil),  // 2: guildhall.subject.v1.EraseSubjectResponse
-	(*v1.ExportSubjectResponse)(nil), // 3: guildhall.subject.v1.ExportSubjectResponse
+	(*v1.MoveSubjectRequest)(nil),    // 2: guildhall.subject.v1.MoveSubjectRequest
+	(*v1.EraseSubjectResponse)(nil),  // 3: guildhall.subject.v1.EraseSubjectResponse
+	(*v1.ExportSubjectResponse)(nil), // 4: guildhall.subject.v1.ExportSubjectResponse
+	(*v1.MoveSubjectResponse)(nil),   // 5: guildhall.subject.v1.MoveSubjectResponse
 }
 var file_guildhall_groupchat_v1_subject_data_proto_depIdxs = []int32{
 	0, // 0: guildhall.groupchat.v1.GroupchatSubjectService.EraseSubject:input_type -> guildhall.subject.v1.EraseSubjectRequest
 	1, // 1: guildhall.groupchat.v1.GroupchatSubjectService.ExportSubject:input_type -> guildhall.subject.v1.ExportSubjectRequest
-	2, // 2: guildhall.groupchat.v1.GroupchatSubjectService.EraseSubject:output_type -> guildhall.subject.v1.EraseSubjectResponse
-	3, // 3: guildhall.groupchat.v1.GroupchatSubjectService.ExportSubject:output_type -> guildhall.subject.v1.ExportSubjectResponse
-	2, // [2:4] is the sub-list for method output_type
-	0, // [0:2] is the sub-list for method input_type
+	2, // 2: guildhall.groupchat.v1.GroupchatSubjectService.MoveSubject:input_type -> guildhall.subject.v1.MoveSubjectRequest
+	3, // 3: guildhall.groupchat.v1.GroupchatSubjectService.EraseSubject:output_type -> guildhall.subject.v1.EraseSubjectResponse
+	4, // 4: guildhall.groupchat.v1.GroupchatSubjectService.ExportSubject:output_type -> guildhall.subject.v1.ExportSubjectResponse
+	5, // 5: guildhall.groupchat.v1.GroupchatSubjectService.MoveSubject:output_type -> guildhall.subject.v1.MoveSubjectResponse
+	3, // [3:6] is the sub-list for method output_type
+	0, // [0:3] is the sub-list for method input_type
 	0, // [0:0] is the sub-list for extension type_name
 	0, // [0:0] is the sub-list for extension extendee
 	0, // [0:0] is the sub-list for field type_name

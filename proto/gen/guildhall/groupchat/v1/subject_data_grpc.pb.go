@@ -24,6 +24,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	GroupchatSubjectService_EraseSubject_FullMethodName  = "/guildhall.groupchat.v1.GroupchatSubjectService/EraseSubject"
 	GroupchatSubjectService_ExportSubject_FullMethodName = "/guildhall.groupchat.v1.GroupchatSubjectService/ExportSubject"
+	GroupchatSubjectService_MoveSubject_FullMethodName   = "/guildhall.groupchat.v1.GroupchatSubjectService/MoveSubject"
 )
 
 // GroupchatSubjectServiceClient is the client API for GroupchatSubjectService service.
@@ -43,6 +44,16 @@ type GroupchatSubjectServiceClient interface {
 	// groups, with the name and the description where the customer gave them. Reasons:
 	// SUBJECT_INVALID, PAGE_TOKEN_INVALID, PAGE_TOKEN_MISMATCH.
 	ExportSubject(ctx context.Context, in *v1.ExportSubjectRequest, opts ...grpc.CallOption) (*v1.ExportSubjectResponse, error)
+	// Moves what a customer has in groups to another account of the same person, or
+	// brings it back: memberships, what the customer wrote, and what it did for
+	// others. In a group that both are in, `to` keeps its own membership and role, and
+	// becomes the owner where `from` was. Messages keep their places in the sequence,
+	// and open streams are given them again with their new sender. From the first round
+	// on nothing is written under `from` (CUSTOMER_MERGED). It may be repeated and
+	// broken off anywhere; once all is moved, each call returns the same receipt. Reasons:
+	// SUBJECT_INVALID, MERGE_INVALID, MERGE_MISMATCH, MERGE_UNDONE, MERGE_FINAL,
+	// CUSTOMER_ERASED, CUSTOMER_MERGED.
+	MoveSubject(ctx context.Context, in *v1.MoveSubjectRequest, opts ...grpc.CallOption) (*v1.MoveSubjectResponse, error)
 }
 
 type groupchatSubjectServiceClient struct {
@@ -73,6 +84,16 @@ func (c *groupchatSubjectServiceClient) ExportSubject(ctx context.Context, in *v
 	return out, nil
 }
 
+func (c *groupchatSubjectServiceClient) MoveSubject(ctx context.Context, in *v1.MoveSubjectRequest, opts ...grpc.CallOption) (*v1.MoveSubjectResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(v1.MoveSubjectResponse)
+	err := c.cc.Invoke(ctx, GroupchatSubjectService_MoveSubject_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // GroupchatSubjectServiceServer is the server API for GroupchatSubjectService service.
 // All implementations should embed UnimplementedGroupchatSubjectServiceServer
 // for forward compatibility.
@@ -90,6 +111,16 @@ type GroupchatSubjectServiceServer interface {
 	// groups, with the name and the description where the customer gave them. Reasons:
 	// SUBJECT_INVALID, PAGE_TOKEN_INVALID, PAGE_TOKEN_MISMATCH.
 	ExportSubject(context.Context, *v1.ExportSubjectRequest) (*v1.ExportSubjectResponse, error)
+	// Moves what a customer has in groups to another account of the same person, or
+	// brings it back: memberships, what the customer wrote, and what it did for
+	// others. In a group that both are in, `to` keeps its own membership and role, and
+	// becomes the owner where `from` was. Messages keep their places in the sequence,
+	// and open streams are given them again with their new sender. From the first round
+	// on nothing is written under `from` (CUSTOMER_MERGED). It may be repeated and
+	// broken off anywhere; once all is moved, each call returns the same receipt. Reasons:
+	// SUBJECT_INVALID, MERGE_INVALID, MERGE_MISMATCH, MERGE_UNDONE, MERGE_FINAL,
+	// CUSTOMER_ERASED, CUSTOMER_MERGED.
+	MoveSubject(context.Context, *v1.MoveSubjectRequest) (*v1.MoveSubjectResponse, error)
 }
 
 // UnimplementedGroupchatSubjectServiceServer should be embedded to have
@@ -104,6 +135,9 @@ func (UnimplementedGroupchatSubjectServiceServer) EraseSubject(context.Context, 
 }
 func (UnimplementedGroupchatSubjectServiceServer) ExportSubject(context.Context, *v1.ExportSubjectRequest) (*v1.ExportSubjectResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ExportSubject not implemented")
+}
+func (UnimplementedGroupchatSubjectServiceServer) MoveSubject(context.Context, *v1.MoveSubjectRequest) (*v1.MoveSubjectResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method MoveSubject not implemented")
 }
 func (UnimplementedGroupchatSubjectServiceServer) testEmbeddedByValue() {}
 
@@ -161,6 +195,24 @@ func _GroupchatSubjectService_ExportSubject_Handler(srv interface{}, ctx context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _GroupchatSubjectService_MoveSubject_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(v1.MoveSubjectRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(GroupchatSubjectServiceServer).MoveSubject(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: GroupchatSubjectService_MoveSubject_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(GroupchatSubjectServiceServer).MoveSubject(ctx, req.(*v1.MoveSubjectRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // GroupchatSubjectService_ServiceDesc is the grpc.ServiceDesc for GroupchatSubjectService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -175,6 +227,10 @@ var GroupchatSubjectService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ExportSubject",
 			Handler:    _GroupchatSubjectService_ExportSubject_Handler,
+		},
+		{
+			MethodName: "MoveSubject",
+			Handler:    _GroupchatSubjectService_MoveSubject_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

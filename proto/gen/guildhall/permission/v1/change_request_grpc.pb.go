@@ -51,7 +51,7 @@ type PermissionChangeRequestServiceClient interface {
 	// it down for it. What is asked for must be possible now; whether it may be
 	// given is for the approvers.
 	//
-	// Reasons: CHANGE_REQUEST_EXISTS, CHANGE_REQUIRED, SUBJECT_INVALID,
+	// Reasons: CUSTOMER_MERGED, CHANGE_REQUEST_EXISTS, CHANGE_REQUIRED, SUBJECT_INVALID,
 	// ROLE_NOT_FOUND, ROLE_MANAGED, RESOURCE_FOREIGN, EXPIRE_TIME_PAST,
 	// GRANT_NOT_FOUND, GRANT_MANAGED, PERMISSION_UNKNOWN, SEPARATION_VIOLATION.
 	CreatePermissionChangeRequest(ctx context.Context, in *CreatePermissionChangeRequestRequest, opts ...grpc.CallOption) (*PermissionChangeRequest, error)
@@ -256,7 +256,7 @@ type PermissionChangeRequestServiceServer interface {
 	// it down for it. What is asked for must be possible now; whether it may be
 	// given is for the approvers.
 	//
-	// Reasons: CHANGE_REQUEST_EXISTS, CHANGE_REQUIRED, SUBJECT_INVALID,
+	// Reasons: CUSTOMER_MERGED, CHANGE_REQUEST_EXISTS, CHANGE_REQUIRED, SUBJECT_INVALID,
 	// ROLE_NOT_FOUND, ROLE_MANAGED, RESOURCE_FOREIGN, EXPIRE_TIME_PAST,
 	// GRANT_NOT_FOUND, GRANT_MANAGED, PERMISSION_UNKNOWN, SEPARATION_VIOLATION.
 	CreatePermissionChangeRequest(context.Context, *CreatePermissionChangeRequestRequest) (*PermissionChangeRequest, error)

@@ -90,7 +90,8 @@ func (x *DutyAssignmentChanged) GetScope() string {
 }
 
 // With "guildhall.permission.training_record.{verb}.v1", where the verb is
-// created, passed, failed, reassigned, revoked, expiring, expired or deleted.
+// created, passed, failed, reassigned, revoked, expiring, expired, moved (to another
+// account of the same person) or deleted.
 type TrainingRecordChanged struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Whose.
@@ -305,7 +306,7 @@ func (x *AdminAppointmentChanged) GetState() string {
 }
 
 // With "guildhall.permission.appointment_notice.{verb}.v1", where the verb is
-// created, acknowledged, objected, withdrawn or decided.
+// created, acknowledged, objected, withdrawn, decided or moved.
 type AppointmentNoticeChanged struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "organizations/acme/adminAppointments/a1".

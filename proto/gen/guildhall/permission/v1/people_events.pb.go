@@ -98,8 +98,10 @@ func (x *ChangeRequestChanged) GetGrant() string {
 	return ""
 }
 
-// With "guildhall.permission.notice.created.v1" and
-// "guildhall.permission.notice.acknowledged.v1". What it says is in the notice.
+// With "guildhall.permission.notice.created.v1",
+// "guildhall.permission.notice.acknowledged.v1" and
+// "guildhall.permission.notice.moved.v1", when its recipient is another account of the
+// same person. What it says is in the notice.
 type NoticeChanged struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What the notice is about.

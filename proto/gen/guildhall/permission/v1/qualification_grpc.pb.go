@@ -308,7 +308,7 @@ const (
 type TrainingRecordServiceClient interface {
 	// Assigns a course to an account. A certificate is renewed by another record,
 	// so that the old one counts until it ends. Reasons: TRAINING_RECORD_EXISTS,
-	// COURSE_NOT_FOUND, RESOURCE_NAME_INVALID.
+	// CUSTOMER_MERGED, COURSE_NOT_FOUND, RESOURCE_NAME_INVALID.
 	CreateTrainingRecord(ctx context.Context, in *CreateTrainingRecordRequest, opts ...grpc.CallOption) (*TrainingRecord, error)
 	// Returns a training record. Everybody sees their own. Reasons:
 	// TRAINING_RECORD_NOT_FOUND.
@@ -419,7 +419,7 @@ func (c *trainingRecordServiceClient) RevokeTrainingRecord(ctx context.Context, 
 type TrainingRecordServiceServer interface {
 	// Assigns a course to an account. A certificate is renewed by another record,
 	// so that the old one counts until it ends. Reasons: TRAINING_RECORD_EXISTS,
-	// COURSE_NOT_FOUND, RESOURCE_NAME_INVALID.
+	// CUSTOMER_MERGED, COURSE_NOT_FOUND, RESOURCE_NAME_INVALID.
 	CreateTrainingRecord(context.Context, *CreateTrainingRecordRequest) (*TrainingRecord, error)
 	// Returns a training record. Everybody sees their own. Reasons:
 	// TRAINING_RECORD_NOT_FOUND.

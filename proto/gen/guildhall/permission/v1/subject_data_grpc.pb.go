@@ -24,6 +24,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	PermissionSubjectService_EraseSubject_FullMethodName  = "/guildhall.permission.v1.PermissionSubjectService/EraseSubject"
 	PermissionSubjectService_ExportSubject_FullMethodName = "/guildhall.permission.v1.PermissionSubjectService/ExportSubject"
+	PermissionSubjectService_MoveSubject_FullMethodName   = "/guildhall.permission.v1.PermissionSubjectService/MoveSubject"
 )
 
 // PermissionSubjectServiceClient is the client API for PermissionSubjectService service.
@@ -43,6 +44,13 @@ type PermissionSubjectServiceClient interface {
 	// qualifications, notices, and requests that it made. In an order that stays.
 	// Reasons: SUBJECT_INVALID, PAGE_TOKEN_INVALID.
 	ExportSubject(ctx context.Context, in *v1.ExportSubjectRequest, opts ...grpc.CallOption) (*v1.ExportSubjectResponse, error)
+	// Moves what an account was told and what it asked for to another account of the
+	// same person, or brings it back. What it holds, as grants and memberships, never
+	// moves: a merge hands nobody's rights to anybody, they rest with `from`, which can
+	// do nothing. It may be repeated and broken off anywhere; once all is moved, each
+	// call returns the same receipt. Reasons: SUBJECT_INVALID, MERGE_INVALID,
+	// MERGE_MISMATCH, MERGE_UNDONE, MERGE_FINAL, CUSTOMER_ERASED, CUSTOMER_MERGED.
+	MoveSubject(ctx context.Context, in *v1.MoveSubjectRequest, opts ...grpc.CallOption) (*v1.MoveSubjectResponse, error)
 }
 
 type permissionSubjectServiceClient struct {
@@ -73,6 +81,16 @@ func (c *permissionSubjectServiceClient) ExportSubject(ctx context.Context, in *
 	return out, nil
 }
 
+func (c *permissionSubjectServiceClient) MoveSubject(ctx context.Context, in *v1.MoveSubjectRequest, opts ...grpc.CallOption) (*v1.MoveSubjectResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(v1.MoveSubjectResponse)
+	err := c.cc.Invoke(ctx, PermissionSubjectService_MoveSubject_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // PermissionSubjectServiceServer is the server API for PermissionSubjectService service.
 // All implementations should embed UnimplementedPermissionSubjectServiceServer
 // for forward compatibility.
@@ -90,6 +108,13 @@ type PermissionSubjectServiceServer interface {
 	// qualifications, notices, and requests that it made. In an order that stays.
 	// Reasons: SUBJECT_INVALID, PAGE_TOKEN_INVALID.
 	ExportSubject(context.Context, *v1.ExportSubjectRequest) (*v1.ExportSubjectResponse, error)
+	// Moves what an account was told and what it asked for to another account of the
+	// same person, or brings it back. What it holds, as grants and memberships, never
+	// moves: a merge hands nobody's rights to anybody, they rest with `from`, which can
+	// do nothing. It may be repeated and broken off anywhere; once all is moved, each
+	// call returns the same receipt. Reasons: SUBJECT_INVALID, MERGE_INVALID,
+	// MERGE_MISMATCH, MERGE_UNDONE, MERGE_FINAL, CUSTOMER_ERASED, CUSTOMER_MERGED.
+	MoveSubject(context.Context, *v1.MoveSubjectRequest) (*v1.MoveSubjectResponse, error)
 }
 
 // UnimplementedPermissionSubjectServiceServer should be embedded to have
@@ -104,6 +129,9 @@ func (UnimplementedPermissionSubjectServiceServer) EraseSubject(context.Context,
 }
 func (UnimplementedPermissionSubjectServiceServer) ExportSubject(context.Context, *v1.ExportSubjectRequest) (*v1.ExportSubjectResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ExportSubject not implemented")
+}
+func (UnimplementedPermissionSubjectServiceServer) MoveSubject(context.Context, *v1.MoveSubjectRequest) (*v1.MoveSubjectResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method MoveSubject not implemented")
 }
 func (UnimplementedPermissionSubjectServiceServer) testEmbeddedByValue() {}
 
@@ -161,6 +189,24 @@ func _PermissionSubjectService_ExportSubject_Handler(srv interface{}, ctx contex
 	return interceptor(ctx, in, info, handler)
 }
 
+func _PermissionSubjectService_MoveSubject_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(v1.MoveSubjectRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PermissionSubjectServiceServer).MoveSubject(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PermissionSubjectService_MoveSubject_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PermissionSubjectServiceServer).MoveSubject(ctx, req.(*v1.MoveSubjectRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // PermissionSubjectService_ServiceDesc is the grpc.ServiceDesc for PermissionSubjectService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -175,6 +221,10 @@ var PermissionSubjectService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ExportSubject",
 			Handler:    _PermissionSubjectService_ExportSubject_Handler,
+		},
+		{
+			MethodName: "MoveSubject",
+			Handler:    _PermissionSubjectService_MoveSubject_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

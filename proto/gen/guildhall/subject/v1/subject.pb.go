@@ -445,6 +445,305 @@ func (x *ExportedRecord) GetJson() string {
 	return ""
 }
 
+// Asks a service to move what it keeps of one customer to another, since both are
+// one person, or to bring it back. Each service has the RPC in a service of its own,
+// for service identity alone, which has merged the accounts: the one that is moved
+// from can do nothing any more.
+type MoveSubjectRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The record in whose name, "organizations/acme/mergeRecords/m1": the id of the
+	// move.
+	Merge string `protobuf:"bytes,1,opt,name=merge,proto3" json:"merge,omitempty"`
+	// The duplicate, "organizations/acme/customers/c2".
+	From string `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	// The survivor, a customer of the same organization.
+	To string `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
+	// Bring back under `from` what this merge moved, and that alone.
+	Undo bool `protobuf:"varint,4,opt,name=undo,proto3" json:"undo,omitempty"`
+	// Until when the move can be undone; the service keeps until then what that takes.
+	// Unset means that it is final at once. The first call says it.
+	KeepUntil     *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=keep_until,json=keepUntil,proto3" json:"keep_until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MoveSubjectRequest) Reset() {
+	*x = MoveSubjectRequest{}
+	mi := &file_guildhall_subject_v1_subject_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MoveSubjectRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MoveSubjectRequest) ProtoMessage() {}
+
+func (x *MoveSubjectRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_subject_v1_subject_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MoveSubjectRequest.ProtoReflect.Descriptor instead.
+func (*MoveSubjectRequest) Descriptor() ([]byte, []int) {
+	return file_guildhall_subject_v1_subject_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *MoveSubjectRequest) GetMerge() string {
+	if x != nil {
+		return x.Merge
+	}
+	return ""
+}
+
+func (x *MoveSubjectRequest) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *MoveSubjectRequest) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *MoveSubjectRequest) GetUndo() bool {
+	if x != nil {
+		return x.Undo
+	}
+	return false
+}
+
+func (x *MoveSubjectRequest) GetKeepUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.KeepUntil
+	}
+	return nil
+}
+
+// See MoveSubjectRequest.
+type MoveSubjectResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What was moved. The same on every call once all is, until it is undone.
+	Receipt       *MoveReceipt `protobuf:"bytes,1,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MoveSubjectResponse) Reset() {
+	*x = MoveSubjectResponse{}
+	mi := &file_guildhall_subject_v1_subject_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MoveSubjectResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MoveSubjectResponse) ProtoMessage() {}
+
+func (x *MoveSubjectResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_subject_v1_subject_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MoveSubjectResponse.ProtoReflect.Descriptor instead.
+func (*MoveSubjectResponse) Descriptor() ([]byte, []int) {
+	return file_guildhall_subject_v1_subject_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *MoveSubjectResponse) GetReceipt() *MoveReceipt {
+	if x != nil {
+		return x.Receipt
+	}
+	return nil
+}
+
+// What a service says of a move that it has done or undone. It holds nothing
+// personal.
+type MoveReceipt struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The short name of the service, as in "groupchat".
+	Service string `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
+	// The request's.
+	Merge string `protobuf:"bytes,2,opt,name=merge,proto3" json:"merge,omitempty"`
+	// The request's.
+	From string `protobuf:"bytes,3,opt,name=from,proto3" json:"from,omitempty"`
+	// The request's.
+	To string `protobuf:"bytes,4,opt,name=to,proto3" json:"to,omitempty"`
+	// The move was undone, or is being undone while complete_time is unset.
+	Undone bool `protobuf:"varint,5,opt,name=undone,proto3" json:"undone,omitempty"`
+	// What was moved, by kind; of one that is undone what was brought back.
+	Kinds []*MovedKind `protobuf:"bytes,6,rep,name=kinds,proto3" json:"kinds,omitempty"`
+	// When the service began to move or, of one that is undone, to bring back.
+	BeginTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=begin_time,json=beginTime,proto3" json:"begin_time,omitempty"`
+	// When all was moved or brought back; unset of what is not through.
+	CompleteTime  *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=complete_time,json=completeTime,proto3" json:"complete_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MoveReceipt) Reset() {
+	*x = MoveReceipt{}
+	mi := &file_guildhall_subject_v1_subject_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MoveReceipt) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MoveReceipt) ProtoMessage() {}
+
+func (x *MoveReceipt) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_subject_v1_subject_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MoveReceipt.ProtoReflect.Descriptor instead.
+func (*MoveReceipt) Descriptor() ([]byte, []int) {
+	return file_guildhall_subject_v1_subject_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *MoveReceipt) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *MoveReceipt) GetMerge() string {
+	if x != nil {
+		return x.Merge
+	}
+	return ""
+}
+
+func (x *MoveReceipt) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *MoveReceipt) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *MoveReceipt) GetUndone() bool {
+	if x != nil {
+		return x.Undone
+	}
+	return false
+}
+
+func (x *MoveReceipt) GetKinds() []*MovedKind {
+	if x != nil {
+		return x.Kinds
+	}
+	return nil
+}
+
+func (x *MoveReceipt) GetBeginTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.BeginTime
+	}
+	return nil
+}
+
+func (x *MoveReceipt) GetCompleteTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CompleteTime
+	}
+	return nil
+}
+
+// How much of one kind was moved.
+type MovedKind struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The kind of record, by the name that the service's store has for it where there
+	// is one, as in "messages".
+	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	// How many records.
+	Count         int64 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MovedKind) Reset() {
+	*x = MovedKind{}
+	mi := &file_guildhall_subject_v1_subject_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MovedKind) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MovedKind) ProtoMessage() {}
+
+func (x *MovedKind) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_subject_v1_subject_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MovedKind.ProtoReflect.Descriptor instead.
+func (*MovedKind) Descriptor() ([]byte, []int) {
+	return file_guildhall_subject_v1_subject_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *MovedKind) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *MovedKind) GetCount() int64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
 var File_guildhall_subject_v1_subject_proto protoreflect.FileDescriptor
 
 const file_guildhall_subject_v1_subject_proto_rawDesc = "" +
@@ -478,7 +777,32 @@ const file_guildhall_subject_v1_subject_proto_rawDesc = "" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\">\n" +
 	"\x0eExportedRecord\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x18\n" +
-	"\x04json\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x02R\x04jsonB8Z6guildhall.dev/proto/gen/guildhall/subject/v1;subjectv1b\x06proto3"
+	"\x04json\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x02R\x04json\"\xc1\x01\n" +
+	"\x12MoveSubjectRequest\x12 \n" +
+	"\x05merge\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x90\x03R\x05merge\x12\x1e\n" +
+	"\x04from\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x90\x03R\x04from\x12\x1a\n" +
+	"\x02to\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x90\x03R\x02to\x12\x12\n" +
+	"\x04undo\x18\x04 \x01(\bR\x04undo\x129\n" +
+	"\n" +
+	"keep_until\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tkeepUntil\"R\n" +
+	"\x13MoveSubjectResponse\x12;\n" +
+	"\areceipt\x18\x01 \x01(\v2!.guildhall.subject.v1.MoveReceiptR\areceipt\"\xac\x02\n" +
+	"\vMoveReceipt\x12\x18\n" +
+	"\aservice\x18\x01 \x01(\tR\aservice\x12\x14\n" +
+	"\x05merge\x18\x02 \x01(\tR\x05merge\x12\x12\n" +
+	"\x04from\x18\x03 \x01(\tR\x04from\x12\x0e\n" +
+	"\x02to\x18\x04 \x01(\tR\x02to\x12\x16\n" +
+	"\x06undone\x18\x05 \x01(\bR\x06undone\x125\n" +
+	"\x05kinds\x18\x06 \x03(\v2\x1f.guildhall.subject.v1.MovedKindR\x05kinds\x129\n" +
+	"\n" +
+	"begin_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tbeginTime\x12?\n" +
+	"\rcomplete_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\fcompleteTime\"5\n" +
+	"\tMovedKind\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x14\n" +
+	"\x05count\x18\x02 \x01(\x03R\x05countB8Z6guildhall.dev/proto/gen/guildhall/subject/v1;subjectv1b\x06proto3"
 
 var (
 	file_guildhall_subject_v1_subject_proto_rawDescOnce sync.Once
@@ -492,7 +816,7 @@ func file_guildhall_subject_v1_subject_proto_rawDescGZIP() []byte {
 	return file_guildhall_subject_v1_subject_proto_rawDescData
 }
 
-var file_guildhall_subject_v1_subject_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_guildhall_subject_v1_subject_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_guildhall_subject_v1_subject_proto_goTypes = []any{
 	(*EraseSubjectRequest)(nil),   // 0: guildhall.subject.v1.EraseSubjectRequest
 	(*EraseSubjectResponse)(nil),  // 1: guildhall.subject.v1.EraseSubjectResponse
@@ -501,19 +825,28 @@ var file_guildhall_subject_v1_subject_proto_goTypes = []any{
 	(*ExportSubjectRequest)(nil),  // 4: guildhall.subject.v1.ExportSubjectRequest
 	(*ExportSubjectResponse)(nil), // 5: guildhall.subject.v1.ExportSubjectResponse
 	(*ExportedRecord)(nil),        // 6: guildhall.subject.v1.ExportedRecord
-	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
+	(*MoveSubjectRequest)(nil),    // 7: guildhall.subject.v1.MoveSubjectRequest
+	(*MoveSubjectResponse)(nil),   // 8: guildhall.subject.v1.MoveSubjectResponse
+	(*MoveReceipt)(nil),           // 9: guildhall.subject.v1.MoveReceipt
+	(*MovedKind)(nil),             // 10: guildhall.subject.v1.MovedKind
+	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
 }
 var file_guildhall_subject_v1_subject_proto_depIdxs = []int32{
-	2, // 0: guildhall.subject.v1.EraseSubjectResponse.receipt:type_name -> guildhall.subject.v1.ErasureReceipt
-	3, // 1: guildhall.subject.v1.ErasureReceipt.kinds:type_name -> guildhall.subject.v1.ErasedKind
-	7, // 2: guildhall.subject.v1.ErasureReceipt.begin_time:type_name -> google.protobuf.Timestamp
-	7, // 3: guildhall.subject.v1.ErasureReceipt.complete_time:type_name -> google.protobuf.Timestamp
-	6, // 4: guildhall.subject.v1.ExportSubjectResponse.records:type_name -> guildhall.subject.v1.ExportedRecord
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	2,  // 0: guildhall.subject.v1.EraseSubjectResponse.receipt:type_name -> guildhall.subject.v1.ErasureReceipt
+	3,  // 1: guildhall.subject.v1.ErasureReceipt.kinds:type_name -> guildhall.subject.v1.ErasedKind
+	11, // 2: guildhall.subject.v1.ErasureReceipt.begin_time:type_name -> google.protobuf.Timestamp
+	11, // 3: guildhall.subject.v1.ErasureReceipt.complete_time:type_name -> google.protobuf.Timestamp
+	6,  // 4: guildhall.subject.v1.ExportSubjectResponse.records:type_name -> guildhall.subject.v1.ExportedRecord
+	11, // 5: guildhall.subject.v1.MoveSubjectRequest.keep_until:type_name -> google.protobuf.Timestamp
+	9,  // 6: guildhall.subject.v1.MoveSubjectResponse.receipt:type_name -> guildhall.subject.v1.MoveReceipt
+	10, // 7: guildhall.subject.v1.MoveReceipt.kinds:type_name -> guildhall.subject.v1.MovedKind
+	11, // 8: guildhall.subject.v1.MoveReceipt.begin_time:type_name -> google.protobuf.Timestamp
+	11, // 9: guildhall.subject.v1.MoveReceipt.complete_time:type_name -> google.protobuf.Timestamp
+	10, // [10:10] is the sub-list for method output_type
+	10, // [10:10] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_guildhall_subject_v1_subject_proto_init() }
@@ -527,7 +860,7 @@ func file_guildhall_subject_v1_subject_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_subject_v1_subject_proto_rawDesc), len(file_guildhall_subject_v1_subject_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -13,6 +13,7 @@ import (
 	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/filter"
 	"guildhall.dev/pkg/journal"
+	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/resource"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/people/notice"
@@ -34,6 +35,8 @@ type Config struct {
 	Separations *separation.Separations
 	Readings    *reading.Counter
 	Clock       func() time.Time
+	// Merged refuses an account that was merged into another one.
+	Merged func(r kv.Reader, accounts ...string) error
 }
 
 // Register registers all services of the package.

@@ -23,6 +23,9 @@ type requests struct{ Config }
 // CreatePermissionChangeRequest implements permissionv1.PermissionChangeRequestServiceServer.
 func (s *requests) CreatePermissionChangeRequest(ctx context.Context, req *permissionv1.CreatePermissionChangeRequestRequest) (*permissionv1.PermissionChangeRequest, error) {
 	return s.do(ctx, req, func(tx *change.Tx) (*permissionv1.PermissionChangeRequest, error) {
+		if err := s.Merged(tx, req.GetParent()); err != nil {
+			return nil, err
+		}
 		return s.Requests.Create(tx, authn.CallerOf(ctx), req.GetParent(), req.GetPermissionChangeRequestId(), req.GetPermissionChangeRequest())
 	})
 }

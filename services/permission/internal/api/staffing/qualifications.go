@@ -55,6 +55,9 @@ type training struct{ Config }
 
 func (s training) CreateTrainingRecord(ctx context.Context, req *permissionv1.CreateTrainingRecordRequest) (*permissionv1.TrainingRecord, error) {
 	return change.Do(ctx, s.Journal.Changes, req, func(tx *change.Tx) (*permissionv1.TrainingRecord, error) {
+		if err := s.Merged(tx, req.GetParent()); err != nil {
+			return nil, err
+		}
 		return s.Qualifications.Assign(tx, req.GetParent(), req.GetTrainingRecordId(), authn.CallerOf(ctx).Name, req.GetTrainingRecord())
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/filter"
 	"guildhall.dev/pkg/journal"
+	"guildhall.dev/pkg/kv"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/decision"
 	"guildhall.dev/services/permission/internal/edit"
@@ -29,6 +30,8 @@ type Config struct {
 	Grants  *grant.Grants
 	Edits   *edit.Editor
 	Clock   func() time.Time
+	// Merged refuses an account that was merged into another one.
+	Merged func(r kv.Reader, accounts ...string) error
 
 	Duties         *duty.Duties
 	Qualifications *qualification.Qualifications

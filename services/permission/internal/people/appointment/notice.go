@@ -12,6 +12,7 @@ import (
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/kv"
+	"guildhall.dev/pkg/move"
 	"guildhall.dev/pkg/resource"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/people/shelf"
@@ -182,6 +183,13 @@ func (s *Appointments) Forget(tx *change.Tx, gone string) error {
 		}
 	}
 	return nil
+}
+
+// Moved is what becomes of the notices of a customer who is merged into another one,
+// with what the customer said to them: they are that one's. Who was told twice, under
+// both names, has both notices.
+func (s *Appointments) Moved() move.Kind {
+	return s.notices.Moved(shelf.Moving[*permissionv1.AppointmentNotice]{})
 }
 
 // over reports whether the window of the notice has ended.

@@ -16,6 +16,7 @@ import (
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/kv"
+	"guildhall.dev/pkg/move"
 	"guildhall.dev/pkg/resource"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/people/shelf"
@@ -47,7 +48,7 @@ func New() *Notices {
 				return []kv.Key{{account, kv.String(""), at}, {account, sort, at}}
 			},
 		}},
-		Covered: []string{"created"},
+		Covered: []string{"created", "moved"},
 		Data:    func(n *permissionv1.Notice) proto.Message { return &permissionv1.NoticeChanged{About: n.GetAbout()} },
 	})}
 }
@@ -122,6 +123,10 @@ func (s *Notices) Acknowledge(tx *change.Tx, name, etag, actor string) (n *permi
 	})
 	return n, true, err
 }
+
+// Moved is what becomes of what an account was told that is merged into another one:
+// that one was told it. What it was about stays as it was said.
+func (s *Notices) Moved() move.Kind { return s.shelf.Moved(shelf.Moving[*permissionv1.Notice]{}) }
 
 // Erase removes a part of what an account was told, and reports whether there is
 // more. Nothing else removes a notice.

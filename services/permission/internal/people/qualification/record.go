@@ -1,6 +1,7 @@
 package qualification
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/kv"
+	"guildhall.dev/pkg/move"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	"guildhall.dev/services/permission/internal/people/shelf"
 	"guildhall.dev/services/permission/internal/subject"
@@ -172,6 +174,20 @@ func (q *Qualifications) Certificates(r kv.Reader, account string) (out []Certif
 		}
 	}
 	return out, nil
+}
+
+// Moved is what becomes of the records of an account that is merged into another one:
+// the same person was trained. Certificates count for that one from then on; they
+// give nothing by themselves, since what needs one also needs a grant.
+func (q *Qualifications) Moved() move.Kind {
+	return q.records.Moved(shelf.Moving[*permissionv1.TrainingRecord]{
+		Places: func(v *permissionv1.TrainingRecord) []move.Place {
+			return []move.Place{{Path: "creator", At: &v.Creator}}
+		},
+		Moved: func(tx *change.Tx, to, from string) error {
+			return cmp.Or(touchAccount(tx, to), touchAccount(tx, from))
+		},
+	})
 }
 
 // Forget deletes the records of an account that is gone for good: whoever has

@@ -90,8 +90,8 @@ func (x *GroupHead) GetRecallCount() int64 {
 	return 0
 }
 
-// One recall or change of type of a message, in the order they were made. Which
-// of the two, the message as it is now tells.
+// One recall or change of type or of accounts of a message, in the order they were
+// made. Which of these, the message as it is now tells.
 type Recall struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The group's name.
