@@ -33,6 +33,7 @@ import (
 	"guildhall.dev/pkg/feed"
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/mark"
+	eventv1 "guildhall.dev/proto/gen/guildhall/event/v1"
 )
 
 // DefaultKeep is how long the answer to a request id is kept.
@@ -50,6 +51,10 @@ type Config struct {
 	// Keep is how long a retry under a request id gets the first answer; zero
 	// is DefaultKeep.
 	Keep time.Duration
+	// Observe is given each event, in the transaction of the change that it tells of,
+	// which it can fail: for what the service derives from its own events. It is pure
+	// like any closure of Update. Nil observes nothing.
+	Observe func(tx kv.Tx, e *eventv1.Event) error
 	// Logger is told of faults of the background work; nil is silent.
 	Logger *slog.Logger
 	// Clock is the time of changes; nil is time.Now.

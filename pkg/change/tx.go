@@ -145,7 +145,10 @@ func (tx *Tx) recordEvent(j *Journal, c Change) error {
 		}
 		e.Data = data
 	}
-	return j.cfg.Feed.Append(tx.Tx, e)
+	if err := j.cfg.Feed.Append(tx.Tx, e); err != nil || j.cfg.Observe == nil {
+		return err
+	}
+	return j.cfg.Observe(tx.Tx, e)
 }
 
 // traceparentOf returns the W3C trace context of a call; "" when there is none.

@@ -35,34 +35,45 @@ func (e *handleError) Error() string {
 func (e *handleError) Unwrap() error { return e.cause }
 
 // apply gives the events of a response their effect and moves the cursor, in
-// one transaction. When an event fails, those before it still take effect.
-func (c *Consumer) apply(ctx context.Context, from string, resp *eventv1.StreamEventsResponse) error {
+// one transaction. When an event fails, those before it still take effect. It
+// returns the cursor that is stored then.
+func (c *Consumer) apply(ctx context.Context, from string, resp *eventv1.StreamEventsResponse) (string, error) {
 	to, err := parseCursor(resp.GetCursor())
 	if err != nil {
-		return fmt.Errorf("feed: the source sent a cursor that is not one: %w", err)
+		return from, fmt.Errorf("feed: the source sent a cursor that is not one: %w", err)
 	}
-	if len(resp.GetEvents()) == 0 && resp.GetCursor() == from {
-		c.advance(to, nil) // a heartbeat is not worth a write
-		return nil
+	if c.skips(from, resp) {
+		c.advance(to, nil)
+		return from, nil
 	}
 	parked := make(map[string]bool)
 	for {
 		at, err := c.commit(ctx, from, resp.GetEvents(), to, parked)
 		if err == nil {
+			c.wrote = c.cfg.Clock()
 			c.advance(at, resp.GetEvents())
-			return nil
+			return resp.GetCursor(), nil
 		}
 		var failed *handleError
 		if !errors.As(err, &failed) {
-			return err
+			return from, err
 		}
 		if c.cfg.Park && errs.Is(failed.cause, errs.Invalid) {
 			c.cfg.Logger.Error("feed: parked an event", "event", failed.event.GetId(), "type", failed.event.GetType(), "error", failed.cause)
 			parked[failed.event.GetId()] = true
 			continue
 		}
-		return c.applyBefore(ctx, from, resp.GetEvents(), failed, parked)
+		return from, c.applyBefore(ctx, from, resp.GetEvents(), failed, parked)
 	}
+}
+
+// skips reports whether a response is not worth a write: it has nothing to apply,
+// and the cursor has not moved, or was stored a moment ago.
+func (c *Consumer) skips(from string, resp *eventv1.StreamEventsResponse) bool {
+	if len(resp.GetEvents()) > 0 || from == "" {
+		return false
+	}
+	return resp.GetCursor() == from || c.cfg.Clock().Sub(c.wrote) < settle
 }
 
 // applyBefore gives the events before the failed one their effect.
@@ -124,6 +135,11 @@ func (c *Consumer) startingPoint(tx kv.Tx, from string, to position) (position, 
 	if stored == "" {
 		if from != "" {
 			return position{}, errBehind
+		}
+		if c.cfg.Began != nil {
+			if err := c.cfg.Began(tx, c.since); err != nil {
+				return position{}, err
+			}
 		}
 		return position{feed: to.feed, sequences: make([]uint64, len(to.sequences))}, nil
 	}
@@ -193,5 +209,21 @@ func (c *Consumer) store(ctx context.Context, old string, to position) error {
 			return err
 		}
 		return c.putCursor(tx, to)
+	})
+}
+
+// forget removes the cursor old, so that the next stream begins at the oldest event
+// kept. A replica that was quicker has forgotten it already.
+func (c *Consumer) forget(ctx context.Context, old string) error {
+	return c.cfg.Store.Update(ctx, func(tx kv.Tx) error {
+		now, err := c.getCursor(tx)
+		if err != nil || now != old {
+			return err
+		}
+		key, err := c.cursorKey()
+		if err != nil {
+			return err
+		}
+		return tx.Delete(tableCursors, key)
 	})
 }

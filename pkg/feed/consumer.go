@@ -40,8 +40,15 @@ type ConsumerConfig struct {
 	// called when there is no cursor yet and when the cursor is past
 	// retention. Events since before it began are handled after it, so Handle
 	// may meet an event that Resync has seen the effect of. Nil starts at the
-	// oldest event kept, and stops at a lost cursor until an operator acts.
+	// oldest event kept, and stops at a lost cursor until an operator acts, or
+	// begins again, see Began.
 	Resync func(ctx context.Context) error
+	// Began is for a consumer without Resync to which a gap is no fault: it is
+	// called in the first transaction, with the time since which the feed had
+	// everything then, zero when the source does not say. At a lost cursor the
+	// consumer begins anew at the oldest event kept, and Began is called again;
+	// Handle may then meet events that it has handled before.
+	Began func(tx kv.Tx, since time.Time) error
 	// Park lets the consumer go on past an event that Handle refuses with an
 	// Invalid error: it is kept as a dead letter. By default the consumer
 	// stops at the event, tries again with backoff and is not Ready. Leave it
@@ -67,6 +74,11 @@ const (
 	maxPause   = 15 * time.Second
 )
 
+// settle is how long the store may lag behind a stream that has nothing for the
+// consumer: a busy source would else cost a write for each event of others. It is
+// what is read again after a crash.
+const settle = 10 * time.Second
+
 // Consumer follows the feed of another service. Its cursor is stored in the
 // transaction of the effects, so every event takes effect exactly once, in
 // order per resource, whatever crashes when. Replicas of one service may run
@@ -74,6 +86,10 @@ const (
 type Consumer struct {
 	cfg      ConsumerConfig
 	failures metric.Int64Counter
+
+	// What only Run's goroutine touches: since when the feed had everything when
+	// its first response came, and when the cursor was last stored.
+	since, wrote time.Time
 
 	mu      sync.Mutex
 	applied position      // what is known to have taken effect
@@ -154,10 +170,13 @@ func (c *Consumer) follow(ctx context.Context) (progress bool, err error) {
 			return progress, c.lost(ctx, cursor, err)
 		}
 		idle.Stop() // applying takes the time it takes
-		if err := c.apply(ctx, cursor, resp); err != nil {
+		if since := resp.GetKeptSince(); since != nil {
+			c.since = since.AsTime()
+		}
+		if cursor, err = c.apply(ctx, cursor, resp); err != nil {
 			return progress, err
 		}
-		cursor, progress = resp.GetCursor(), true
+		progress = true
 		idle.Reset(c.cfg.Idle)
 	}
 }
@@ -176,6 +195,10 @@ func (c *Consumer) begin(ctx context.Context) (string, error) {
 func (c *Consumer) lost(ctx context.Context, cursor string, err error) error {
 	if !errs.Is(err, errs.OutOfRange) {
 		return err
+	}
+	if c.cfg.Resync == nil && c.cfg.Began != nil {
+		c.cfg.Logger.Warn("feed: the cursor is lost, going on at the oldest event kept", "error", err)
+		return c.forget(ctx, cursor)
 	}
 	if c.cfg.Resync == nil {
 		return &stuckError{err}

@@ -45,6 +45,13 @@ func (c *Consumer) Lag() time.Duration {
 	return c.lag + silence
 }
 
+// Heard returns when the last word of the source came; zero when there was none yet.
+func (c *Consumer) Heard() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.contact
+}
+
 // CaughtUp waits until everything that the source had committed when it was
 // called has taken effect here, and returns nil, or an error when ctx ends or
 // the source cannot be asked. The consumer must be running. One that waits

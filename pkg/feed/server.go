@@ -46,7 +46,7 @@ func (s *Server) StreamEvents(req *eventv1.StreamEventsRequest, stream grpc.Serv
 	}
 	heartbeat := time.NewTimer(s.log.cfg.Heartbeat)
 	defer heartbeat.Stop()
-	cursor, due := req.GetCursor(), true
+	cursor, due, fromOldest := req.GetCursor(), true, req.GetCursor() == ""
 	for {
 		// Taken before the read, so that a commit between the two is no loss.
 		changed := s.log.Changed()
@@ -58,7 +58,14 @@ func (s *Server) StreamEvents(req *eventv1.StreamEventsRequest, stream grpc.Serv
 		atEnd := req.GetStopAtEnd() && !batch.More
 		news := len(batch.Events) > 0 && !batch.More && req.GetParent() == AllOrganizations
 		if events := selectEvents(req, batch.Events); len(events) > 0 || due || atEnd || news {
-			if err := stream.Send(&eventv1.StreamEventsResponse{Events: events, Cursor: cursor}); err != nil {
+			resp := &eventv1.StreamEventsResponse{Events: events, Cursor: cursor}
+			if fromOldest {
+				if resp.KeptSince, err = s.log.keptSince(ctx); err != nil {
+					return err
+				}
+				fromOldest = false
+			}
+			if err := stream.Send(resp); err != nil {
 				return err
 			}
 			heartbeat.Reset(s.log.cfg.Heartbeat)

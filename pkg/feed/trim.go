@@ -2,7 +2,10 @@ package feed
 
 import (
 	"context"
+	"slices"
 	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"guildhall.dev/pkg/kv"
 )
@@ -114,4 +117,18 @@ func dropEvents(tx kv.Tx, floor []byte, slots []slot) error {
 		return nil
 	}
 	return putSequence(tx, floor, slots[len(slots)-1].sequence)
+}
+
+// keptSince returns a time since when everything is in the feed: the epoch when
+// nothing was ever removed. Nothing that a read before the call has missed is younger.
+func (l *Log) keptSince(ctx context.Context) (*timestamppb.Timestamp, error) {
+	since, kept := time.Unix(0, 0), l.cfg.Clock().Add(-l.cfg.Retention)
+	err := l.cfg.Store.View(ctx, func(r kv.Reader) error {
+		b, err := l.readBounds(r)
+		if slices.ContainsFunc(b.floors, func(seq uint64) bool { return seq > 0 }) {
+			since = kept
+		}
+		return err
+	})
+	return timestamppb.New(since), err
 }

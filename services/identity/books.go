@@ -14,6 +14,7 @@ import (
 	"guildhall.dev/services/identity/internal/app"
 	"guildhall.dev/services/identity/internal/attribute"
 	"guildhall.dev/services/identity/internal/bootstrap"
+	"guildhall.dev/services/identity/internal/chronicle"
 	"guildhall.dev/services/identity/internal/clientkey"
 	"guildhall.dev/services/identity/internal/consent"
 	"guildhall.dev/services/identity/internal/credential"
@@ -41,6 +42,7 @@ import (
 	"guildhall.dev/services/identity/internal/task"
 	"guildhall.dev/services/identity/internal/team"
 	"guildhall.dev/services/identity/internal/throttle"
+	"guildhall.dev/services/identity/internal/timeline"
 	"guildhall.dev/services/identity/internal/verification"
 	"guildhall.dev/services/identity/internal/workday"
 )
@@ -63,7 +65,7 @@ func newBooks(cfg *Config, kit *serve.Kit) (c *api.Centres, w within, err error)
 	c = &api.Centres{
 		Clock: kit.Clock, Organizations: organization.New(), Teams: team.New(team.MaxMembers, team.MaxSubteams),
 		Tags: tag.New(), Attributes: attribute.New(), Ownerships: ownership.New(), Factors: factor.New(w.passkeys), ClientKeys: clientkey.New(w.standings),
-		Orders: order.New(kit.Ring), Interactions: interaction.New(kit.Ring), Preferences: preference.New(kit.Ring), Verifications: verification.New(kit.Ring), Stages: stage.New(), Rights: rights.New(), Takeouts: takeout.New(), Absences: absence.New(), Calendars: workday.New(), Dismissals: dismissal.New(),
+		Orders: order.New(kit.Ring), Interactions: interaction.New(kit.Ring), Preferences: preference.New(kit.Ring), Verifications: verification.New(kit.Ring), Stages: stage.New(), Rights: rights.New(), Takeouts: takeout.New(), Absences: absence.New(), Calendars: workday.New(), Dismissals: dismissal.New(), Timeline: timeline.New(),
 	}
 	c.Tasks = task.New(c.Calendars)
 	c.Segments, c.Apps = segment.New(c.Attributes), app.New(c.Organizations, c.ClientKeys)
@@ -87,11 +89,12 @@ func newBooks(cfg *Config, kit *serve.Kit) (c *api.Centres, w within, err error)
 	if c.Accounts, err = account.New(account.Config{
 		Hasher: kit.Ring, Organizations: c.Organizations, Credentials: w.credentials, Factors: c.Factors, Keys: c.ClientKeys, Sessions: c.Sessions, Teams: c.Teams,
 		Tags: c.Tags, Attributes: c.Attributes, Segments: c.Segments, Ownerships: c.Ownerships, Outbox: c.Outbox, Verifications: c.Verifications, Orders: c.Orders, Interactions: c.Interactions, Preferences: c.Preferences, Stages: c.Stages, Consents: c.Consents, Rights: c.Rights, Takeouts: c.Takeouts,
-		Tasks: c.Tasks, Absences: c.Absences, Dismissals: c.Dismissals, Standing: w.standings, PurgeAfter: cfg.Accounts.PurgeAfter,
+		Tasks: c.Tasks, Absences: c.Absences, Dismissals: c.Dismissals, Timeline: c.Timeline, Standing: w.standings, PurgeAfter: cfg.Accounts.PurgeAfter,
 	}); err != nil {
 		return nil, w, err
 	}
 	c.Handovers, c.Holds = handover.New(c.Accounts, c.Ownerships), hold.New(c.Accounts, c.Rights)
+	c.Scribe = chronicle.NewScribe(c.Accounts, c.Timeline)
 	c.Duplicates = duplicate.New(c.Accounts, c.Dismissals)
 	c.Desk = desk.New(desk.Config{
 		Organizations: c.Organizations, Accounts: c.Accounts, Tasks: c.Tasks, Absences: c.Absences, Calendars: c.Calendars, Outbox: c.Outbox,
@@ -111,6 +114,6 @@ func tablesOf(c *api.Centres, w within) []string {
 	return slices.Concat(
 		kv.RawTables(c.Organizations, c.Accounts, c.Teams, c.Tags, c.Attributes, c.Segments, c.Ownerships, c.Orders, c.Interactions, c.Preferences, c.Stages, c.Consents, c.Sessions,
 			w.credentials, c.Factors, c.ClientKeys, c.Apps, w.standings, c.Waits, c.Templates, c.Outbox, c.Verifications,
-			c.Tasks, c.Absences, c.Calendars, c.Dismissals, c.Rights, c.Takeouts, c.Holds, w.erasures),
+			c.Tasks, c.Absences, c.Calendars, c.Dismissals, c.Rights, c.Takeouts, c.Holds, c.Timeline, w.erasures),
 		keyring.Tables(), bootstrap.Tables(), change.Tables())
 }

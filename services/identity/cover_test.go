@@ -3,6 +3,7 @@ package identity_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 
@@ -10,6 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"guildhall.dev/pkg/errs"
+	eventv1 "guildhall.dev/proto/gen/guildhall/event/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 	subjectv1 "guildhall.dev/proto/gen/guildhall/subject/v1"
@@ -32,6 +34,7 @@ type permission struct {
 	failed int             // how many erasures and exports fail from now on
 	unseen map[string]bool // resources of which batches of checks are answered no
 	hidden map[string]bool // "class resource" that is not disclosed
+	feeds  map[string]*sisterFeed
 }
 
 // set says who holds more than all others, and whether the service is away.
@@ -128,8 +131,15 @@ func (s *permission) cover(req *permissionv1.CheckCoverRequest, reply proto.Mess
 	proto.Merge(reply, answer)
 }
 
-func (s *permission) NewStream(context.Context, *grpc.StreamDesc, string, ...grpc.CallOption) (grpc.ClientStream, error) {
-	return nil, errors.New("identity opens no stream to permission")
+// NewStream opens the feed of a sister that a test has given it; the others are away.
+func (s *permission) NewStream(ctx context.Context, _ *grpc.StreamDesc, method string, _ ...grpc.CallOption) (grpc.ClientStream, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := s.feeds[strings.Split(method, ".")[1]] // "/guildhall.groupchat.v1.…"
+	if f == nil || s.away {
+		return nil, errs.New(errs.Unavailable, "SERVICE_UNAVAILABLE", "a part of the suite is away")
+	}
+	return &feedStream{ctx: ctx, feed: f, sent: make(chan *eventv1.StreamEventsResponse)}, nil
 }
 
 // TestCreateInvitation_isNoWayIntoALargerAccount is the takeover: a member of

@@ -36,6 +36,7 @@ import (
 	"guildhall.dev/services/identity/internal/api/preferences"
 	"guildhall.dev/services/identity/internal/api/records"
 	"guildhall.dev/services/identity/internal/api/subjects"
+	"guildhall.dev/services/identity/internal/api/timelines"
 	"guildhall.dev/services/identity/internal/bootstrap"
 	"guildhall.dev/services/identity/internal/collector"
 	"guildhall.dev/services/identity/internal/courier"
@@ -100,6 +101,9 @@ func build(ctx context.Context, cfg *Config, kit *serve.Kit) (*service, error) {
 	if err := openJournal(ctx, c, kit); err != nil {
 		return nil, err
 	}
+	if c.Followers, err = newFollowers(ctx, c, kit); err != nil {
+		return nil, err
+	}
 	if c.Standings, err = deliverer(c.Store, w.standings, kit); err != nil {
 		return nil, err
 	}
@@ -160,7 +164,7 @@ func openJournal(ctx context.Context, c *api.Centres, kit *serve.Kit) (err error
 		return err
 	}
 	c.Journal, err = change.NewJournal(change.Config{
-		Service: name, Store: c.Store, Feed: c.Feed, Audit: c.Audit, Logger: kit.Logger, Clock: kit.Clock,
+		Service: name, Store: c.Store, Feed: c.Feed, Audit: c.Audit, Observe: c.Scribe.Observe, Logger: kit.Logger, Clock: kit.Clock,
 	})
 	return err
 }
@@ -236,6 +240,7 @@ func (s *service) Register(r grpc.ServiceRegistrar) {
 	orders.Register(r, s.centres)
 	records.Register(r, s.centres)
 	subjects.Register(r, s.centres)
+	timelines.Register(r, s.centres)
 }
 
 // Run implements serve.Service.
@@ -250,6 +255,7 @@ func (s *service) Run(ctx context.Context) error {
 	g.Go(func() error { return s.courier.Run(ctx) })
 	g.Go(func() error { return s.eraser.Run(ctx) })
 	g.Go(func() error { return s.collector.Run(ctx) })
+	g.Go(func() error { return s.centres.Followers.Run(ctx) })
 	return g.Wait()
 }
 

@@ -11,6 +11,7 @@ import (
 	"guildhall.dev/pkg/serve"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/api"
+	"guildhall.dev/services/identity/internal/chronicle"
 	"guildhall.dev/services/identity/internal/collector"
 )
 
@@ -71,6 +72,7 @@ func newExporter(c *api.Centres, kit *serve.Kit) (*portability.Exporter, error) 
 			}
 			return found, next, err
 		})},
+		{Name: "timeline_events", List: portability.FromPages(ownTimeline(c))},
 		{Name: "sessions", List: portability.FromPages(func(r kv.Reader, customer string, after []byte, limit int) (out []*identityv1.Session, next []byte, err error) {
 			found, next, err := c.Sessions.List(r, customer, after, limit, kit.Clock())
 			for _, each := range found {
@@ -101,5 +103,18 @@ func preferenceKinds(c *api.Centres) []portability.Kind {
 			choice, err := c.Preferences.Choices.Of(r, customer)
 			return &identityv1.ProfilingChoice{Name: choice.GetName(), OptedOut: choice.GetOptedOut(), UpdateTime: choice.GetUpdateTime()}, choice.GetUpdateTime() != nil, err
 		})},
+	}
+}
+
+// ownTimeline lists what a customer may see of its own timeline.
+func ownTimeline(c *api.Centres) func(r kv.Reader, customer string, after []byte, limit int) ([]*identityv1.TimelineEvent, []byte, error) {
+	return func(r kv.Reader, customer string, after []byte, limit int) (out []*identityv1.TimelineEvent, next []byte, err error) {
+		found, next, err := c.Timeline.Of(r, customer, after, limit)
+		for _, e := range found {
+			if own := chronicle.Own(e); own != nil {
+				out = append(out, own)
+			}
+		}
+		return out, next, err
 	}
 }

@@ -125,7 +125,7 @@ func TestDownloadSubjectData_hasAllOfOneCustomer(t *testing.T) {
 		}
 		text := strings.Join(records, "\n")
 		for _, want := range []string{"identity customers ", "Ada Lovelace", "ada@example.com", "N-0", "N-1", "N-2", "lantern", "identity consents ", "form 7", "identity sessions ",
-			"identity deliveries ", "identity data_subject_requests ", "groupchat words ", "said in feedback", `permission grants {"name":"g1"`, `permission grants {"name":"g2"`} {
+			"identity deliveries ", "identity timeline_events ", "identity data_subject_requests ", "groupchat words ", "said in feedback", `permission grants {"name":"g1"`, `permission grants {"name":"g2"`} {
 			if !strings.Contains(text, want) {
 				t.Errorf("there is no %q in what was put together:\n%s", want, text)
 			}

@@ -47,7 +47,7 @@ func (s *Surveys) Respond(tx *change.Tx, survey, respondent string, in *feedback
 	tx.Record(change.Change{
 		Resource: v.Name,
 		Type:     "guildhall.feedback.response.created.v1",
-		Data:     &feedbackv1.ResponseCreated{Survey: survey},
+		Data:     &feedbackv1.ResponseCreated{Survey: survey, Respondent: respondent},
 	})
 	return viewResponse(stored), nil
 }

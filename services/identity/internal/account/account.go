@@ -67,6 +67,7 @@ import (
 	"guildhall.dev/services/identity/internal/takeout"
 	"guildhall.dev/services/identity/internal/task"
 	"guildhall.dev/services/identity/internal/team"
+	"guildhall.dev/services/identity/internal/timeline"
 	"guildhall.dev/services/identity/internal/verification"
 )
 
@@ -124,6 +125,8 @@ type Config struct {
 	Rights *rights.Book
 	// Dismissals are of pairs of customers, and go with one of them.
 	Dismissals *dismissal.Book
+	// Timeline has what happened to customers, and goes with them.
+	Timeline *timeline.Book
 	// Takeouts have what was put together for customers.
 	Takeouts *takeout.Book
 	// Standing hears of accounts that may not act any more, or again.
@@ -144,7 +147,7 @@ type Book struct {
 // New returns a book.
 func New(cfg Config) (*Book, error) {
 	if cfg.Hasher == nil || cfg.Organizations == nil || cfg.Credentials == nil || cfg.Factors == nil || cfg.Keys == nil || cfg.Sessions == nil || cfg.Teams == nil || cfg.Standing == nil ||
-		cfg.Tags == nil || cfg.Attributes == nil || cfg.Segments == nil || cfg.Ownerships == nil || cfg.Outbox == nil || cfg.Verifications == nil || cfg.Orders == nil || cfg.Interactions == nil || cfg.Preferences == nil || cfg.Stages == nil || cfg.Consents == nil || cfg.Tasks == nil || cfg.Absences == nil || cfg.Rights == nil || cfg.Takeouts == nil || cfg.Dismissals == nil {
+		cfg.Tags == nil || cfg.Attributes == nil || cfg.Segments == nil || cfg.Ownerships == nil || cfg.Outbox == nil || cfg.Verifications == nil || cfg.Orders == nil || cfg.Interactions == nil || cfg.Preferences == nil || cfg.Stages == nil || cfg.Consents == nil || cfg.Tasks == nil || cfg.Absences == nil || cfg.Rights == nil || cfg.Takeouts == nil || cfg.Dismissals == nil || cfg.Timeline == nil {
 		return nil, errors.New("account: a book needs a hasher and the centres it changes along")
 	}
 	if cfg.PurgeAfter <= 0 {
@@ -300,6 +303,7 @@ func (b *Book) create(tx *change.Tx, a *storev1.Account, how manner) (kv.Record[
 	}
 	c := stateChanged(made, fields)
 	c.Covered = how.covered
+	c.Data.(*identityv1.AccountStateChanged).Created = true
 	tx.Record(c)
 	if err := b.followLikeness(tx, nil, made); err != nil {
 		return rec, err
@@ -360,7 +364,10 @@ func (b *Book) update(tx *change.Tx, old kv.Record[*storev1.Account], now *store
 	if err != nil {
 		return rec, err
 	}
-	tx.Record(change.Change{Resource: now.GetName(), Type: UpdatedType, ChangedFields: changed, Covered: how.covered})
+	tx.Record(change.Change{
+		Resource: now.GetName(), Type: UpdatedType, ChangedFields: changed, Covered: how.covered,
+		Data: &identityv1.AccountUpdated{ChangedFields: changed},
+	})
 	if err := b.followLikeness(tx, old.Value, now); err != nil {
 		return rec, err
 	}

@@ -318,7 +318,7 @@ func (b *Book) removeOwn(tx *change.Tx, name string) error {
 // forget removes some of what was written down of an account, and reports whether
 // there is more.
 func (b *Book) forget(tx kv.Tx, name string) (more bool, err error) {
-	for _, some := range []func(kv.Tx, string) (bool, error){b.cfg.Orders.Forget, b.cfg.Interactions.Forget, b.cfg.Preferences.Forget, b.cfg.Stages.Forget, b.cfg.Consents.Forget, b.cfg.Tasks.Forget, b.cfg.Takeouts.Forget, b.cfg.Dismissals.Forget} {
+	for _, some := range []func(kv.Tx, string) (bool, error){b.cfg.Orders.Forget, b.cfg.Interactions.Forget, b.cfg.Preferences.Forget, b.cfg.Stages.Forget, b.cfg.Consents.Forget, b.cfg.Tasks.Forget, b.cfg.Takeouts.Forget, b.cfg.Dismissals.Forget, b.cfg.Timeline.Forget} {
 		if more, err = some(tx, name); more || err != nil {
 			return more, err
 		}

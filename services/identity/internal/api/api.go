@@ -29,6 +29,7 @@ import (
 	"guildhall.dev/services/identity/internal/account"
 	"guildhall.dev/services/identity/internal/app"
 	"guildhall.dev/services/identity/internal/attribute"
+	"guildhall.dev/services/identity/internal/chronicle"
 	"guildhall.dev/services/identity/internal/clientkey"
 	"guildhall.dev/services/identity/internal/consent"
 	"guildhall.dev/services/identity/internal/delivery"
@@ -60,6 +61,7 @@ import (
 	"guildhall.dev/services/identity/internal/task"
 	"guildhall.dev/services/identity/internal/team"
 	"guildhall.dev/services/identity/internal/throttle"
+	"guildhall.dev/services/identity/internal/timeline"
 	"guildhall.dev/services/identity/internal/verification"
 	"guildhall.dev/services/identity/internal/workday"
 )
@@ -89,6 +91,11 @@ type Centres struct {
 	// them in.
 	Interactions *interaction.Book
 	Intake       *intake.Desk
+	// Timeline is what happened to customers; Scribe writes it, of what Followers hear
+	// too.
+	Timeline  *timeline.Book
+	Scribe    *chronicle.Scribe
+	Followers *chronicle.Followers
 	// Preferences are what customers are interested in.
 	Preferences *preference.Book
 	// Tasks are what staff have to do; Desk says who has them.

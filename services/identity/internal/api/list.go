@@ -35,17 +35,25 @@ type listing interface {
 func PageOf[T any](ctx context.Context, c *Centres, req listing, method string,
 	list func(r kv.Reader, after []byte, limit int) ([]T, []byte, error), parts ...string,
 ) (out []T, token string, err error) {
+	return PageBy(ctx, c, req, method, func(after []byte, limit int) (out []T, next []byte, err error) {
+		err = c.Store.View(ctx, func(r kv.Reader) error {
+			out, next, err = list(r, after, limit)
+			return err
+		})
+		return out, next, err
+	}, parts...)
+}
+
+// PageBy is PageOf for a list that asks others too, between what it reads.
+func PageBy[T any](ctx context.Context, c *Centres, req listing, method string,
+	list func(after []byte, limit int) ([]T, []byte, error), parts ...string,
+) ([]T, string, error) {
 	l, err := c.start(ctx, page.Request{Size: req.GetPageSize(), Token: req.GetPageToken()}, append([]string{method, req.GetParent()}, parts...)...)
 	if err != nil {
 		return nil, "", err
 	}
-	err = c.Store.View(ctx, func(r kv.Reader) error {
-		var next []byte
-		out, next, err = list(r, l.after, l.limit)
-		token = l.next(next)
-		return err
-	})
-	return out, token, err
+	out, next, err := list(l.after, l.limit)
+	return out, l.next(next), err
 }
 
 // list serves one page of a List: start reads the request, next makes the

@@ -12,6 +12,7 @@ import (
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/account"
 	"guildhall.dev/services/identity/internal/attribute"
+	"guildhall.dev/services/identity/internal/ownership"
 	"guildhall.dev/services/identity/internal/session"
 )
 
@@ -77,4 +78,15 @@ func jwk(k authn.PublicKey) *identityv1.Jwk {
 	return &identityv1.Jwk{
 		Kty: "OKP", Crv: "Ed25519", X: base64.RawURLEncoding.EncodeToString(k.Key), Kid: k.ID, Alg: "EdDSA", Use: "sig",
 	}
+}
+
+// OwnershipOf returns who looks after a customer. The error is NotFound
+// (CUSTOMER_NOT_FOUND).
+func (c *Centres) OwnershipOf(r kv.Reader, customer string) (*identityv1.Ownership, error) {
+	rec, err := c.Accounts.Get(r, customer)
+	if err != nil {
+		return nil, err
+	}
+	last, err := c.Ownerships.Last(r, customer)
+	return ownership.View(customer, last, rec.Etag), err
 }

@@ -200,7 +200,7 @@ func (b *Book) note(tx *change.Tx, w Word, p *identityv1.ConsentPurpose, c ident
 	}
 	tx.Record(change.Change{
 		Resource: name, Type: event, ChangedFields: []string{"state"}, OnBehalfOf: w.behalf(),
-		Data: &identityv1.ConsentChanged{Customer: w.Customer, Purpose: p.GetName(), Channel: c},
+		Data: &identityv1.ConsentChanged{Customer: w.Customer, Purpose: p.GetName(), Channel: c, ConsentTime: rec.GetConsentTime()},
 	})
 	return revise.View(now), nil
 }

@@ -212,5 +212,5 @@ func (b *Book) Forget(tx kv.Tx, customer string) (more bool, err error) {
 }
 
 func told(i *identityv1.Interaction) proto.Message {
-	return &identityv1.InteractionChanged{Customer: customerOf(i), Staff: i.GetStaff()}
+	return &identityv1.InteractionChanged{Customer: customerOf(i), Staff: i.GetStaff(), StartTime: i.GetStartTime()}
 }

@@ -70,7 +70,7 @@ func (b *Book) put(tx *change.Tx, old kv.Record[*storev1.Order], now *storev1.Or
 	if _, err := b.write(tx, old, now); err != nil {
 		return Imported{}, err
 	}
-	tx.Record(change.Change{Resource: now.GetName(), Type: event, ChangedFields: changed, Covered: true})
+	tx.Record(change.Change{Resource: now.GetName(), Type: event, ChangedFields: changed, Covered: true, Data: told(now)})
 	done.Changed = true
 	if typeOf(now) == purchase {
 		done.Bought = now.GetOrderTime().AsTime()

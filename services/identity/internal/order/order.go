@@ -36,7 +36,7 @@ const (
 	SummaryPattern = resource.Pattern("organizations/{organization}/customers/{customer}/purchaseSummary")
 )
 
-// Types of events about orders. They carry nothing.
+// Types of events about orders. That of a deletion carries nothing.
 const (
 	CreatedType = "guildhall.identity.order.created.v1"
 	UpdatedType = "guildhall.identity.order.updated.v1"
@@ -101,7 +101,7 @@ func (b *Book) Create(tx *change.Tx, customer string, asked *identityv1.Order) (
 	if err != nil {
 		return nil, false, err
 	}
-	tx.Record(change.Change{Resource: now.GetName(), Type: CreatedType, ChangedFields: change.ChangedFields(nil, now)})
+	tx.Record(change.Change{Resource: now.GetName(), Type: CreatedType, ChangedFields: change.ChangedFields(nil, now), Data: told(now)})
 	return view(rec, true), true, nil
 }
 
@@ -216,6 +216,10 @@ func (b *Book) Forget(tx kv.Tx, customer string) (more bool, err error) {
 	}
 	_, err = b.summaries.Remove(tx, kv.Key{kv.String(customer)})
 	return false, err
+}
+
+func told(o *storev1.Order) *identityv1.OrderChanged {
+	return &identityv1.OrderChanged{OrderTime: o.GetOrderTime()}
 }
 
 func taken() error {

@@ -39,8 +39,7 @@ import (
 // Pattern is the form of a request's name.
 const Pattern = resource.Pattern("organizations/{organization}/customers/{customer}/dataSubjectRequests/{data_subject_request}")
 
-// event is what the types of the events about requests begin with. They carry
-// nothing.
+// event is what the types of the events about requests begin with.
 const event = "guildhall.identity.data_subject_request."
 
 const notFound = "DATA_SUBJECT_REQUEST_NOT_FOUND"
@@ -139,8 +138,12 @@ func (b *Book) Create(tx *change.Tx, asked *identityv1.DataSubjectRequest, creat
 	if err != nil {
 		return nil, err
 	}
-	tx.Record(change.Change{Resource: made.GetName(), Type: event + "created.v1", ChangedFields: change.ChangedFields(nil, made)})
+	tx.Record(change.Change{Resource: made.GetName(), Type: event + "created.v1", ChangedFields: change.ChangedFields(nil, made), Data: told(made)})
 	return revise.View(rec), nil
+}
+
+func told(q *identityv1.DataSubjectRequest) *identityv1.DataSubjectRequestChanged {
+	return &identityv1.DataSubjectRequestChanged{State: stateName(q.GetState())}
 }
 
 // open reports whether a request is still to be answered.
@@ -174,7 +177,7 @@ func (b *Book) move(tx *change.Tx, name, etag, past string, to func(*identityv1.
 	if err != nil {
 		return nil, err
 	}
-	tx.Record(change.Change{Resource: name, Type: event + past + ".v1", ChangedFields: changed})
+	tx.Record(change.Change{Resource: name, Type: event + past + ".v1", ChangedFields: changed, Data: told(now)})
 	return revise.View(rec), nil
 }
 

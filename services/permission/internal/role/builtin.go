@@ -77,6 +77,7 @@ func builtIns() []builtIn {
 			"identity.customers.transitionStage", "identity.stageTransitions.list", "identity.stagePolicies.get",
 			"identity.consentPurposes.get", "identity.consentPurposes.list", "identity.consentTexts.list", "identity.consents.*",
 			"identity.consentRecords.list", "identity.customers.checkContactable",
+			"identity.customers.view", "identity.timelineEvents.list",
 			"identity.customers.findDuplicates", "identity.duplicatePairs.list", "identity.duplicateDismissals.*",
 			"identity.interactions.create", "identity.interactions.get", "identity.interactions.list", "identity.interactions.update",
 			"identity.interactions.summarize", "identity.interactionPolicies.get",
@@ -114,7 +115,7 @@ func builtIns() []builtIn {
 		purpose: "What every account may do with what is its own. Held by all and never granted.",
 		allow: []string{
 			"permission.checks.explain", "permission.checks.listResources", "permission.checks.listPermissions",
-			"identity.customers.get", "identity.staff.get", "identity.sessions.list", "identity.sessions.revoke",
+			"identity.customers.get", "identity.timelineEvents.list", "identity.staff.get", "identity.sessions.list", "identity.sessions.revoke",
 			"identity.ownerships.get", "identity.ownerships.decline", "identity.ownershipTransfers.list",
 			"identity.factors.list", "identity.factors.update",
 			"identity.consents.*", "identity.consentRecords.list",

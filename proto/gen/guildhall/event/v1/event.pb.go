@@ -241,7 +241,11 @@ type StreamEventsResponse struct {
 	// comes at least every 15 seconds.
 	Events []*Event `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
 	// Store this in the same transaction as the effect of `events`.
-	Cursor        string `protobuf:"bytes,2,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	Cursor string `protobuf:"bytes,2,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	// Only in the first response to an empty cursor: everything that has changed since
+	// then is in the feed, older events have gone or are about to. The epoch
+	// (1970-01-01T00:00:00Z) when nothing has gone yet.
+	KeptSince     *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=kept_since,json=keptSince,proto3" json:"kept_since,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -290,6 +294,13 @@ func (x *StreamEventsResponse) GetCursor() string {
 	return ""
 }
 
+func (x *StreamEventsResponse) GetKeptSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.KeptSince
+	}
+	return nil
+}
+
 var File_guildhall_event_v1_event_proto protoreflect.FileDescriptor
 
 const file_guildhall_event_v1_event_proto_rawDesc = "" +
@@ -312,10 +323,12 @@ const file_guildhall_event_v1_event_proto_rawDesc = "" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x06parent\x12 \n" +
 	"\x06cursor\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x06cursor\x126\n" +
 	"\rtype_prefixes\x18\x03 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x102\"\ar\x05\x10\x01\x18\xc8\x01R\ftypePrefixes\x12\x1e\n" +
-	"\vstop_at_end\x18\x04 \x01(\bR\tstopAtEnd\"a\n" +
+	"\vstop_at_end\x18\x04 \x01(\bR\tstopAtEnd\"\x9c\x01\n" +
 	"\x14StreamEventsResponse\x121\n" +
 	"\x06events\x18\x01 \x03(\v2\x19.guildhall.event.v1.EventR\x06events\x12\x16\n" +
-	"\x06cursor\x18\x02 \x01(\tR\x06cursorB4Z2guildhall.dev/proto/gen/guildhall/event/v1;eventv1b\x06proto3"
+	"\x06cursor\x18\x02 \x01(\tR\x06cursor\x129\n" +
+	"\n" +
+	"kept_since\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tkeptSinceB4Z2guildhall.dev/proto/gen/guildhall/event/v1;eventv1b\x06proto3"
 
 var (
 	file_guildhall_event_v1_event_proto_rawDescOnce sync.Once
@@ -341,11 +354,12 @@ var file_guildhall_event_v1_event_proto_depIdxs = []int32{
 	3, // 0: guildhall.event.v1.Event.time:type_name -> google.protobuf.Timestamp
 	4, // 1: guildhall.event.v1.Event.data:type_name -> google.protobuf.Any
 	0, // 2: guildhall.event.v1.StreamEventsResponse.events:type_name -> guildhall.event.v1.Event
-	3, // [3:3] is the sub-list for method output_type
-	3, // [3:3] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	3, // 3: guildhall.event.v1.StreamEventsResponse.kept_since:type_name -> google.protobuf.Timestamp
+	4, // [4:4] is the sub-list for method output_type
+	4, // [4:4] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_guildhall_event_v1_event_proto_init() }

@@ -73,7 +73,9 @@ func (x *SurveyChanged) GetState() string {
 type ResponseCreated struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Which survey.
-	Survey        string `protobuf:"bytes,1,opt,name=survey,proto3" json:"survey,omitempty"`
+	Survey string `protobuf:"bytes,1,opt,name=survey,proto3" json:"survey,omitempty"`
+	// Who answered: "organizations/acme/customers/c1".
+	Respondent    string `protobuf:"bytes,2,opt,name=respondent,proto3" json:"respondent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -111,6 +113,13 @@ func (*ResponseCreated) Descriptor() ([]byte, []int) {
 func (x *ResponseCreated) GetSurvey() string {
 	if x != nil {
 		return x.Survey
+	}
+	return ""
+}
+
+func (x *ResponseCreated) GetRespondent() string {
+	if x != nil {
+		return x.Respondent
 	}
 	return ""
 }
@@ -336,9 +345,12 @@ const file_guildhall_feedback_v1_events_proto_rawDesc = "" +
 	"\n" +
 	"\"guildhall/feedback/v1/events.proto\x12\x15guildhall.feedback.v1\"%\n" +
 	"\rSurveyChanged\x12\x14\n" +
-	"\x05state\x18\x01 \x01(\tR\x05state\")\n" +
+	"\x05state\x18\x01 \x01(\tR\x05state\"I\n" +
 	"\x0fResponseCreated\x12\x16\n" +
-	"\x06survey\x18\x01 \x01(\tR\x06survey\"(\n" +
+	"\x06survey\x18\x01 \x01(\tR\x06survey\x12\x1e\n" +
+	"\n" +
+	"respondent\x18\x02 \x01(\tR\n" +
+	"respondent\"(\n" +
 	"\x0eResponseErased\x12\x16\n" +
 	"\x06survey\x18\x01 \x01(\tR\x06survey\"'\n" +
 	"\rResponseMoved\x12\x16\n" +

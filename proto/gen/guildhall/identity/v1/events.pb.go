@@ -88,7 +88,9 @@ type AccountStateChanged struct {
 	State string `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"`
 	// Grows with each change of the account's state; of two, the higher one is
 	// the later. 0 in events from before there were versions.
-	Version       int64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	Version int64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	// The account was made just now.
+	Created       bool `protobuf:"varint,3,opt,name=created,proto3" json:"created,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -137,6 +139,152 @@ func (x *AccountStateChanged) GetVersion() int64 {
 	return 0
 }
 
+func (x *AccountStateChanged) GetCreated() bool {
+	if x != nil {
+		return x.Created
+	}
+	return false
+}
+
+// With "guildhall.identity.account.updated.v1".
+type AccountUpdated struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Names of the fields that changed, as in "tags"; never what they hold.
+	ChangedFields []string `protobuf:"bytes,1,rep,name=changed_fields,json=changedFields,proto3" json:"changed_fields,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountUpdated) Reset() {
+	*x = AccountUpdated{}
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountUpdated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountUpdated) ProtoMessage() {}
+
+func (x *AccountUpdated) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountUpdated.ProtoReflect.Descriptor instead.
+func (*AccountUpdated) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *AccountUpdated) GetChangedFields() []string {
+	if x != nil {
+		return x.ChangedFields
+	}
+	return nil
+}
+
+// With "guildhall.identity.order.created.v1" and
+// "guildhall.identity.order.updated.v1".
+type OrderChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When the order was made, which may be long ago.
+	OrderTime     *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=order_time,json=orderTime,proto3" json:"order_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OrderChanged) Reset() {
+	*x = OrderChanged{}
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrderChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrderChanged) ProtoMessage() {}
+
+func (x *OrderChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrderChanged.ProtoReflect.Descriptor instead.
+func (*OrderChanged) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *OrderChanged) GetOrderTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OrderTime
+	}
+	return nil
+}
+
+// With "guildhall.identity.data_subject_request.{verb}.v1".
+type DataSubjectRequestChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The state now, as in "IN_PROGRESS".
+	State         string `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DataSubjectRequestChanged) Reset() {
+	*x = DataSubjectRequestChanged{}
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DataSubjectRequestChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DataSubjectRequestChanged) ProtoMessage() {}
+
+func (x *DataSubjectRequestChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DataSubjectRequestChanged.ProtoReflect.Descriptor instead.
+func (*DataSubjectRequestChanged) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *DataSubjectRequestChanged) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
 // With "guildhall.identity.team.created.v1" and
 // "guildhall.identity.team.updated.v1".
 type TeamChanged struct {
@@ -150,7 +298,7 @@ type TeamChanged struct {
 
 func (x *TeamChanged) Reset() {
 	*x = TeamChanged{}
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[2]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -162,7 +310,7 @@ func (x *TeamChanged) String() string {
 func (*TeamChanged) ProtoMessage() {}
 
 func (x *TeamChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[2]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -175,7 +323,7 @@ func (x *TeamChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TeamChanged.ProtoReflect.Descriptor instead.
 func (*TeamChanged) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{2}
+	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *TeamChanged) GetParent() string {
@@ -199,7 +347,7 @@ type TeamMemberChanged struct {
 
 func (x *TeamMemberChanged) Reset() {
 	*x = TeamMemberChanged{}
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[3]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -211,7 +359,7 @@ func (x *TeamMemberChanged) String() string {
 func (*TeamMemberChanged) ProtoMessage() {}
 
 func (x *TeamMemberChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[3]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -224,7 +372,7 @@ func (x *TeamMemberChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TeamMemberChanged.ProtoReflect.Descriptor instead.
 func (*TeamMemberChanged) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{3}
+	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *TeamMemberChanged) GetTeam() string {
@@ -253,7 +401,7 @@ type SegmentChanged struct {
 
 func (x *SegmentChanged) Reset() {
 	*x = SegmentChanged{}
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[4]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -265,7 +413,7 @@ func (x *SegmentChanged) String() string {
 func (*SegmentChanged) ProtoMessage() {}
 
 func (x *SegmentChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[4]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -278,7 +426,7 @@ func (x *SegmentChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SegmentChanged.ProtoReflect.Descriptor instead.
 func (*SegmentChanged) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{4}
+	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *SegmentChanged) GetRevision() int64 {
@@ -304,7 +452,7 @@ type SegmentMemberChanged struct {
 
 func (x *SegmentMemberChanged) Reset() {
 	*x = SegmentMemberChanged{}
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[5]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -316,7 +464,7 @@ func (x *SegmentMemberChanged) String() string {
 func (*SegmentMemberChanged) ProtoMessage() {}
 
 func (x *SegmentMemberChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[5]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -329,7 +477,7 @@ func (x *SegmentMemberChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SegmentMemberChanged.ProtoReflect.Descriptor instead.
 func (*SegmentMemberChanged) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{5}
+	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *SegmentMemberChanged) GetSegment() string {
@@ -357,7 +505,7 @@ type SessionEnded struct {
 
 func (x *SessionEnded) Reset() {
 	*x = SessionEnded{}
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[6]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -369,7 +517,7 @@ func (x *SessionEnded) String() string {
 func (*SessionEnded) ProtoMessage() {}
 
 func (x *SessionEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[6]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -382,7 +530,7 @@ func (x *SessionEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionEnded.ProtoReflect.Descriptor instead.
 func (*SessionEnded) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{6}
+	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *SessionEnded) GetAccount() string {
@@ -406,7 +554,7 @@ type DeliveryStateChanged struct {
 
 func (x *DeliveryStateChanged) Reset() {
 	*x = DeliveryStateChanged{}
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[7]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -418,7 +566,7 @@ func (x *DeliveryStateChanged) String() string {
 func (*DeliveryStateChanged) ProtoMessage() {}
 
 func (x *DeliveryStateChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[7]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -431,7 +579,7 @@ func (x *DeliveryStateChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeliveryStateChanged.ProtoReflect.Descriptor instead.
 func (*DeliveryStateChanged) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{7}
+	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *DeliveryStateChanged) GetAccount() string {
@@ -472,7 +620,7 @@ type OwnershipChanged struct {
 
 func (x *OwnershipChanged) Reset() {
 	*x = OwnershipChanged{}
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[8]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -484,7 +632,7 @@ func (x *OwnershipChanged) String() string {
 func (*OwnershipChanged) ProtoMessage() {}
 
 func (x *OwnershipChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[8]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -497,7 +645,7 @@ func (x *OwnershipChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OwnershipChanged.ProtoReflect.Descriptor instead.
 func (*OwnershipChanged) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{8}
+	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *OwnershipChanged) GetCustomer() string {
@@ -557,7 +705,7 @@ type StageTransitioned struct {
 
 func (x *StageTransitioned) Reset() {
 	*x = StageTransitioned{}
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[9]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -569,7 +717,7 @@ func (x *StageTransitioned) String() string {
 func (*StageTransitioned) ProtoMessage() {}
 
 func (x *StageTransitioned) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[9]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -582,7 +730,7 @@ func (x *StageTransitioned) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StageTransitioned.ProtoReflect.Descriptor instead.
 func (*StageTransitioned) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{9}
+	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *StageTransitioned) GetFromStage() LifecycleStage {
@@ -614,14 +762,16 @@ type ConsentChanged struct {
 	// "organizations/acme/consentPurposes/newsletter".
 	Purpose string `protobuf:"bytes,2,opt,name=purpose,proto3" json:"purpose,omitempty"`
 	// Over which channel.
-	Channel       ContactChannel `protobuf:"varint,3,opt,name=channel,proto3,enum=guildhall.identity.v1.ContactChannel" json:"channel,omitempty"`
+	Channel ContactChannel `protobuf:"varint,3,opt,name=channel,proto3,enum=guildhall.identity.v1.ContactChannel" json:"channel,omitempty"`
+	// When the customer said so.
+	ConsentTime   *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=consent_time,json=consentTime,proto3" json:"consent_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ConsentChanged) Reset() {
 	*x = ConsentChanged{}
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[10]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -633,7 +783,7 @@ func (x *ConsentChanged) String() string {
 func (*ConsentChanged) ProtoMessage() {}
 
 func (x *ConsentChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[10]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -646,7 +796,7 @@ func (x *ConsentChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsentChanged.ProtoReflect.Descriptor instead.
 func (*ConsentChanged) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{10}
+	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ConsentChanged) GetCustomer() string {
@@ -670,6 +820,13 @@ func (x *ConsentChanged) GetChannel() ContactChannel {
 	return ContactChannel_CONTACT_CHANNEL_UNSPECIFIED
 }
 
+func (x *ConsentChanged) GetConsentTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ConsentTime
+	}
+	return nil
+}
+
 // With "guildhall.identity.ownership_transfer.created.v1", ".accepted.v1",
 // ".declined.v1", ".cancelled.v1" and ".expired.v1".
 type OwnershipTransferChanged struct {
@@ -686,7 +843,7 @@ type OwnershipTransferChanged struct {
 
 func (x *OwnershipTransferChanged) Reset() {
 	*x = OwnershipTransferChanged{}
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[11]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -698,7 +855,7 @@ func (x *OwnershipTransferChanged) String() string {
 func (*OwnershipTransferChanged) ProtoMessage() {}
 
 func (x *OwnershipTransferChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[11]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -711,7 +868,7 @@ func (x *OwnershipTransferChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OwnershipTransferChanged.ProtoReflect.Descriptor instead.
 func (*OwnershipTransferChanged) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{11}
+	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *OwnershipTransferChanged) GetCustomer() string {
@@ -751,7 +908,7 @@ type TaskChanged struct {
 
 func (x *TaskChanged) Reset() {
 	*x = TaskChanged{}
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[12]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -763,7 +920,7 @@ func (x *TaskChanged) String() string {
 func (*TaskChanged) ProtoMessage() {}
 
 func (x *TaskChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[12]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -776,7 +933,7 @@ func (x *TaskChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskChanged.ProtoReflect.Descriptor instead.
 func (*TaskChanged) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{12}
+	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *TaskChanged) GetAssignee() string {
@@ -806,14 +963,16 @@ type InteractionChanged struct {
 	// "organizations/acme/customers/c1".
 	Customer string `protobuf:"bytes,1,opt,name=customer,proto3" json:"customer,omitempty"`
 	// Who had it; empty for nobody.
-	Staff         string `protobuf:"bytes,2,opt,name=staff,proto3" json:"staff,omitempty"`
+	Staff string `protobuf:"bytes,2,opt,name=staff,proto3" json:"staff,omitempty"`
+	// When it began.
+	StartTime     *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *InteractionChanged) Reset() {
 	*x = InteractionChanged{}
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[13]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -825,7 +984,7 @@ func (x *InteractionChanged) String() string {
 func (*InteractionChanged) ProtoMessage() {}
 
 func (x *InteractionChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[13]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -838,7 +997,7 @@ func (x *InteractionChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InteractionChanged.ProtoReflect.Descriptor instead.
 func (*InteractionChanged) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{13}
+	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *InteractionChanged) GetCustomer() string {
@@ -855,6 +1014,13 @@ func (x *InteractionChanged) GetStaff() string {
 	return ""
 }
 
+func (x *InteractionChanged) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
 // With "guildhall.identity.preference.created.v1" and ".updated.v1".
 type PreferenceChanged struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -866,7 +1032,7 @@ type PreferenceChanged struct {
 
 func (x *PreferenceChanged) Reset() {
 	*x = PreferenceChanged{}
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[14]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -878,7 +1044,7 @@ func (x *PreferenceChanged) String() string {
 func (*PreferenceChanged) ProtoMessage() {}
 
 func (x *PreferenceChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[14]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -891,7 +1057,7 @@ func (x *PreferenceChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreferenceChanged.ProtoReflect.Descriptor instead.
 func (*PreferenceChanged) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{14}
+	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *PreferenceChanged) GetCustomer() string {
@@ -914,7 +1080,7 @@ type ProfilingChoiceChanged struct {
 
 func (x *ProfilingChoiceChanged) Reset() {
 	*x = ProfilingChoiceChanged{}
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[15]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -926,7 +1092,7 @@ func (x *ProfilingChoiceChanged) String() string {
 func (*ProfilingChoiceChanged) ProtoMessage() {}
 
 func (x *ProfilingChoiceChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[15]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -939,7 +1105,7 @@ func (x *ProfilingChoiceChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProfilingChoiceChanged.ProtoReflect.Descriptor instead.
 func (*ProfilingChoiceChanged) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{15}
+	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ProfilingChoiceChanged) GetCustomer() string {
@@ -963,10 +1129,18 @@ const file_guildhall_identity_v1_events_proto_rawDesc = "" +
 	"\"guildhall/identity/v1/events.proto\x12\x15guildhall.identity.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#guildhall/identity/v1/consent.proto\x1a$guildhall/identity/v1/customer.proto\x1a%guildhall/identity/v1/ownership.proto\x1a!guildhall/identity/v1/stage.proto\"W\n" +
 	"\x13OrganizationCreated\x12$\n" +
 	"\radministrator\x18\x01 \x01(\tR\radministrator\x12\x1a\n" +
-	"\boperator\x18\x02 \x01(\bR\boperator\"E\n" +
+	"\boperator\x18\x02 \x01(\bR\boperator\"_\n" +
 	"\x13AccountStateChanged\x12\x14\n" +
 	"\x05state\x18\x01 \x01(\tR\x05state\x12\x18\n" +
-	"\aversion\x18\x02 \x01(\x03R\aversion\"%\n" +
+	"\aversion\x18\x02 \x01(\x03R\aversion\x12\x18\n" +
+	"\acreated\x18\x03 \x01(\bR\acreated\"7\n" +
+	"\x0eAccountUpdated\x12%\n" +
+	"\x0echanged_fields\x18\x01 \x03(\tR\rchangedFields\"I\n" +
+	"\fOrderChanged\x129\n" +
+	"\n" +
+	"order_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\torderTime\"1\n" +
+	"\x19DataSubjectRequestChanged\x12\x14\n" +
+	"\x05state\x18\x01 \x01(\tR\x05state\"%\n" +
 	"\vTeamChanged\x12\x16\n" +
 	"\x06parent\x18\x01 \x01(\tR\x06parent\"A\n" +
 	"\x11TeamMemberChanged\x12\x12\n" +
@@ -993,11 +1167,12 @@ const file_guildhall_identity_v1_events_proto_rawDesc = "" +
 	"\n" +
 	"from_stage\x18\x01 \x01(\x0e2%.guildhall.identity.v1.LifecycleStageR\tfromStage\x12@\n" +
 	"\bto_stage\x18\x02 \x01(\x0e2%.guildhall.identity.v1.LifecycleStageR\atoStage\x127\n" +
-	"\x05cause\x18\x03 \x01(\x0e2!.guildhall.identity.v1.StageCauseR\x05cause\"\x87\x01\n" +
+	"\x05cause\x18\x03 \x01(\x0e2!.guildhall.identity.v1.StageCauseR\x05cause\"\xc6\x01\n" +
 	"\x0eConsentChanged\x12\x1a\n" +
 	"\bcustomer\x18\x01 \x01(\tR\bcustomer\x12\x18\n" +
 	"\apurpose\x18\x02 \x01(\tR\apurpose\x12?\n" +
-	"\achannel\x18\x03 \x01(\x0e2%.guildhall.identity.v1.ContactChannelR\achannel\"p\n" +
+	"\achannel\x18\x03 \x01(\x0e2%.guildhall.identity.v1.ContactChannelR\achannel\x12=\n" +
+	"\fconsent_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\vconsentTime\"p\n" +
 	"\x18OwnershipTransferChanged\x12\x1a\n" +
 	"\bcustomer\x18\x01 \x01(\tR\bcustomer\x12\x1d\n" +
 	"\n" +
@@ -1006,10 +1181,12 @@ const file_guildhall_identity_v1_events_proto_rawDesc = "" +
 	"\vTaskChanged\x12\x1a\n" +
 	"\bassignee\x18\x01 \x01(\tR\bassignee\x12+\n" +
 	"\x11previous_assignee\x18\x02 \x01(\tR\x10previousAssignee\x12\x1a\n" +
-	"\bcustomer\x18\x03 \x01(\tR\bcustomer\"F\n" +
+	"\bcustomer\x18\x03 \x01(\tR\bcustomer\"\x81\x01\n" +
 	"\x12InteractionChanged\x12\x1a\n" +
 	"\bcustomer\x18\x01 \x01(\tR\bcustomer\x12\x14\n" +
-	"\x05staff\x18\x02 \x01(\tR\x05staff\"/\n" +
+	"\x05staff\x18\x02 \x01(\tR\x05staff\x129\n" +
+	"\n" +
+	"start_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\"/\n" +
 	"\x11PreferenceChanged\x12\x1a\n" +
 	"\bcustomer\x18\x01 \x01(\tR\bcustomer\"Q\n" +
 	"\x16ProfilingChoiceChanged\x12\x1a\n" +
@@ -1028,42 +1205,48 @@ func file_guildhall_identity_v1_events_proto_rawDescGZIP() []byte {
 	return file_guildhall_identity_v1_events_proto_rawDescData
 }
 
-var file_guildhall_identity_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_guildhall_identity_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_guildhall_identity_v1_events_proto_goTypes = []any{
-	(*OrganizationCreated)(nil),      // 0: guildhall.identity.v1.OrganizationCreated
-	(*AccountStateChanged)(nil),      // 1: guildhall.identity.v1.AccountStateChanged
-	(*TeamChanged)(nil),              // 2: guildhall.identity.v1.TeamChanged
-	(*TeamMemberChanged)(nil),        // 3: guildhall.identity.v1.TeamMemberChanged
-	(*SegmentChanged)(nil),           // 4: guildhall.identity.v1.SegmentChanged
-	(*SegmentMemberChanged)(nil),     // 5: guildhall.identity.v1.SegmentMemberChanged
-	(*SessionEnded)(nil),             // 6: guildhall.identity.v1.SessionEnded
-	(*DeliveryStateChanged)(nil),     // 7: guildhall.identity.v1.DeliveryStateChanged
-	(*OwnershipChanged)(nil),         // 8: guildhall.identity.v1.OwnershipChanged
-	(*StageTransitioned)(nil),        // 9: guildhall.identity.v1.StageTransitioned
-	(*ConsentChanged)(nil),           // 10: guildhall.identity.v1.ConsentChanged
-	(*OwnershipTransferChanged)(nil), // 11: guildhall.identity.v1.OwnershipTransferChanged
-	(*TaskChanged)(nil),              // 12: guildhall.identity.v1.TaskChanged
-	(*InteractionChanged)(nil),       // 13: guildhall.identity.v1.InteractionChanged
-	(*PreferenceChanged)(nil),        // 14: guildhall.identity.v1.PreferenceChanged
-	(*ProfilingChoiceChanged)(nil),   // 15: guildhall.identity.v1.ProfilingChoiceChanged
-	(OwnershipCause)(0),              // 16: guildhall.identity.v1.OwnershipCause
-	(*timestamppb.Timestamp)(nil),    // 17: google.protobuf.Timestamp
-	(LifecycleStage)(0),              // 18: guildhall.identity.v1.LifecycleStage
-	(StageCause)(0),                  // 19: guildhall.identity.v1.StageCause
-	(ContactChannel)(0),              // 20: guildhall.identity.v1.ContactChannel
+	(*OrganizationCreated)(nil),       // 0: guildhall.identity.v1.OrganizationCreated
+	(*AccountStateChanged)(nil),       // 1: guildhall.identity.v1.AccountStateChanged
+	(*AccountUpdated)(nil),            // 2: guildhall.identity.v1.AccountUpdated
+	(*OrderChanged)(nil),              // 3: guildhall.identity.v1.OrderChanged
+	(*DataSubjectRequestChanged)(nil), // 4: guildhall.identity.v1.DataSubjectRequestChanged
+	(*TeamChanged)(nil),               // 5: guildhall.identity.v1.TeamChanged
+	(*TeamMemberChanged)(nil),         // 6: guildhall.identity.v1.TeamMemberChanged
+	(*SegmentChanged)(nil),            // 7: guildhall.identity.v1.SegmentChanged
+	(*SegmentMemberChanged)(nil),      // 8: guildhall.identity.v1.SegmentMemberChanged
+	(*SessionEnded)(nil),              // 9: guildhall.identity.v1.SessionEnded
+	(*DeliveryStateChanged)(nil),      // 10: guildhall.identity.v1.DeliveryStateChanged
+	(*OwnershipChanged)(nil),          // 11: guildhall.identity.v1.OwnershipChanged
+	(*StageTransitioned)(nil),         // 12: guildhall.identity.v1.StageTransitioned
+	(*ConsentChanged)(nil),            // 13: guildhall.identity.v1.ConsentChanged
+	(*OwnershipTransferChanged)(nil),  // 14: guildhall.identity.v1.OwnershipTransferChanged
+	(*TaskChanged)(nil),               // 15: guildhall.identity.v1.TaskChanged
+	(*InteractionChanged)(nil),        // 16: guildhall.identity.v1.InteractionChanged
+	(*PreferenceChanged)(nil),         // 17: guildhall.identity.v1.PreferenceChanged
+	(*ProfilingChoiceChanged)(nil),    // 18: guildhall.identity.v1.ProfilingChoiceChanged
+	(*timestamppb.Timestamp)(nil),     // 19: google.protobuf.Timestamp
+	(OwnershipCause)(0),               // 20: guildhall.identity.v1.OwnershipCause
+	(LifecycleStage)(0),               // 21: guildhall.identity.v1.LifecycleStage
+	(StageCause)(0),                   // 22: guildhall.identity.v1.StageCause
+	(ContactChannel)(0),               // 23: guildhall.identity.v1.ContactChannel
 }
 var file_guildhall_identity_v1_events_proto_depIdxs = []int32{
-	16, // 0: guildhall.identity.v1.OwnershipChanged.cause:type_name -> guildhall.identity.v1.OwnershipCause
-	17, // 1: guildhall.identity.v1.OwnershipChanged.decline_deadline:type_name -> google.protobuf.Timestamp
-	18, // 2: guildhall.identity.v1.StageTransitioned.from_stage:type_name -> guildhall.identity.v1.LifecycleStage
-	18, // 3: guildhall.identity.v1.StageTransitioned.to_stage:type_name -> guildhall.identity.v1.LifecycleStage
-	19, // 4: guildhall.identity.v1.StageTransitioned.cause:type_name -> guildhall.identity.v1.StageCause
-	20, // 5: guildhall.identity.v1.ConsentChanged.channel:type_name -> guildhall.identity.v1.ContactChannel
-	6,  // [6:6] is the sub-list for method output_type
-	6,  // [6:6] is the sub-list for method input_type
-	6,  // [6:6] is the sub-list for extension type_name
-	6,  // [6:6] is the sub-list for extension extendee
-	0,  // [0:6] is the sub-list for field type_name
+	19, // 0: guildhall.identity.v1.OrderChanged.order_time:type_name -> google.protobuf.Timestamp
+	20, // 1: guildhall.identity.v1.OwnershipChanged.cause:type_name -> guildhall.identity.v1.OwnershipCause
+	19, // 2: guildhall.identity.v1.OwnershipChanged.decline_deadline:type_name -> google.protobuf.Timestamp
+	21, // 3: guildhall.identity.v1.StageTransitioned.from_stage:type_name -> guildhall.identity.v1.LifecycleStage
+	21, // 4: guildhall.identity.v1.StageTransitioned.to_stage:type_name -> guildhall.identity.v1.LifecycleStage
+	22, // 5: guildhall.identity.v1.StageTransitioned.cause:type_name -> guildhall.identity.v1.StageCause
+	23, // 6: guildhall.identity.v1.ConsentChanged.channel:type_name -> guildhall.identity.v1.ContactChannel
+	19, // 7: guildhall.identity.v1.ConsentChanged.consent_time:type_name -> google.protobuf.Timestamp
+	19, // 8: guildhall.identity.v1.InteractionChanged.start_time:type_name -> google.protobuf.Timestamp
+	9,  // [9:9] is the sub-list for method output_type
+	9,  // [9:9] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_guildhall_identity_v1_events_proto_init() }
@@ -1081,7 +1264,7 @@ func file_guildhall_identity_v1_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_identity_v1_events_proto_rawDesc), len(file_guildhall_identity_v1_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -135,17 +135,8 @@ func (s ownerships) GetOwnership(ctx context.Context, req *identityv1.GetOwnersh
 		return nil, err
 	}
 	return api.Read(ctx, s.Centres, func(r kv.Reader) (*identityv1.Ownership, error) {
-		return s.ownershipOf(r, strings.TrimSuffix(req.GetName(), "/ownership"))
+		return s.OwnershipOf(r, strings.TrimSuffix(req.GetName(), "/ownership"))
 	})
-}
-
-func (s ownerships) ownershipOf(r kv.Reader, customer string) (*identityv1.Ownership, error) {
-	rec, err := s.Accounts.Get(r, customer)
-	if err != nil {
-		return nil, err
-	}
-	last, err := s.Ownerships.Last(r, customer)
-	return ownership.View(customer, last, rec.Etag), err
 }
 
 // DeclineOwnership gives a customer that does not want its new owner back.
@@ -165,7 +156,7 @@ func (s ownerships) DeclineOwnership(ctx context.Context, req *identityv1.Declin
 		if _, err := s.Handovers.Refuse(tx, customer, req.GetEtag(), by); err != nil {
 			return nil, err
 		}
-		return s.ownershipOf(tx, customer)
+		return s.OwnershipOf(tx, customer)
 	})
 }
 
