@@ -29,6 +29,8 @@ func rules() map[string]rule {
 		"identity.account":              {identityv1.TimelineEvent_KIND_ACCOUNT, accountRule},
 		"identity.order":                {identityv1.TimelineEvent_KIND_ORDER, told(orderRule)},
 		"identity.interaction":          {identityv1.TimelineEvent_KIND_INTERACTION, told(interactionRule)},
+		"identity.preference":           {identityv1.TimelineEvent_KIND_PREFERENCE, told(preferenceRule)},
+		"identity.profiling_choice":     {identityv1.TimelineEvent_KIND_PREFERENCE, told(choiceRule)},
 		"identity.consent":              {identityv1.TimelineEvent_KIND_CONSENT, told(consentRule)},
 		"identity.stage":                {identityv1.TimelineEvent_KIND_STAGE, told(stageRule)},
 		"identity.ownership":            {identityv1.TimelineEvent_KIND_OWNERSHIP, told(ownershipRule)},
@@ -125,6 +127,18 @@ func interactionRule(e *eventv1.Event, verb string, data *identityv1.Interaction
 func consentRule(_ *eventv1.Event, verb string, data *identityv1.ConsentChanged, out entry) string {
 	happened(out, data.GetConsentTime())
 	out.State = strings.ToUpper(verb)
+	return data.GetCustomer()
+}
+
+// preferenceRule leaves out what is gone: a conclusion that fades is no event either.
+func preferenceRule(_ *eventv1.Event, _ string, data *identityv1.PreferenceChanged, _ entry) string {
+	return data.GetCustomer()
+}
+
+func choiceRule(_ *eventv1.Event, _ string, data *identityv1.ProfilingChoiceChanged, out entry) string {
+	if out.State = "OPTED_IN"; data.GetOptedOut() {
+		out.State = "OPTED_OUT"
+	}
 	return data.GetCustomer()
 }
 

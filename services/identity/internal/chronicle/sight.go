@@ -35,6 +35,11 @@ func Needs(e *identityv1.TimelineEvent) []Need {
 		return on(e.GetResource(), "identity.interactions.get")
 	case identityv1.TimelineEvent_KIND_CONSENT:
 		return on(customer, "identity.consents.list")
+	case identityv1.TimelineEvent_KIND_PREFERENCE:
+		if strings.HasSuffix(e.GetResource(), "/profilingChoice") {
+			return on(e.GetResource(), "identity.profilingChoices.get")
+		}
+		return on(e.GetResource(), "identity.preferences.get")
 	case identityv1.TimelineEvent_KIND_STAGE:
 		return on(customer, "identity.stageTransitions.list")
 	case identityv1.TimelineEvent_KIND_OWNERSHIP:

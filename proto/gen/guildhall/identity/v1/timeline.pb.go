@@ -76,6 +76,8 @@ const (
 	TimelineEvent_KIND_NOTICE TimelineEvent_Kind = 17
 	// It is appointed to run something: permission.adminAppointments.get.
 	TimelineEvent_KIND_APPOINTMENT TimelineEvent_Kind = 18
+	// What a customer likes was said or concluded, or whether that may be concluded.
+	TimelineEvent_KIND_PREFERENCE TimelineEvent_Kind = 19
 )
 
 // Enum value maps for TimelineEvent_Kind.
@@ -100,6 +102,7 @@ var (
 		16: "KIND_CHANGE_REQUEST",
 		17: "KIND_NOTICE",
 		18: "KIND_APPOINTMENT",
+		19: "KIND_PREFERENCE",
 	}
 	TimelineEvent_Kind_value = map[string]int32{
 		"KIND_UNSPECIFIED":          0,
@@ -121,6 +124,7 @@ var (
 		"KIND_CHANGE_REQUEST":       16,
 		"KIND_NOTICE":               17,
 		"KIND_APPOINTMENT":          18,
+		"KIND_PREFERENCE":           19,
 	}
 )
 
@@ -723,7 +727,7 @@ var File_guildhall_identity_v1_timeline_proto protoreflect.FileDescriptor
 
 const file_guildhall_identity_v1_timeline_proto_rawDesc = "" +
 	"\n" +
-	"$guildhall/identity/v1/timeline.proto\x12\x15guildhall.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#guildhall/identity/v1/consent.proto\x1a$guildhall/identity/v1/customer.proto\x1a'guildhall/identity/v1/interaction.proto\x1a!guildhall/identity/v1/order.proto\x1a%guildhall/identity/v1/ownership.proto\x1a\"guildhall/options/v1/options.proto\"\xf0\x05\n" +
+	"$guildhall/identity/v1/timeline.proto\x12\x15guildhall.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#guildhall/identity/v1/consent.proto\x1a$guildhall/identity/v1/customer.proto\x1a'guildhall/identity/v1/interaction.proto\x1a!guildhall/identity/v1/order.proto\x1a%guildhall/identity/v1/ownership.proto\x1a\"guildhall/options/v1/options.proto\"\x85\x06\n" +
 	"\rTimelineEvent\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12=\n" +
 	"\x04kind\x18\x02 \x01(\x0e2).guildhall.identity.v1.TimelineEvent.KindR\x04kind\x12\x16\n" +
@@ -735,7 +739,7 @@ const file_guildhall_identity_v1_timeline_proto_rawDesc = "" +
 	"recordTime\x12\x1a\n" +
 	"\bresource\x18\a \x01(\tR\bresource\x12\x14\n" +
 	"\x05state\x18\b \x01(\tR\x05state\x12\x14\n" +
-	"\x05staff\x18\t \x01(\tR\x05staff\"\x9a\x03\n" +
+	"\x05staff\x18\t \x01(\tR\x05staff\"\xaf\x03\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fKIND_ACCOUNT\x10\x01\x12\x17\n" +
@@ -759,7 +763,8 @@ const file_guildhall_identity_v1_timeline_proto_rawDesc = "" +
 	"KIND_GRANT\x10\x0f\x12\x17\n" +
 	"\x13KIND_CHANGE_REQUEST\x10\x10\x12\x0f\n" +
 	"\vKIND_NOTICE\x10\x11\x12\x14\n" +
-	"\x10KIND_APPOINTMENT\x10\x12\"\x9a\x01\n" +
+	"\x10KIND_APPOINTMENT\x10\x12\x12\x13\n" +
+	"\x0fKIND_PREFERENCE\x10\x13\"\x9a\x01\n" +
 	"\x10TimelineCoverage\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12A\n" +
 	"\x0ecomplete_since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\rcompleteSince\x12+\n" +
