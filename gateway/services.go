@@ -60,6 +60,7 @@ func registerIdentity(ctx context.Context, mux *runtime.ServeMux, conn grpc.Clie
 		identityv1.RegisterLegalHoldServiceHandlerClient(ctx, mux, identityv1.NewLegalHoldServiceClient(conn)),
 		identityv1.RegisterDuplicateServiceHandlerClient(ctx, mux, identityv1.NewDuplicateServiceClient(conn)),
 		identityv1.RegisterTimelineServiceHandlerClient(ctx, mux, identityv1.NewTimelineServiceClient(conn)),
+		identityv1.RegisterMergeServiceHandlerClient(ctx, mux, identityv1.NewMergeServiceClient(conn)),
 		identityv1.RegisterIdentityEventServiceHandlerClient(ctx, mux, identityv1.NewIdentityEventServiceClient(conn)),
 		identityv1.RegisterIdentityAuditServiceHandlerClient(ctx, mux, identityv1.NewIdentityAuditServiceClient(conn)),
 	)

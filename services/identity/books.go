@@ -27,6 +27,7 @@ import (
 	"guildhall.dev/services/identity/internal/intake"
 	"guildhall.dev/services/identity/internal/interaction"
 	"guildhall.dev/services/identity/internal/keyring"
+	"guildhall.dev/services/identity/internal/merge"
 	"guildhall.dev/services/identity/internal/order"
 	"guildhall.dev/services/identity/internal/organization"
 	"guildhall.dev/services/identity/internal/ownership"
@@ -65,7 +66,7 @@ func newBooks(cfg *Config, kit *serve.Kit) (c *api.Centres, w within, err error)
 	c = &api.Centres{
 		Clock: kit.Clock, Organizations: organization.New(), Teams: team.New(team.MaxMembers, team.MaxSubteams),
 		Tags: tag.New(), Attributes: attribute.New(), Ownerships: ownership.New(), Factors: factor.New(w.passkeys), ClientKeys: clientkey.New(w.standings),
-		Orders: order.New(kit.Ring), Interactions: interaction.New(kit.Ring), Preferences: preference.New(kit.Ring), Verifications: verification.New(kit.Ring), Stages: stage.New(), Rights: rights.New(), Takeouts: takeout.New(), Absences: absence.New(), Calendars: workday.New(), Dismissals: dismissal.New(), Timeline: timeline.New(),
+		Orders: order.New(kit.Ring), Interactions: interaction.New(kit.Ring), Preferences: preference.New(kit.Ring), Verifications: verification.New(kit.Ring), Stages: stage.New(), Rights: rights.New(), Takeouts: takeout.New(), Absences: absence.New(), Calendars: workday.New(), Dismissals: dismissal.New(), Merges: merge.New(), Timeline: timeline.New(),
 	}
 	c.Tasks = task.New(c.Calendars)
 	c.Segments, c.Apps = segment.New(c.Attributes), app.New(c.Organizations, c.ClientKeys)
@@ -89,7 +90,7 @@ func newBooks(cfg *Config, kit *serve.Kit) (c *api.Centres, w within, err error)
 	if c.Accounts, err = account.New(account.Config{
 		Hasher: kit.Ring, Organizations: c.Organizations, Credentials: w.credentials, Factors: c.Factors, Keys: c.ClientKeys, Sessions: c.Sessions, Teams: c.Teams,
 		Tags: c.Tags, Attributes: c.Attributes, Segments: c.Segments, Ownerships: c.Ownerships, Outbox: c.Outbox, Verifications: c.Verifications, Orders: c.Orders, Interactions: c.Interactions, Preferences: c.Preferences, Stages: c.Stages, Consents: c.Consents, Rights: c.Rights, Takeouts: c.Takeouts,
-		Tasks: c.Tasks, Absences: c.Absences, Dismissals: c.Dismissals, Timeline: c.Timeline, Standing: w.standings, PurgeAfter: cfg.Accounts.PurgeAfter,
+		Tasks: c.Tasks, Absences: c.Absences, Dismissals: c.Dismissals, Merges: c.Merges, Timeline: c.Timeline, Standing: w.standings, PurgeAfter: cfg.Accounts.PurgeAfter,
 	}); err != nil {
 		return nil, w, err
 	}
@@ -114,6 +115,6 @@ func tablesOf(c *api.Centres, w within) []string {
 	return slices.Concat(
 		kv.RawTables(c.Organizations, c.Accounts, c.Teams, c.Tags, c.Attributes, c.Segments, c.Ownerships, c.Orders, c.Interactions, c.Preferences, c.Stages, c.Consents, c.Sessions,
 			w.credentials, c.Factors, c.ClientKeys, c.Apps, w.standings, c.Waits, c.Templates, c.Outbox, c.Verifications,
-			c.Tasks, c.Absences, c.Calendars, c.Dismissals, c.Rights, c.Takeouts, c.Holds, c.Timeline, w.erasures),
+			c.Tasks, c.Absences, c.Calendars, c.Dismissals, c.Merges, c.Rights, c.Takeouts, c.Holds, c.Timeline, w.erasures),
 		keyring.Tables(), bootstrap.Tables(), change.Tables())
 }

@@ -32,6 +32,8 @@ type permission struct {
 	ended  map[string]bool // sessions
 	erased map[string]int  // how often each was asked for
 	failed int             // how many erasures and exports fail from now on
+	moved  []string        // what was moved, "groupchat c2 > c1", and back
+	still  int             // how many moves fail from now on
 	unseen map[string]bool // resources of which batches of checks are answered no
 	hidden map[string]bool // "class resource" that is not disclosed
 	feeds  map[string]*sisterFeed
@@ -102,6 +104,8 @@ func (s *permission) Invoke(_ context.Context, method string, args, reply any, _
 		return nil
 	case *subjectv1.EraseSubjectRequest:
 		return s.erase(method, req.GetSubject(), reply.(*subjectv1.EraseSubjectResponse))
+	case *subjectv1.MoveSubjectRequest:
+		return s.moveSubject(method, req, reply.(*subjectv1.MoveSubjectResponse))
 	case *subjectv1.ExportSubjectRequest:
 		return s.export(method, req, reply.(*subjectv1.ExportSubjectResponse))
 	case *permissionv1.CheckRequest:

@@ -11,11 +11,11 @@ import (
 func newEraser(c *api.Centres, book *erasure.Book, kit *serve.Kit) (*eraser.Driver, error) {
 	own := erasure.NewEraser(erasure.Config{
 		Service: name, Book: book, Journal: c.Journal,
-		Steps: []erasure.Step{c.Accounts.EraseRest, c.Rights.Erase, c.Holds.Erase},
+		Steps: []erasure.Step{c.Accounts.EraseTombstone, c.Accounts.EraseRest, c.Rights.Erase, c.Holds.Erase, c.Merges.Erase},
 	})
-	services := []eraser.Service{{Name: name, Erase: own.Erase}}
+	services := []eraser.Service{{Name: name, Erase: withMerged(c, own.Erase)}}
 	for _, s := range sisters(kit) {
-		services = append(services, eraser.Service{Name: s.name, Erase: s.erase})
+		services = append(services, eraser.Service{Name: s.name, Erase: withMerged(c, s.erase)})
 	}
 	return eraser.New(eraser.Config{
 		Store: c.Store, Journal: c.Journal, Accounts: c.Accounts, Requests: c.Rights, Standing: c.Standings.Deliver,

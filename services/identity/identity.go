@@ -125,6 +125,10 @@ func build(ctx context.Context, cfg *Config, kit *serve.Kit) (*service, error) {
 	if s.eraser, err = newEraser(c, w.erasures, kit); err != nil {
 		return nil, err
 	}
+	if c.Merger, err = newMerger(c, kit); err != nil {
+		return nil, err
+	}
+	s.sweeper.Merger = c.Merger
 	if s.collector, err = newCollector(c, kit); err != nil {
 		return nil, err
 	}
@@ -256,6 +260,7 @@ func (s *service) Run(ctx context.Context) error {
 	g.Go(func() error { return s.eraser.Run(ctx) })
 	g.Go(func() error { return s.collector.Run(ctx) })
 	g.Go(func() error { return s.centres.Followers.Run(ctx) })
+	g.Go(func() error { return s.centres.Merger.Run(ctx) })
 	return g.Wait()
 }
 

@@ -9,6 +9,7 @@ import (
 	"guildhall.dev/pkg/portability"
 	"guildhall.dev/pkg/resource"
 	"guildhall.dev/pkg/serve"
+	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/api"
 	"guildhall.dev/services/identity/internal/chronicle"
@@ -46,6 +47,7 @@ func newExporter(c *api.Centres, kit *serve.Kit) (*portability.Exporter, error) 
 			}
 			return api.Customer(rec), true, nil
 		})},
+		{Name: "merged_customers", List: portability.FromPages(mergedCustomers(c))},
 		{Name: "orders", List: portability.FromPages(func(r kv.Reader, customer string, after []byte, limit int) ([]*identityv1.Order, []byte, error) {
 			found, next, err := c.Orders.List(r, customer, nil, after, limit)
 			for i, o := range found { // a list leaves the lines out
@@ -114,6 +116,18 @@ func ownTimeline(c *api.Centres) func(r kv.Reader, customer string, after []byte
 			if own := chronicle.Own(e); own != nil {
 				out = append(out, own)
 			}
+		}
+		return out, next, err
+	}
+}
+
+// mergedCustomers lists who was merged into a customer, as they were: what of it the
+// customer does not have now is there alone.
+func mergedCustomers(c *api.Centres) func(kv.Reader, string, []byte, int) ([]*identityv1.Customer, []byte, error) {
+	return func(r kv.Reader, customer string, after []byte, limit int) (out []*identityv1.Customer, next []byte, err error) {
+		found, next, err := c.Merges.Into(r, customer, after, limit)
+		for _, k := range found {
+			out = append(out, api.Customer(kv.Record[*storev1.Account]{Value: k.GetDuplicate()}))
 		}
 		return out, next, err
 	}

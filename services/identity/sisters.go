@@ -18,12 +18,13 @@ type sister struct {
 	client interface {
 		EraseSubject(context.Context, *subjectv1.EraseSubjectRequest, ...grpc.CallOption) (*subjectv1.EraseSubjectResponse, error)
 		ExportSubject(context.Context, *subjectv1.ExportSubjectRequest, ...grpc.CallOption) (*subjectv1.ExportSubjectResponse, error)
+		MoveSubject(context.Context, *subjectv1.MoveSubjectRequest, ...grpc.CallOption) (*subjectv1.MoveSubjectResponse, error)
 	}
 }
 
 // sisters returns them, in the order in which they are asked: permission is the last,
 // since others still tell it of what ends with them. A service that comes to keep data
-// of customers has its line here; erasures and exports wait for it from then on.
+// of customers has its line here; erasures, exports and merges wait for it from then on.
 func sisters(kit *serve.Kit) []sister {
 	return []sister{
 		{"groupchat", groupchatv1.NewGroupchatSubjectServiceClient(kit.Dial("groupchat"))},
@@ -41,4 +42,10 @@ func (s sister) erase(ctx context.Context, customer string) (*subjectv1.ErasureR
 // export returns a page of what the service keeps of a customer.
 func (s sister) export(ctx context.Context, req *subjectv1.ExportSubjectRequest) (*subjectv1.ExportSubjectResponse, error) {
 	return s.client.ExportSubject(ctx, req)
+}
+
+// move has the service give what it keeps of a customer to another one, or back.
+func (s sister) move(ctx context.Context, req *subjectv1.MoveSubjectRequest) (*subjectv1.MoveReceipt, error) {
+	resp, err := s.client.MoveSubject(ctx, req)
+	return resp.GetReceipt(), err
 }

@@ -3,9 +3,7 @@ package problem
 // chineseMoves are the reasons of moves of what services keep, from one account of a
 // person to another.
 var chineseMoves = map[string]text{
-	"CUSTOMER_MERGED": {"客户账户已合并", "该客户已并入另一账户；请查询合并后的账户。"},
-	"MERGE_INVALID":   {"合并记录名称无效", "请填写同一组织的合并记录名称，例如 organizations/acme/mergeRecords/m1。"},
-	"MERGE_MISMATCH":  {"合并记录不符", "该合并记录属于其他账户；请使用开始合并时的账户。"},
-	"MERGE_UNDONE":    {"合并已撤销", "该合并已被撤销；如需合并，请重新发起。"},
-	"MERGE_FINAL":     {"合并无法撤销", "撤销期已过，该合并不能再撤销。"},
+	"MERGE_INVALID":  {"合并记录名称无效", "请填写同一组织的合并记录名称，例如 organizations/acme/mergeRecords/m1。"},
+	"MERGE_MISMATCH": {"合并记录不符", "该合并记录属于其他账户；请使用开始合并时的账户。"},
+	"MERGE_UNDONE":   {"合并已撤销", "该合并已被撤销；如需合并，请重新发起。"},
 }

@@ -33,6 +33,8 @@ var chineseReasons = merge(
 	chinesePasskeys,
 	chineseTasks,
 	chineseDuplicates,
+	chineseInteractions,
+	chineseMerges,
 	chineseInteractions, chinesePreferences,
 )
 

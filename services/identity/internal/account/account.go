@@ -18,6 +18,13 @@
 //	                                        ▼                     their request
 //	                                     no account    any state ──────────────▶ ERASED
 //
+//	customers, PENDING, ACTIVE or SUSPENDED ──merge──▶ MERGED ──the survivor goes──▶ as it
+//	                      ▲                               │
+//	                      └──────────── undo ─────────────┘
+//
+// A customer that was merged into another is not there for anybody who asks for it
+// (CUSTOMER_MERGED), nor is its name for anybody else.
+//
 // A program has no password: it is ACTIVE from the start, and package clientkey
 // keeps what it proves itself with.
 //
@@ -54,6 +61,7 @@ import (
 	"guildhall.dev/services/identity/internal/dismissal"
 	"guildhall.dev/services/identity/internal/factor"
 	"guildhall.dev/services/identity/internal/interaction"
+	"guildhall.dev/services/identity/internal/merge"
 	"guildhall.dev/services/identity/internal/order"
 	"guildhall.dev/services/identity/internal/organization"
 	"guildhall.dev/services/identity/internal/ownership"
@@ -127,6 +135,8 @@ type Config struct {
 	Dismissals *dismissal.Book
 	// Timeline has what happened to customers, and goes with them.
 	Timeline *timeline.Book
+	// Merges are of pairs of customers too; one that moves keeps them where they are.
+	Merges *merge.Book
 	// Takeouts have what was put together for customers.
 	Takeouts *takeout.Book
 	// Standing hears of accounts that may not act any more, or again.
@@ -147,7 +157,7 @@ type Book struct {
 // New returns a book.
 func New(cfg Config) (*Book, error) {
 	if cfg.Hasher == nil || cfg.Organizations == nil || cfg.Credentials == nil || cfg.Factors == nil || cfg.Keys == nil || cfg.Sessions == nil || cfg.Teams == nil || cfg.Standing == nil ||
-		cfg.Tags == nil || cfg.Attributes == nil || cfg.Segments == nil || cfg.Ownerships == nil || cfg.Outbox == nil || cfg.Verifications == nil || cfg.Orders == nil || cfg.Interactions == nil || cfg.Preferences == nil || cfg.Stages == nil || cfg.Consents == nil || cfg.Tasks == nil || cfg.Absences == nil || cfg.Rights == nil || cfg.Takeouts == nil || cfg.Dismissals == nil || cfg.Timeline == nil {
+		cfg.Tags == nil || cfg.Attributes == nil || cfg.Segments == nil || cfg.Ownerships == nil || cfg.Outbox == nil || cfg.Verifications == nil || cfg.Orders == nil || cfg.Interactions == nil || cfg.Preferences == nil || cfg.Stages == nil || cfg.Consents == nil || cfg.Tasks == nil || cfg.Absences == nil || cfg.Rights == nil || cfg.Takeouts == nil || cfg.Dismissals == nil || cfg.Timeline == nil || cfg.Merges == nil {
 		return nil, errors.New("account: a book needs a hasher and the centres it changes along")
 	}
 	if cfg.PurgeAfter <= 0 {
@@ -197,16 +207,21 @@ func (b *Book) table(kind authn.Kind) *kv.Table[*storev1.Account] {
 }
 
 // Get returns an account, also a deleted one. The error is NotFound
-// (STAFF_MEMBER_NOT_FOUND, CUSTOMER_NOT_FOUND or SERVICE_ACCOUNT_NOT_FOUND).
+// (STAFF_MEMBER_NOT_FOUND, CUSTOMER_NOT_FOUND or SERVICE_ACCOUNT_NOT_FOUND;
+// CUSTOMER_MERGED for one that was merged into another).
 func (b *Book) Get(r kv.Reader, name string) (kv.Record[*storev1.Account], error) {
 	rec, found, err := b.Find(r, name)
-	if err == nil && !found {
+	switch {
+	case err != nil:
+	case !found:
 		err = notFound(name)
+	case rec.Value.GetState() == merged:
+		err = errs.New(errs.NotFound, "CUSTOMER_MERGED", "the customer was merged into another account; ask for that one")
 	}
 	return rec, err
 }
 
-// Find returns an account and whether there is one.
+// Find returns an account and whether there is one, also one that was merged.
 func (b *Book) Find(r kv.Reader, name string) (kv.Record[*storev1.Account], bool, error) {
 	return b.tableOf(name).Find(r, key(name))
 }
@@ -228,23 +243,6 @@ func (b *Book) GetMany(r kv.Reader, kind authn.Kind, names []string) ([]kv.Recor
 		}
 	}
 	return records, nil
-}
-
-// CheckThere returns nil when name is that of an account that is not deleted, and
-// else NotFound (STAFF_MEMBER_NOT_FOUND or CUSTOMER_NOT_FOUND).
-func (b *Book) CheckThere(r kv.Reader, name string) error {
-	rec, err := b.Get(r, name)
-	if err == nil && deleted(rec.Value) {
-		err = notFound(name)
-	}
-	return err
-}
-
-// CheckChangeable returns nil when name is that of an account that is not deleted,
-// and else NotFound or Precondition (ILLEGAL_STATE).
-func (b *Book) CheckChangeable(r kv.Reader, name string) error {
-	_, err := b.changeable(r, name, "")
-	return err
 }
 
 // Create makes an account with the name and the caller's fields of a, and

@@ -31,3 +31,20 @@ func (b *Book) staffOf(r kv.Reader, organization, staff string) (rec kv.Record[*
 	}
 	return b.Get(r, staff)
 }
+
+// CheckThere returns nil when name is that of an account that is not deleted, and
+// else NotFound (STAFF_MEMBER_NOT_FOUND or CUSTOMER_NOT_FOUND).
+func (b *Book) CheckThere(r kv.Reader, name string) error {
+	rec, err := b.Get(r, name)
+	if err == nil && deleted(rec.Value) {
+		err = notFound(name)
+	}
+	return err
+}
+
+// CheckChangeable returns nil when name is that of an account that is not deleted,
+// and else NotFound or Precondition (ILLEGAL_STATE).
+func (b *Book) CheckChangeable(r kv.Reader, name string) error {
+	_, err := b.changeable(r, name, "")
+	return err
+}

@@ -2,12 +2,10 @@ package account
 
 import (
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/kv"
-	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 )
 
@@ -41,6 +39,12 @@ func (b *Book) SetHold(tx *change.Tx, name string, held bool) error {
 			return err
 		}
 	}
+	return b.Held(tx, name, held)
+}
+
+// Held is SetHold for whom it makes no sense to hold too: it does nothing where there
+// is nobody.
+func (b *Book) Held(tx *change.Tx, name string, held bool) error {
 	rec, found, err := b.Find(tx, name)
 	if err != nil || !found || rec.Value.GetLegalHold() == held {
 		return err
@@ -66,16 +70,7 @@ func (b *Book) Erase(tx *change.Tx, name string) error {
 	if rec, err = b.Delete(tx, name, ""); err != nil {
 		return err
 	}
-	old := rec.Value
-	now := &storev1.Account{
-		Name: name, State: erased, StateVersion: nextVersion(old, tx.Time),
-		CreateTime: old.GetCreateTime(), UpdateTime: timestamppb.New(tx.Time), DeleteTime: old.GetDeleteTime(),
-	}
-	if _, err := b.customers.Update(tx, now, ""); err != nil {
-		return err
-	}
-	tx.Record(stateChanged(now, change.ChangedFields(old, now)))
-	return b.cfg.Standing.SetState(tx, tx.Time, name, StateName(erased), now.GetStateVersion())
+	return b.leaveName(tx, rec.Value)
 }
 
 // EraseRest removes a part of what hangs on an erased customer, and reports whether

@@ -65,7 +65,7 @@ const maxExamined = 200
 // (FILTER_INVALID).
 func ParseFilter(kind authn.Kind, organization, text string) (Filter, error) {
 	fields := []filter.Field{
-		{Name: byState, Type: filter.Enum, Values: []string{StateName(pending), StateName(active), StateName(suspended), StateName(gone), StateName(erased)}},
+		{Name: byState, Type: filter.Enum, Values: []string{StateName(pending), StateName(active), StateName(suspended), StateName(gone), StateName(erased), StateName(merged)}},
 		{Name: displayName, Type: filter.Words},
 	}
 	if kind != authn.ServiceAccount {
@@ -117,6 +117,13 @@ func stageNames() []string {
 func (f Filter) Segment() string {
 	t, _ := f.terms.Lookup(inSegment)
 	return t.Text
+}
+
+// wantsMerged reports whether the filter asks for merged customers by their state:
+// who asks for anything else finds whom they were merged into.
+func (f Filter) wantsMerged() bool {
+	t, _ := f.terms.Lookup(byState)
+	return t.Text == StateName(merged)
 }
 
 // field returns the field that is served by its index; "" for none.
@@ -245,7 +252,7 @@ func (p *page) look(rec kv.Record[*storev1.Account], position []byte) (more bool
 }
 
 func (p *page) selects(a *storev1.Account) (bool, error) {
-	if deleted(a) && !p.q.ShowDeleted {
+	if deleted(a) && !p.q.ShowDeleted || a.GetState() == merged && !p.q.Filter.wantsMerged() {
 		return false, nil
 	}
 	for i, t := range p.q.Filter.terms {

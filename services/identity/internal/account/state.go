@@ -173,6 +173,12 @@ func (b *Book) move(tx *change.Tx, name, etag string, permit segment.Permit, to 
 	if err := old.CheckEtag(etag); err != nil {
 		return old, err
 	}
+	return b.turn(tx, old, permit, to)
+}
+
+// turn is move for a record that is the present one.
+func (b *Book) turn(tx *change.Tx, old kv.Record[*storev1.Account], permit segment.Permit, to func(*storev1.Account) error) (kv.Record[*storev1.Account], error) {
+	name := old.Value.GetName()
 	now := proto.CloneOf(old.Value)
 	if err := to(now); err != nil {
 		return old, err
@@ -256,6 +262,10 @@ func (b *Book) Purge(tx *change.Tx, name string) error {
 		tx.Unchanged()
 		return nil
 	}
+	if busy, err := b.Merging(tx, name); busy || err != nil {
+		tx.Unchanged()
+		return err
+	}
 	if request, err := b.cfg.Rights.Wanted(tx, name); err != nil {
 		return err
 	} else if request != "" {
@@ -268,10 +278,19 @@ func (b *Book) Purge(tx *change.Tx, name string) error {
 	if more, err := b.release(tx, name); more || err != nil {
 		return err
 	}
-	if more, err := b.forget(tx, name); more || err != nil {
-		tx.Unchanged()
-		return err
+	for _, some := range []func(*change.Tx, string) (bool, error){
+		b.purgeMerged, func(tx *change.Tx, name string) (bool, error) { return b.forget(tx, name) },
+	} {
+		if more, err := some(tx, name); more || err != nil {
+			tx.Unchanged()
+			return err
+		}
 	}
+	return b.remove(tx, name)
+}
+
+// remove removes an account of which nothing was written down any more, and records it.
+func (b *Book) remove(tx *change.Tx, name string) error {
 	if _, err := b.tableOf(name).Delete(tx, key(name), ""); err != nil {
 		return err
 	}

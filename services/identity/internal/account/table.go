@@ -107,7 +107,7 @@ func key(name string) kv.Key { return kv.Key{kv.String(resource.Parent(name)), k
 func organizationOf(a *storev1.Account) kv.Part { return kv.String(resource.Parent(a.GetName())) }
 
 func deleted(a *storev1.Account) bool {
-	return a.GetState() == gone || a.GetState() == erased
+	return a.GetState() == gone || a.GetState() == erased || a.GetState() == merged
 }
 
 // purgeable reports whether an account is gone once its purge time has come.

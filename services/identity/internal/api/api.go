@@ -44,6 +44,8 @@ import (
 	"guildhall.dev/services/identity/internal/intake"
 	"guildhall.dev/services/identity/internal/interaction"
 	"guildhall.dev/services/identity/internal/keyring"
+	"guildhall.dev/services/identity/internal/merge"
+	"guildhall.dev/services/identity/internal/merger"
 	"guildhall.dev/services/identity/internal/message"
 	"guildhall.dev/services/identity/internal/oauth"
 	"guildhall.dev/services/identity/internal/order"
@@ -87,6 +89,9 @@ type Centres struct {
 	// Duplicates finds customers who may be one person, Dismissals says who are not.
 	Duplicates *duplicate.Finder
 	Dismissals *dismissal.Book
+	// Merges has who was merged into whom, Merger makes it so.
+	Merges *merge.Book
+	Merger *merger.Merger
 	// Interactions are what was spoken and written with customers; Intake takes
 	// them in.
 	Interactions *interaction.Book

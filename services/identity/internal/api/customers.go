@@ -7,6 +7,7 @@ import (
 
 	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/change"
+	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/fieldmask"
 	"guildhall.dev/pkg/kv"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
@@ -34,7 +35,8 @@ func (s customers) CreateCustomer(ctx context.Context, req *identityv1.CreateCus
 	})
 }
 
-// GetCustomer returns an account, also a deleted one.
+// GetCustomer returns an account, also a deleted one. Of one that was merged it tells
+// into which, to who may see that.
 func (s customers) GetCustomer(ctx context.Context, req *identityv1.GetCustomerRequest) (out *identityv1.Customer, err error) {
 	if _, err := account.CustomerPattern.Parse("name", req.GetName()); err != nil {
 		return nil, err
@@ -46,7 +48,31 @@ func (s customers) GetCustomer(ctx context.Context, req *identityv1.GetCustomerR
 		}
 		return err
 	})
+	if errs.ReasonOf(err) == merged {
+		err = s.lead(ctx, req.GetName(), err)
+	}
 	return out, err
+}
+
+// merged is the reason for who asks for a customer that was merged into another.
+const merged = "CUSTOMER_MERGED"
+
+// lead adds the name of the survivor to the refusal of a customer that was merged into
+// it, for who may see the survivor.
+func (s customers) lead(ctx context.Context, name string, refusal error) error {
+	var survivor string
+	if err := s.Store.View(ctx, func(r kv.Reader) error {
+		rec, _, err := s.Accounts.Find(r, name)
+		survivor = rec.Value.GetMergedInto()
+		return err
+	}); err != nil || survivor == "" {
+		return refusal
+	}
+	seen, err := s.Seen(ctx, "identity.customers.get", []string{survivor})
+	if _, ok := seen[survivor]; err != nil || !ok {
+		return refusal
+	}
+	return errs.New(errs.NotFound, merged, "the customer was merged into another account; ask for that one", errs.Meta("survivor", survivor))
 }
 
 // BatchGetCustomers returns accounts in the order asked, all or none.
@@ -102,7 +128,7 @@ func (s customers) ClassifyCustomer(ctx context.Context, req *identityv1.Classif
 // change makes a change of a customer by which it may move between segments, and
 // waits until permission has heard of that.
 func (s customers) change(ctx context.Context, req proto.Message, make func(*change.Tx, segment.Permit) (kv.Record[*storev1.Account], error)) (*identityv1.Customer, error) {
-	resp, moved, err := permitted(ctx, s.Centres, req, func(tx *change.Tx, permit segment.Permit) (*identityv1.Customer, error) {
+	resp, moved, err := Permitted(ctx, s.Centres, req, func(tx *change.Tx, permit segment.Permit) (*identityv1.Customer, error) {
 		rec, err := make(tx, permit)
 		if err != nil {
 			return nil, err
@@ -139,7 +165,7 @@ func (s customers) UndeleteCustomer(ctx context.Context, req *identityv1.Undelet
 	if _, err := account.CustomerPattern.Parse("name", req.GetName()); err != nil {
 		return nil, err
 	}
-	if err := s.inStep(ctx); err != nil {
+	if err := s.InStep(ctx); err != nil {
 		return nil, err
 	}
 	resp, err := s.change(ctx, req, func(tx *change.Tx, permit segment.Permit) (kv.Record[*storev1.Account], error) {
@@ -172,7 +198,7 @@ func (s customers) EnableCustomer(ctx context.Context, req *identityv1.EnableCus
 	if _, err := account.CustomerPattern.Parse("name", req.GetName()); err != nil {
 		return nil, err
 	}
-	if err := s.inStep(ctx); err != nil {
+	if err := s.InStep(ctx); err != nil {
 		return nil, err
 	}
 	resp, err := s.change(ctx, req, func(tx *change.Tx, permit segment.Permit) (kv.Record[*storev1.Account], error) {

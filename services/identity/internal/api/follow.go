@@ -34,9 +34,9 @@ func Heard[R proto.Message](ctx context.Context, c *Centres, resp R, err error) 
 	return resp, nil
 }
 
-// inStep is for what must not come before permission has heard all that was
+// InStep is for what must not come before permission has heard all that was
 // changed so far. The error is Unavailable (PERMISSION_UNAVAILABLE).
-func (c *Centres) inStep(ctx context.Context) error {
+func (c *Centres) InStep(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if _, err := c.Permission.CatchUp(ctx, &permissionv1.CatchUpRequest{}); err != nil {

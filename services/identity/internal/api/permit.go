@@ -18,10 +18,10 @@ func (c *Centres) mayMove(ctx context.Context, m segment.Move) error {
 	return c.frees(ctx, m.Segment)
 }
 
-// permitted makes a change by which customers may move between segments, and
+// Permitted makes a change by which customers may move between segments, and
 // reports whether any may have: a retry cannot tell. Errors are those of the
 // change and of mayMove.
-func permitted[Q, R proto.Message](ctx context.Context, c *Centres, req Q, make func(*change.Tx, segment.Permit) (R, error)) (resp R, moved bool, err error) {
+func Permitted[Q, R proto.Message](ctx context.Context, c *Centres, req Q, make func(*change.Tx, segment.Permit) (R, error)) (resp R, moved bool, err error) {
 	permits := segment.NewPermits(c.mayMove)
 	for again := true; again; {
 		ran := false

@@ -27,7 +27,7 @@ func (s segments) CreateSegment(ctx context.Context, req *identityv1.CreateSegme
 		id = resource.NewID()
 	}
 	defer s.Evaluations.Wake()
-	made, _, err := permitted(ctx, s.Centres, req, func(tx *change.Tx, permit segment.Permit) (*identityv1.Segment, error) {
+	made, _, err := Permitted(ctx, s.Centres, req, func(tx *change.Tx, permit segment.Permit) (*identityv1.Segment, error) {
 		name, err := s.nameIn(tx, req.GetParent(), "segments", "segment_id", id)
 		if err != nil {
 			return nil, err
@@ -63,7 +63,7 @@ func (s segments) UpdateSegment(ctx context.Context, req *identityv1.UpdateSegme
 		return nil, err
 	}
 	defer s.Evaluations.Wake()
-	resp, moved, err := permitted(ctx, s.Centres, req, func(tx *change.Tx, permit segment.Permit) (*identityv1.Segment, error) {
+	resp, moved, err := Permitted(ctx, s.Centres, req, func(tx *change.Tx, permit segment.Permit) (*identityv1.Segment, error) {
 		return s.Segments.Update(tx, req.GetSegment(), req.GetUpdateMask(), permit)
 	})
 	if !moved {
@@ -104,7 +104,7 @@ func (s segments) EvaluateSegment(ctx context.Context, req *identityv1.EvaluateS
 		return nil, err
 	}
 	defer s.Evaluations.Wake()
-	begun, _, err := permitted(ctx, s.Centres, req, func(tx *change.Tx, permit segment.Permit) (*identityv1.SegmentEvaluation, error) {
+	begun, _, err := Permitted(ctx, s.Centres, req, func(tx *change.Tx, permit segment.Permit) (*identityv1.SegmentEvaluation, error) {
 		return s.Segments.Evaluate(tx, req.GetName(), permit)
 	})
 	return begun, err

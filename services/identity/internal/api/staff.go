@@ -115,7 +115,7 @@ func (s staff) UndeleteStaffMember(ctx context.Context, req *identityv1.Undelete
 	if _, err := account.StaffPattern.Parse("name", req.GetName()); err != nil {
 		return nil, err
 	}
-	if err := s.inStep(ctx); err != nil {
+	if err := s.InStep(ctx); err != nil {
 		return nil, err
 	}
 	resp, err := change.Do(ctx, s.Journal, req, func(tx *change.Tx) (*identityv1.StaffMember, error) {

@@ -35,6 +35,12 @@ func staffAccount(name string, m *identityv1.StaffMember) *storev1.Account {
 // Customer returns the API's view of a customer's account.
 func Customer(rec kv.Record[*storev1.Account]) *identityv1.Customer {
 	a := rec.Value
+	if a.GetState() == identityv1.AccountState_ACCOUNT_STATE_MERGED {
+		// What it still has it keeps for an undo; it is the survivor's, or nobody's.
+		return &identityv1.Customer{
+			Name: a.GetName(), State: a.GetState(), CreateTime: a.GetCreateTime(), UpdateTime: a.GetUpdateTime(), DeleteTime: a.GetDeleteTime(), Etag: rec.Etag,
+		}
+	}
 	return &identityv1.Customer{
 		Name: a.GetName(), DisplayName: a.GetDisplayName(), Email: a.GetEmail(), Phone: a.GetPhone(),
 		ExternalId: a.GetExternalId(), Country: a.GetCountry(), Language: a.GetLanguage(), State: a.GetState(),

@@ -25,10 +25,8 @@ const (
 // and Invalid (CLASSIFICATION_LIMIT).
 func (d Definitions) Store(field string, values map[string]*identityv1.AttributeValue, old map[string]*storev1.Attribute) (map[string]*storev1.Attribute, error) {
 	out := make(map[string]*storev1.Attribute, len(values))
-	size := 0
 	for _, id := range slices.Sorted(maps.Keys(values)) {
 		v := values[id]
-		size += len(id) + proto.Size(v)
 		if had := old[id]; had != nil && proto.Equal(Value(had), v) {
 			out[id] = had // it may have been set under other bounds
 			continue
@@ -42,11 +40,7 @@ func (d Definitions) Store(field string, values map[string]*identityv1.Attribute
 			out[id] = &storev1.Attribute{Value: v}
 		}
 	}
-	if len(out) > MaxOfCustomer || size > maxBytes {
-		return nil, errs.InvalidField(field, "CLASSIFICATION_LIMIT",
-			fmt.Sprintf("a customer has at most %d attributes, and %d bytes of them", MaxOfCustomer, maxBytes))
-	}
-	return out, nil
+	return out, CheckSize(field, out)
 }
 
 // Value returns the value of a stored attribute.
@@ -67,4 +61,18 @@ func Values(stored map[string]*storev1.Attribute) map[string]*identityv1.Attribu
 		out[id] = Value(a)
 	}
 	return out
+}
+
+// CheckSize refuses more attributes than a customer has. The error is Invalid
+// (CLASSIFICATION_LIMIT) on the field.
+func CheckSize(field string, stored map[string]*storev1.Attribute) error {
+	size := 0
+	for id, a := range stored {
+		size += len(id) + proto.Size(Value(a))
+	}
+	if len(stored) > MaxOfCustomer || size > maxBytes {
+		return errs.InvalidField(field, "CLASSIFICATION_LIMIT",
+			fmt.Sprintf("a customer has at most %d attributes, and %d bytes of them", MaxOfCustomer, maxBytes))
+	}
+	return nil
 }

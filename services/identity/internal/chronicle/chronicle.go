@@ -28,6 +28,7 @@ import (
 	eventv1 "guildhall.dev/proto/gen/guildhall/event/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
 	"guildhall.dev/services/identity/internal/account"
+	"guildhall.dev/services/identity/internal/shift"
 	"guildhall.dev/services/identity/internal/timeline"
 )
 
@@ -83,15 +84,32 @@ func (s *Scribe) Apply(tx kv.Tx, e *eventv1.Event) (Outcome, error) {
 	if resource.Parent(customer) != e.GetOrganization() {
 		return Ignored, invalid(e, fmt.Errorf("it is of another organization than its customer %s", customer))
 	}
-	rec, found, err := s.accounts.Find(tx, customer)
+	is, err := s.present(tx, customer)
 	if err != nil {
 		return Ignored, err
 	}
-	if !found || rec.Value.GetState() == identityv1.AccountState_ACCOUNT_STATE_ERASED {
+	if is == "" {
 		return Late, nil
 	}
-	entry.Name = customer + "/timelineEvents/" + source + "-" + e.GetId()
+	entry.Resource = shift.Below(entry.GetResource(), customer, is)
+	entry.Name = is + "/timelineEvents/" + source + "-" + e.GetId()
 	return Kept, s.timeline.Add(tx, entry)
+}
+
+// present returns who is who a customer was when something happened: the one that it has
+// been merged into, or itself; "" of one who is gone for good.
+func (s *Scribe) present(r kv.Reader, customer string) (string, error) {
+	for {
+		rec, found, err := s.accounts.Find(r, customer)
+		if err != nil || !found || rec.Value.GetState() == identityv1.AccountState_ACCOUNT_STATE_ERASED {
+			return "", err
+		}
+		into := rec.Value.GetMergedInto()
+		if into == "" {
+			return customer, nil
+		}
+		customer = into
+	}
 }
 
 // Prefixes select the types of events of a source that are read.

@@ -27,6 +27,7 @@ type rule struct {
 func rules() map[string]rule {
 	return map[string]rule{
 		"identity.account":              {identityv1.TimelineEvent_KIND_ACCOUNT, accountRule},
+		"identity.customer":             {identityv1.TimelineEvent_KIND_ACCOUNT, told(mergeRule)},
 		"identity.order":                {identityv1.TimelineEvent_KIND_ORDER, told(orderRule)},
 		"identity.interaction":          {identityv1.TimelineEvent_KIND_INTERACTION, told(interactionRule)},
 		"identity.preference":           {identityv1.TimelineEvent_KIND_PREFERENCE, told(preferenceRule)},
@@ -100,6 +101,16 @@ func accountRule(e *eventv1.Event, verb string, out entry) (string, error) {
 		})(e, verb, out)
 	}
 	return "", nil
+}
+
+// mergeRule reads that another account went into a customer, or came out again. What the
+// other one had of it is in the same timeline by then, or gone with the other.
+func mergeRule(e *eventv1.Event, verb string, data *identityv1.CustomerMerged, out entry) string {
+	if e.GetSubject() != data.GetSurvivor() {
+		return ""
+	}
+	out.State = strings.ToUpper(verb)
+	return e.GetSubject()
 }
 
 // happened sets when an event happened, if its data says so.

@@ -82,7 +82,7 @@ func (b *Book) Note(ctx context.Context, decisions ...*identityv1.ContactDecisio
 // said nothing.
 func decide(p *identityv1.ConsentPurpose, channel identityv1.ContactChannel, a *storev1.Account, c *identityv1.Consent) identityv1.ContactDecision_Block {
 	switch {
-	case a == nil, a.GetState() == identityv1.AccountState_ACCOUNT_STATE_DELETED, a.GetState() == identityv1.AccountState_ACCOUNT_STATE_ERASED:
+	case a == nil, a.GetState() == identityv1.AccountState_ACCOUNT_STATE_DELETED, a.GetState() == identityv1.AccountState_ACCOUNT_STATE_ERASED, a.GetState() == identityv1.AccountState_ACCOUNT_STATE_MERGED:
 		return noCustomer
 	case a.GetState() == identityv1.AccountState_ACCOUNT_STATE_SUSPENDED:
 		return suspended

@@ -135,7 +135,11 @@ func (d *Driver) begin(ctx context.Context, name string) error {
 		if err != nil {
 			return err
 		}
-		if !ready { // withdrawn, held, or another replica was quicker
+		busy, err := d.cfg.Accounts.Merging(tx, rights.CustomerOf(name))
+		if err != nil {
+			return err
+		}
+		if !ready || busy { // withdrawn, held, a merge moves, or another replica was quicker
 			tx.Unchanged()
 			return nil
 		}

@@ -48,6 +48,7 @@ const (
 	Declined    = identityv1.OwnershipCause_OWNERSHIP_CAUSE_DECLINED
 	Released    = identityv1.OwnershipCause_OWNERSHIP_CAUSE_RELEASED
 	Purged      = identityv1.OwnershipCause_OWNERSHIP_CAUSE_PURGED
+	Merged      = identityv1.OwnershipCause_OWNERSHIP_CAUSE_MERGED
 )
 
 // Book keeps periods, portfolios, transfers and policies. It is safe for
@@ -166,10 +167,12 @@ func (b *Book) begin(tx *change.Tx, m Move, at time.Time) (deadline *timestamppb
 	return deadline, err
 }
 
-// Last returns the newest period of a customer, ended or not; nil for none.
+// Last returns the newest period of a customer's own, ended or not; nil for none.
 func (b *Book) Last(r kv.Reader, customer string) (*identityv1.OwnershipPeriod, error) {
-	for rec, err := range b.periods.Scan(r, kv.Query{Prefix: kv.Key{kv.String(customer)}, Reverse: true, Limit: 1}) {
-		return rec.Value, err
+	for rec, err := range b.periods.Scan(r, kv.Query{Prefix: kv.Key{kv.String(customer)}, Reverse: true}) {
+		if err != nil || rec.Value.GetMergedFrom() == "" {
+			return rec.Value, err
+		}
 	}
 	return nil, nil
 }

@@ -87,5 +87,9 @@ func native(v *identityv1.AttributeValue) any {
 
 // deleted reports whether an account is in no segment any more.
 func deleted(a *storev1.Account) bool {
-	return a.GetState() == identityv1.AccountState_ACCOUNT_STATE_DELETED || a.GetState() == identityv1.AccountState_ACCOUNT_STATE_ERASED
+	switch a.GetState() {
+	case identityv1.AccountState_ACCOUNT_STATE_DELETED, identityv1.AccountState_ACCOUNT_STATE_ERASED, identityv1.AccountState_ACCOUNT_STATE_MERGED:
+		return true
+	}
+	return false
 }

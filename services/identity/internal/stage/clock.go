@@ -142,8 +142,6 @@ func Follows(s identityv1.LifecycleStage, since, bought time.Time, excused bool)
 // customer from where time has brought it: orders come a day late from many systems.
 // Where somebody has put it, it stays.
 func (b *Book) Excused(r kv.Reader, p *identityv1.StagePolicy, customer string, bought, now time.Time) (bool, error) {
-	for rec, err := range b.transitions.Scan(r, kv.Query{Prefix: kv.Key{kv.String(customer)}, Reverse: true, Limit: 1}) {
-		return err == nil && rec.Value.GetCause() == Inactivity && periodOf(p, Customer) > 0 && aged(p, Customer, now.Sub(bought)) == Customer, err
-	}
-	return false, nil
+	last, err := b.last(r, customer)
+	return err == nil && last.GetCause() == Inactivity && periodOf(p, Customer) > 0 && aged(p, Customer, now.Sub(bought)) == Customer, err
 }

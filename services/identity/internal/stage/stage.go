@@ -181,10 +181,8 @@ func (b *Book) Transitions(r kv.Reader, customer string, after []byte, limit int
 
 // ByHand reports whether somebody put a customer into the stage that it is in.
 func (b *Book) ByHand(r kv.Reader, customer string) (bool, error) {
-	for rec, err := range b.transitions.Scan(r, kv.Query{Prefix: kv.Key{kv.String(customer)}, Reverse: true, Limit: 1}) {
-		return rec.Value.GetCause() == Manual, err
-	}
-	return false, nil
+	last, err := b.last(r, customer)
+	return last.GetCause() == Manual, err
 }
 
 // forgetChunk is how many moves one transaction removes.

@@ -5,7 +5,7 @@
 // customers that wait past their time it ends, customers who bought nothing for as
 // long as their organisation says it puts into another stage, tasks of who is not
 // there it gives to who takes over, it reminds of what is to be done, and legal holds
-// that are over end.
+// that are over end, as does the time in which merges can be undone.
 //
 // Replicas sweep at once and do not mind: each removal looks again, in its own
 // transaction, whether there is still something to remove.
@@ -28,6 +28,7 @@ import (
 	"guildhall.dev/services/identity/internal/desk"
 	"guildhall.dev/services/identity/internal/factor"
 	"guildhall.dev/services/identity/internal/hold"
+	"guildhall.dev/services/identity/internal/merger"
 	"guildhall.dev/services/identity/internal/ownership"
 	"guildhall.dev/services/identity/internal/preference"
 	"guildhall.dev/services/identity/internal/session"
@@ -61,6 +62,7 @@ type Sweeper struct {
 	Throttle      *throttle.Turnstile
 	Holds         *hold.Book
 	Takeouts      *takeout.Book
+	Merger        *merger.Merger
 	Preferences   *preference.Book
 	Logger        *slog.Logger
 	Clock         func() time.Time
@@ -94,6 +96,7 @@ func (s *Sweeper) Once(ctx context.Context) (purged, ended int, err error) {
 	drain("identity.ownershipTransfers.expire", s.Ownerships.Expirable, s.Ownerships.Expire)
 	drain("identity.legalHolds.expire", s.Holds.Expirable, s.Holds.Expire)
 	drain("identity.takeouts.expire", s.Takeouts.Expired, s.Takeouts.Expire)
+	drain("identity.merges.finalize", s.Merger.Finalizable, s.Merger.Finalize)
 	drain("identity.preferences.expire", s.Preferences.Expired, s.Preferences.Expire)
 	drain("identity.tasks.cover", s.Desk.Coverable, s.Desk.Cover)
 	drain("identity.tasks.remind", s.Tasks.Remindable, s.Desk.Remind)

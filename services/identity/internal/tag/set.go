@@ -2,6 +2,7 @@ package tag
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"guildhall.dev/pkg/errs"
@@ -53,6 +54,32 @@ func (b *Book) CheckSet(r kv.Reader, field, organization string, tags []string) 
 		}
 	}
 	return nil
+}
+
+// Unite returns the tags of one customer and of another one together, sorted, without
+// those of the other that exclude one of the first, which it returns apart.
+func (b *Book) Unite(r kv.Reader, first, other []string) (all, left []string, err error) {
+	all = slices.Clone(first)
+	for _, name := range other {
+		group, excluded := resource.Parent(name), false
+		for _, has := range first {
+			if excluded || has == name || resource.Parent(has) != group {
+				continue
+			}
+			err := b.checkTogether(r, "tags", group, has, name)
+			if err != nil && !errs.Is(err, errs.Invalid) {
+				return nil, nil, err
+			}
+			excluded = err != nil
+		}
+		if excluded && !slices.Contains(first, name) {
+			left = append(left, name)
+		} else {
+			all = append(all, name)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all), left, nil
 }
 
 // checkTogether refuses two tags of an exclusive group.

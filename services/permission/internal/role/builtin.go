@@ -79,6 +79,7 @@ func builtIns() []builtIn {
 			"identity.consentRecords.list", "identity.customers.checkContactable",
 			"identity.customers.view", "identity.timelineEvents.list",
 			"identity.customers.findDuplicates", "identity.duplicatePairs.list", "identity.duplicateDismissals.*",
+			"identity.customers.merge", "identity.mergeRecords.*",
 			"identity.interactions.create", "identity.interactions.get", "identity.interactions.list", "identity.interactions.update",
 			"identity.interactions.summarize", "identity.interactionPolicies.get",
 			"identity.preferences.*", "identity.profilingChoices.*", "identity.preferencePolicies.get", "identity.recommendationRates.list",

@@ -46,12 +46,15 @@ type CustomerServiceClient interface {
 	// Reasons: CUSTOMER_EXISTS, EMAIL_TAKEN, EXTERNAL_ID_TAKEN, PHONE_TAKEN, those
 	// of ClassifyCustomer, and as there TARGET_EXCEEDS_CALLER and REVOCATION_PENDING.
 	CreateCustomer(ctx context.Context, in *CreateCustomerRequest, opts ...grpc.CallOption) (*Customer, error)
-	// Returns one. Reasons: CUSTOMER_NOT_FOUND.
+	// Returns one. Reasons: CUSTOMER_NOT_FOUND; CUSTOMER_MERGED for one that was merged
+	// into another, whose name is in the metadata "survivor" for who may see it.
 	GetCustomer(ctx context.Context, in *GetCustomerRequest, opts ...grpc.CallOption) (*Customer, error)
 	// Returns several at once, in the order asked. One missing name fails the
 	// call. Reasons: CUSTOMER_NOT_FOUND.
 	BatchGetCustomers(ctx context.Context, in *BatchGetCustomersRequest, opts ...grpc.CallOption) (*BatchGetCustomersResponse, error)
-	// Lists accounts by name. Deleted ones only with show_deleted.
+	// Lists accounts by name. Deleted ones only with show_deleted; of those, merged ones
+	// only where the filter says `state = "MERGED"`. Nothing is shown of these but the
+	// name, the state and the times.
 	//
 	// A page ends after 200 accounts that one condition finds and
 	// another does not select: it may be shorter than its size, or empty, and have
@@ -256,12 +259,15 @@ type CustomerServiceServer interface {
 	// Reasons: CUSTOMER_EXISTS, EMAIL_TAKEN, EXTERNAL_ID_TAKEN, PHONE_TAKEN, those
 	// of ClassifyCustomer, and as there TARGET_EXCEEDS_CALLER and REVOCATION_PENDING.
 	CreateCustomer(context.Context, *CreateCustomerRequest) (*Customer, error)
-	// Returns one. Reasons: CUSTOMER_NOT_FOUND.
+	// Returns one. Reasons: CUSTOMER_NOT_FOUND; CUSTOMER_MERGED for one that was merged
+	// into another, whose name is in the metadata "survivor" for who may see it.
 	GetCustomer(context.Context, *GetCustomerRequest) (*Customer, error)
 	// Returns several at once, in the order asked. One missing name fails the
 	// call. Reasons: CUSTOMER_NOT_FOUND.
 	BatchGetCustomers(context.Context, *BatchGetCustomersRequest) (*BatchGetCustomersResponse, error)
-	// Lists accounts by name. Deleted ones only with show_deleted.
+	// Lists accounts by name. Deleted ones only with show_deleted; of those, merged ones
+	// only where the filter says `state = "MERGED"`. Nothing is shown of these but the
+	// name, the state and the times.
 	//
 	// A page ends after 200 accounts that one condition finds and
 	// another does not select: it may be shorter than its size, or empty, and have

@@ -1021,6 +1021,74 @@ func (x *InteractionChanged) GetStartTime() *timestamppb.Timestamp {
 	return nil
 }
 
+// With "guildhall.identity.customer.merged.v1", on both customers, when they are one
+// from then on; and "guildhall.identity.customer.unmerged.v1", on both, when they are
+// two again. What was the duplicate's moves after that, without events of its own:
+// "guildhall.identity.merge_record.completed.v1" and ".undone.v1", on the record, tell
+// when it has.
+type CustomerMerged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "organizations/acme/mergeRecords/m1".
+	MergeRecord string `protobuf:"bytes,1,opt,name=merge_record,json=mergeRecord,proto3" json:"merge_record,omitempty"`
+	// "organizations/acme/customers/c1".
+	Survivor string `protobuf:"bytes,2,opt,name=survivor,proto3" json:"survivor,omitempty"`
+	// "organizations/acme/customers/c2".
+	Duplicate     string `protobuf:"bytes,3,opt,name=duplicate,proto3" json:"duplicate,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CustomerMerged) Reset() {
+	*x = CustomerMerged{}
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CustomerMerged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CustomerMerged) ProtoMessage() {}
+
+func (x *CustomerMerged) ProtoReflect() protoreflect.Message {
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CustomerMerged.ProtoReflect.Descriptor instead.
+func (*CustomerMerged) Descriptor() ([]byte, []int) {
+	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *CustomerMerged) GetMergeRecord() string {
+	if x != nil {
+		return x.MergeRecord
+	}
+	return ""
+}
+
+func (x *CustomerMerged) GetSurvivor() string {
+	if x != nil {
+		return x.Survivor
+	}
+	return ""
+}
+
+func (x *CustomerMerged) GetDuplicate() string {
+	if x != nil {
+		return x.Duplicate
+	}
+	return ""
+}
+
 // With "guildhall.identity.preference.created.v1" and ".updated.v1".
 type PreferenceChanged struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1032,7 +1100,7 @@ type PreferenceChanged struct {
 
 func (x *PreferenceChanged) Reset() {
 	*x = PreferenceChanged{}
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[17]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1044,7 +1112,7 @@ func (x *PreferenceChanged) String() string {
 func (*PreferenceChanged) ProtoMessage() {}
 
 func (x *PreferenceChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[17]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1057,7 +1125,7 @@ func (x *PreferenceChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreferenceChanged.ProtoReflect.Descriptor instead.
 func (*PreferenceChanged) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{17}
+	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *PreferenceChanged) GetCustomer() string {
@@ -1080,7 +1148,7 @@ type ProfilingChoiceChanged struct {
 
 func (x *ProfilingChoiceChanged) Reset() {
 	*x = ProfilingChoiceChanged{}
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[18]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1092,7 +1160,7 @@ func (x *ProfilingChoiceChanged) String() string {
 func (*ProfilingChoiceChanged) ProtoMessage() {}
 
 func (x *ProfilingChoiceChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_guildhall_identity_v1_events_proto_msgTypes[18]
+	mi := &file_guildhall_identity_v1_events_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1105,7 +1173,7 @@ func (x *ProfilingChoiceChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProfilingChoiceChanged.ProtoReflect.Descriptor instead.
 func (*ProfilingChoiceChanged) Descriptor() ([]byte, []int) {
-	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{18}
+	return file_guildhall_identity_v1_events_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ProfilingChoiceChanged) GetCustomer() string {
@@ -1186,7 +1254,11 @@ const file_guildhall_identity_v1_events_proto_rawDesc = "" +
 	"\bcustomer\x18\x01 \x01(\tR\bcustomer\x12\x14\n" +
 	"\x05staff\x18\x02 \x01(\tR\x05staff\x129\n" +
 	"\n" +
-	"start_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\"/\n" +
+	"start_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\"m\n" +
+	"\x0eCustomerMerged\x12!\n" +
+	"\fmerge_record\x18\x01 \x01(\tR\vmergeRecord\x12\x1a\n" +
+	"\bsurvivor\x18\x02 \x01(\tR\bsurvivor\x12\x1c\n" +
+	"\tduplicate\x18\x03 \x01(\tR\tduplicate\"/\n" +
 	"\x11PreferenceChanged\x12\x1a\n" +
 	"\bcustomer\x18\x01 \x01(\tR\bcustomer\"Q\n" +
 	"\x16ProfilingChoiceChanged\x12\x1a\n" +
@@ -1205,7 +1277,7 @@ func file_guildhall_identity_v1_events_proto_rawDescGZIP() []byte {
 	return file_guildhall_identity_v1_events_proto_rawDescData
 }
 
-var file_guildhall_identity_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_guildhall_identity_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_guildhall_identity_v1_events_proto_goTypes = []any{
 	(*OrganizationCreated)(nil),       // 0: guildhall.identity.v1.OrganizationCreated
 	(*AccountStateChanged)(nil),       // 1: guildhall.identity.v1.AccountStateChanged
@@ -1224,24 +1296,25 @@ var file_guildhall_identity_v1_events_proto_goTypes = []any{
 	(*OwnershipTransferChanged)(nil),  // 14: guildhall.identity.v1.OwnershipTransferChanged
 	(*TaskChanged)(nil),               // 15: guildhall.identity.v1.TaskChanged
 	(*InteractionChanged)(nil),        // 16: guildhall.identity.v1.InteractionChanged
-	(*PreferenceChanged)(nil),         // 17: guildhall.identity.v1.PreferenceChanged
-	(*ProfilingChoiceChanged)(nil),    // 18: guildhall.identity.v1.ProfilingChoiceChanged
-	(*timestamppb.Timestamp)(nil),     // 19: google.protobuf.Timestamp
-	(OwnershipCause)(0),               // 20: guildhall.identity.v1.OwnershipCause
-	(LifecycleStage)(0),               // 21: guildhall.identity.v1.LifecycleStage
-	(StageCause)(0),                   // 22: guildhall.identity.v1.StageCause
-	(ContactChannel)(0),               // 23: guildhall.identity.v1.ContactChannel
+	(*CustomerMerged)(nil),            // 17: guildhall.identity.v1.CustomerMerged
+	(*PreferenceChanged)(nil),         // 18: guildhall.identity.v1.PreferenceChanged
+	(*ProfilingChoiceChanged)(nil),    // 19: guildhall.identity.v1.ProfilingChoiceChanged
+	(*timestamppb.Timestamp)(nil),     // 20: google.protobuf.Timestamp
+	(OwnershipCause)(0),               // 21: guildhall.identity.v1.OwnershipCause
+	(LifecycleStage)(0),               // 22: guildhall.identity.v1.LifecycleStage
+	(StageCause)(0),                   // 23: guildhall.identity.v1.StageCause
+	(ContactChannel)(0),               // 24: guildhall.identity.v1.ContactChannel
 }
 var file_guildhall_identity_v1_events_proto_depIdxs = []int32{
-	19, // 0: guildhall.identity.v1.OrderChanged.order_time:type_name -> google.protobuf.Timestamp
-	20, // 1: guildhall.identity.v1.OwnershipChanged.cause:type_name -> guildhall.identity.v1.OwnershipCause
-	19, // 2: guildhall.identity.v1.OwnershipChanged.decline_deadline:type_name -> google.protobuf.Timestamp
-	21, // 3: guildhall.identity.v1.StageTransitioned.from_stage:type_name -> guildhall.identity.v1.LifecycleStage
-	21, // 4: guildhall.identity.v1.StageTransitioned.to_stage:type_name -> guildhall.identity.v1.LifecycleStage
-	22, // 5: guildhall.identity.v1.StageTransitioned.cause:type_name -> guildhall.identity.v1.StageCause
-	23, // 6: guildhall.identity.v1.ConsentChanged.channel:type_name -> guildhall.identity.v1.ContactChannel
-	19, // 7: guildhall.identity.v1.ConsentChanged.consent_time:type_name -> google.protobuf.Timestamp
-	19, // 8: guildhall.identity.v1.InteractionChanged.start_time:type_name -> google.protobuf.Timestamp
+	20, // 0: guildhall.identity.v1.OrderChanged.order_time:type_name -> google.protobuf.Timestamp
+	21, // 1: guildhall.identity.v1.OwnershipChanged.cause:type_name -> guildhall.identity.v1.OwnershipCause
+	20, // 2: guildhall.identity.v1.OwnershipChanged.decline_deadline:type_name -> google.protobuf.Timestamp
+	22, // 3: guildhall.identity.v1.StageTransitioned.from_stage:type_name -> guildhall.identity.v1.LifecycleStage
+	22, // 4: guildhall.identity.v1.StageTransitioned.to_stage:type_name -> guildhall.identity.v1.LifecycleStage
+	23, // 5: guildhall.identity.v1.StageTransitioned.cause:type_name -> guildhall.identity.v1.StageCause
+	24, // 6: guildhall.identity.v1.ConsentChanged.channel:type_name -> guildhall.identity.v1.ContactChannel
+	20, // 7: guildhall.identity.v1.ConsentChanged.consent_time:type_name -> google.protobuf.Timestamp
+	20, // 8: guildhall.identity.v1.InteractionChanged.start_time:type_name -> google.protobuf.Timestamp
 	9,  // [9:9] is the sub-list for method output_type
 	9,  // [9:9] is the sub-list for method input_type
 	9,  // [9:9] is the sub-list for extension type_name
@@ -1264,7 +1337,7 @@ func file_guildhall_identity_v1_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_guildhall_identity_v1_events_proto_rawDesc), len(file_guildhall_identity_v1_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   19,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

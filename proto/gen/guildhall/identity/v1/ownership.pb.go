@@ -47,6 +47,8 @@ const (
 	OwnershipCause_OWNERSHIP_CAUSE_RELEASED OwnershipCause = 5
 	// The owner's account was purged; only as an end.
 	OwnershipCause_OWNERSHIP_CAUSE_PURGED OwnershipCause = 6
+	// The customer was merged with another one, or that was undone.
+	OwnershipCause_OWNERSHIP_CAUSE_MERGED OwnershipCause = 7
 )
 
 // Enum value maps for OwnershipCause.
@@ -59,6 +61,7 @@ var (
 		4: "OWNERSHIP_CAUSE_DECLINED",
 		5: "OWNERSHIP_CAUSE_RELEASED",
 		6: "OWNERSHIP_CAUSE_PURGED",
+		7: "OWNERSHIP_CAUSE_MERGED",
 	}
 	OwnershipCause_value = map[string]int32{
 		"OWNERSHIP_CAUSE_UNSPECIFIED": 0,
@@ -68,6 +71,7 @@ var (
 		"OWNERSHIP_CAUSE_DECLINED":    4,
 		"OWNERSHIP_CAUSE_RELEASED":    5,
 		"OWNERSHIP_CAUSE_PURGED":      6,
+		"OWNERSHIP_CAUSE_MERGED":      7,
 	}
 )
 
@@ -280,7 +284,10 @@ type OwnershipPeriod struct {
 	// When it ended; unset of the present one.
 	EndTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
 	// Why it ended.
-	EndCause      OwnershipCause `protobuf:"varint,11,opt,name=end_cause,json=endCause,proto3,enum=guildhall.identity.v1.OwnershipCause" json:"end_cause,omitempty"`
+	EndCause OwnershipCause `protobuf:"varint,11,opt,name=end_cause,json=endCause,proto3,enum=guildhall.identity.v1.OwnershipCause" json:"end_cause,omitempty"`
+	// The customer of whom it was before that one was merged into this one; empty of
+	// the customer's own. Periods of several may overlap.
+	MergedFrom    string `protobuf:"bytes,12,opt,name=merged_from,json=mergedFrom,proto3" json:"merged_from,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -390,6 +397,13 @@ func (x *OwnershipPeriod) GetEndCause() OwnershipCause {
 		return x.EndCause
 	}
 	return OwnershipCause_OWNERSHIP_CAUSE_UNSPECIFIED
+}
+
+func (x *OwnershipPeriod) GetMergedFrom() string {
+	if x != nil {
+		return x.MergedFrom
+	}
+	return ""
 }
 
 // An owner who is not active and still has customers.
@@ -1459,7 +1473,7 @@ const file_guildhall_identity_v1_ownership_proto_rawDesc = "" +
 	"\n" +
 	"begin_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tbeginTime\x12E\n" +
 	"\x10decline_deadline\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x0fdeclineDeadline\x12\x12\n" +
-	"\x04etag\x18\a \x01(\tR\x04etag\"\xf2\x03\n" +
+	"\x04etag\x18\a \x01(\tR\x04etag\"\x93\x04\n" +
 	"\x0fOwnershipPeriod\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05owner\x18\x02 \x01(\tR\x05owner\x12%\n" +
@@ -1474,7 +1488,9 @@ const file_guildhall_identity_v1_ownership_proto_rawDesc = "" +
 	"\x10decline_deadline\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x0fdeclineDeadline\x125\n" +
 	"\bend_time\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12B\n" +
-	"\tend_cause\x18\v \x01(\x0e2%.guildhall.identity.v1.OwnershipCauseR\bendCause\"\x96\x01\n" +
+	"\tend_cause\x18\v \x01(\x0e2%.guildhall.identity.v1.OwnershipCauseR\bendCause\x12\x1f\n" +
+	"\vmerged_from\x18\f \x01(\tR\n" +
+	"mergedFrom\"\x96\x01\n" +
 	"\rDepartedOwner\x12!\n" +
 	"\fstaff_member\x18\x01 \x01(\tR\vstaffMember\x12;\n" +
 	"\vdepart_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
@@ -1564,7 +1580,7 @@ const file_guildhall_identity_v1_ownership_proto_rawDesc = "" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\x12&\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId*\xe7\x01\n" +
+	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId*\x83\x02\n" +
 	"\x0eOwnershipCause\x12\x1f\n" +
 	"\x1bOWNERSHIP_CAUSE_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18OWNERSHIP_CAUSE_ASSIGNED\x10\x01\x12\x1f\n" +
@@ -1572,7 +1588,8 @@ const file_guildhall_identity_v1_ownership_proto_rawDesc = "" +
 	"\x19OWNERSHIP_CAUSE_INHERITED\x10\x03\x12\x1c\n" +
 	"\x18OWNERSHIP_CAUSE_DECLINED\x10\x04\x12\x1c\n" +
 	"\x18OWNERSHIP_CAUSE_RELEASED\x10\x05\x12\x1a\n" +
-	"\x16OWNERSHIP_CAUSE_PURGED\x10\x062\xaf\x10\n" +
+	"\x16OWNERSHIP_CAUSE_PURGED\x10\x06\x12\x1a\n" +
+	"\x16OWNERSHIP_CAUSE_MERGED\x10\a2\xaf\x10\n" +
 	"\x10OwnershipService\x12\xcd\x01\n" +
 	"\vAssignOwner\x12).guildhall.identity.v1.AssignOwnerRequest\x1a\x1f.guildhall.identity.v1.Customer\"r\xea\xe0\x18(*\x04name8\x01\n" +
 	"\x1eidentity.customers.assignOwner\x82\xd3\xe4\x93\x02@:\x01*\";/identity/v1/{name=organizations/*/customers/*}:assignOwner\x12\xed\x01\n" +

@@ -47,6 +47,9 @@ const (
 	AccountState_ACCOUNT_STATE_DELETED AccountState = 4
 	// Nothing is left but the name, which nobody gets again. Customers only.
 	AccountState_ACCOUNT_STATE_ERASED AccountState = 5
+	// It was the same person as another account, which has what it had; see
+	// MergeService. As deleted, and its name is nobody's again. Customers only.
+	AccountState_ACCOUNT_STATE_MERGED AccountState = 6
 )
 
 // Enum value maps for AccountState.
@@ -58,6 +61,7 @@ var (
 		3: "ACCOUNT_STATE_SUSPENDED",
 		4: "ACCOUNT_STATE_DELETED",
 		5: "ACCOUNT_STATE_ERASED",
+		6: "ACCOUNT_STATE_MERGED",
 	}
 	AccountState_value = map[string]int32{
 		"ACCOUNT_STATE_UNSPECIFIED": 0,
@@ -66,6 +70,7 @@ var (
 		"ACCOUNT_STATE_SUSPENDED":   3,
 		"ACCOUNT_STATE_DELETED":     4,
 		"ACCOUNT_STATE_ERASED":      5,
+		"ACCOUNT_STATE_MERGED":      6,
 	}
 )
 
@@ -986,14 +991,15 @@ const file_guildhall_identity_v1_staff_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\x12\x12\n" +
 	"\x04etag\x18\x02 \x01(\tR\x04etag\x12&\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId*\xb4\x01\n" +
+	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId*\xce\x01\n" +
 	"\fAccountState\x12\x1d\n" +
 	"\x19ACCOUNT_STATE_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15ACCOUNT_STATE_PENDING\x10\x01\x12\x18\n" +
 	"\x14ACCOUNT_STATE_ACTIVE\x10\x02\x12\x1b\n" +
 	"\x17ACCOUNT_STATE_SUSPENDED\x10\x03\x12\x19\n" +
 	"\x15ACCOUNT_STATE_DELETED\x10\x04\x12\x18\n" +
-	"\x14ACCOUNT_STATE_ERASED\x10\x052\x92\x0f\n" +
+	"\x14ACCOUNT_STATE_ERASED\x10\x05\x12\x18\n" +
+	"\x14ACCOUNT_STATE_MERGED\x10\x062\x92\x0f\n" +
 	"\fStaffService\x12\xd0\x01\n" +
 	"\x11CreateStaffMember\x12/.guildhall.identity.v1.CreateStaffMemberRequest\x1a\".guildhall.identity.v1.StaffMember\"f\xea\xe0\x18!*\x06parent8\x01\n" +
 	"\x15identity.staff.create\x82\xd3\xe4\x93\x02;:\fstaff_member\"+/identity/v1/{parent=organizations/*}/staff\x12\xca\x01\n" +

@@ -110,8 +110,11 @@ type StageTransition struct {
 	FromTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=from_time,json=fromTime,proto3" json:"from_time,omitempty"`
 	// When it moved.
 	TransitionTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=transition_time,json=transitionTime,proto3" json:"transition_time,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The customer who moved before it was merged into this one; empty of the
+	// customer's own moves.
+	MergedFrom    string `protobuf:"bytes,11,opt,name=merged_from,json=mergedFrom,proto3" json:"merged_from,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *StageTransition) Reset() {
@@ -212,6 +215,13 @@ func (x *StageTransition) GetTransitionTime() *timestamppb.Timestamp {
 		return x.TransitionTime
 	}
 	return nil
+}
+
+func (x *StageTransition) GetMergedFrom() string {
+	if x != nil {
+		return x.MergedFrom
+	}
+	return ""
 }
 
 // What moves customers by itself. Each organisation has one, and it is never made or
@@ -912,7 +922,7 @@ var File_guildhall_identity_v1_stage_proto protoreflect.FileDescriptor
 
 const file_guildhall_identity_v1_stage_proto_rawDesc = "" +
 	"\n" +
-	"!guildhall/identity/v1/stage.proto\x12\x15guildhall.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$guildhall/identity/v1/customer.proto\x1a\"guildhall/options/v1/options.proto\"\xf3\x03\n" +
+	"!guildhall/identity/v1/stage.proto\x12\x15guildhall.identity.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$guildhall/identity/v1/customer.proto\x1a\"guildhall/options/v1/options.proto\"\x94\x04\n" +
 	"\x0fStageTransition\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12D\n" +
 	"\n" +
@@ -927,7 +937,9 @@ const file_guildhall_identity_v1_stage_proto_rawDesc = "" +
 	"idle_since\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tidleSince\x127\n" +
 	"\tfrom_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\bfromTime\x12C\n" +
 	"\x0ftransition_time\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\x0etransitionTime\"\xc8\x02\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\x0etransitionTime\x12\x1f\n" +
+	"\vmerged_from\x18\v \x01(\tR\n" +
+	"mergedFrom\"\xc8\x02\n" +
 	"\vStagePolicy\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\bR\x04name\x12)\n" +
 	"\x10follow_purchases\x18\x02 \x01(\bR\x0ffollowPurchases\x12O\n" +

@@ -1,4 +1,5 @@
-// Package duplicates serves identity's RPCs about customers who may be one person.
+// Package duplicates serves identity's RPCs about customers who may be one person, and
+// who are made one.
 //
 // Like package records it is a part of package api that stands apart: its handlers
 // turn requests into calls of the centres. What they decide is what of the answer is
@@ -27,6 +28,7 @@ const likely = 0.5
 // Register registers the services of this package.
 func Register(r grpc.ServiceRegistrar, c *api.Centres) {
 	identityv1.RegisterDuplicateServiceServer(r, server{c})
+	identityv1.RegisterMergeServiceServer(r, merges{server{c}})
 }
 
 // server implements DuplicateService.

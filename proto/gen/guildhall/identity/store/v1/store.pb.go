@@ -80,7 +80,9 @@ type Account struct {
 	Stage     v1.LifecycleStage      `protobuf:"varint,20,opt,name=stage,proto3,enum=guildhall.identity.v1.LifecycleStage" json:"stage,omitempty"`
 	StageTime *timestamppb.Timestamp `protobuf:"bytes,21,opt,name=stage_time,json=stageTime,proto3" json:"stage_time,omitempty"`
 	// A legal hold is in force: it is neither purged nor erased. Customers only.
-	LegalHold     bool `protobuf:"varint,40,opt,name=legal_hold,json=legalHold,proto3" json:"legal_hold,omitempty"`
+	LegalHold bool `protobuf:"varint,40,opt,name=legal_hold,json=legalHold,proto3" json:"legal_hold,omitempty"`
+	// The customer that it was merged into; while state is MERGED.
+	MergedInto    string `protobuf:"bytes,41,opt,name=merged_into,json=mergedInto,proto3" json:"merged_into,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -281,6 +283,13 @@ func (x *Account) GetLegalHold() bool {
 		return x.LegalHold
 	}
 	return false
+}
+
+func (x *Account) GetMergedInto() string {
+	if x != nil {
+		return x.MergedInto
+	}
+	return ""
 }
 
 // A value of a customer's attribute. Which field it is in was decided by its
@@ -978,7 +987,7 @@ var File_guildhall_identity_store_v1_store_proto protoreflect.FileDescriptor
 
 const file_guildhall_identity_store_v1_store_proto_rawDesc = "" +
 	"\n" +
-	"'guildhall/identity/store/v1/store.proto\x12\x1bguildhall.identity.store.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a*guildhall/identity/v1/classification.proto\x1a$guildhall/identity/v1/customer.proto\x1a!guildhall/identity/v1/staff.proto\x1a\"guildhall/options/v1/options.proto\"\xd0\t\n" +
+	"'guildhall/identity/store/v1/store.proto\x12\x1bguildhall.identity.store.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a*guildhall/identity/v1/classification.proto\x1a$guildhall/identity/v1/customer.proto\x1a!guildhall/identity/v1/staff.proto\x1a\"guildhall/options/v1/options.proto\"\xf1\t\n" +
 	"\aAccount\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12'\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x01R\vdisplayName\x12\x1a\n" +
@@ -1013,7 +1022,9 @@ const file_guildhall_identity_store_v1_store_proto_rawDesc = "" +
 	"\n" +
 	"stage_time\x18\x15 \x01(\v2\x1a.google.protobuf.TimestampR\tstageTime\x12\x1d\n" +
 	"\n" +
-	"legal_hold\x18( \x01(\bR\tlegalHold\x1ae\n" +
+	"legal_hold\x18( \x01(\bR\tlegalHold\x12\x1f\n" +
+	"\vmerged_into\x18) \x01(\tR\n" +
+	"mergedInto\x1ae\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12<\n" +
 	"\x05value\x18\x02 \x01(\v2&.guildhall.identity.store.v1.AttributeR\x05value:\x028\x01\"\x9c\x01\n" +
