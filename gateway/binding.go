@@ -177,6 +177,26 @@ func (b *binding) bodyType() (protoreflect.MessageType, error) {
 	return protoregistry.GlobalTypes.FindMessageByName(descriptor.FullName())
 }
 
+// elsewhere says what to do with a name in a body that is one field of the request, when
+// the name is one of the request's: that field sent with its name around it, or another
+// one, which is read from the query. It is "" for any other name.
+func (b *binding) elsewhere(name string) string {
+	field := b.method.Input().Fields().ByJSONName(name)
+	if field == nil {
+		field = b.method.Input().Fields().ByTextName(name)
+	}
+	if field == nil || b.resource() == nil {
+		return ""
+	}
+	switch name := string(field.Name()); {
+	case slices.Contains(b.variables, name):
+		return "the path says this already: leave it out"
+	case name == b.body:
+		return "the body is this already: send its fields without its name around them"
+	}
+	return fmt.Sprintf("the body is the %s alone: send this in the query, as in ?%s=…", b.resource().JSONName(), field.JSONName())
+}
+
 // takesQuery reports whether the route reads a query parameter into a field
 // of the request: its name is that of a field in the spelling of JSON or of
 // the proto, with dots between fields, and neither path nor body hold it.

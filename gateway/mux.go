@@ -200,7 +200,7 @@ func (a *api) explain(q *request, err error) error {
 	}
 	if t, _ := q.binding.bodyType(); t != nil && q.body.read.Len() > 0 {
 		if fault := protojson.Unmarshal(q.body.read.Bytes(), t.New().Interface()); fault != nil {
-			return jsonbody.Explain(q.body.read.Bytes(), t, fault)
+			return jsonbody.Explain(q.body.read.Bytes(), t, q.binding.elsewhere, fault)
 		}
 	}
 	return q.explainQuery(err)

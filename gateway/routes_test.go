@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -170,5 +171,29 @@ func TestPath_ambiguousIsRefused(t *testing.T) {
 	wantProblem(t, send(t, h, "GET", "/identity/v1/organizations/%ff", ""), http.StatusBadRequest, "TEXT_NOT_UTF8")
 	if method, _ := c.last(); method != "" {
 		t.Errorf("%s was called", method)
+	}
+}
+
+// TestElsewhere_saysWhatToDoWithANameOfTheRequest: the id that belongs in the query, the
+// resource that was wrapped, what the path says; and nothing of other names.
+func TestElsewhere_saysWhatToDoWithANameOfTheRequest(t *testing.T) {
+	routes, err := bindings("identity")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := slices.IndexFunc(routes, func(b *binding) bool { return strings.HasSuffix(b.rpc, "/CreateCustomer") })
+	if found < 0 {
+		t.Fatal("there is no CreateCustomer")
+	}
+	for name, want := range map[string]string{
+		"customerId":  "the body is the customer alone: send this in the query, as in ?customerId=…",
+		"customer_id": "the body is the customer alone: send this in the query, as in ?customerId=…",
+		"customer":    "the body is this already: send its fields without its name around them",
+		"parent":      "the path says this already: leave it out",
+		"surname":     "",
+	} {
+		if got := routes[found].elsewhere(name); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
 	}
 }

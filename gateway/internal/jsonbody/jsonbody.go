@@ -10,6 +10,7 @@ package jsonbody
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,8 +28,9 @@ import (
 // TEXT_NOT_UTF8, JSON_MALFORMED, JSON_FIELD_UNKNOWN, JSON_FIELD_TWICE or
 // JSON_VALUE_INVALID, the field in JSON's spelling where there is one, and
 // line, column (both from 1, in bytes) and offset (from 0) as metadata. Values
-// are never quoted. cause goes to the log.
-func Explain(body []byte, t protoreflect.MessageType, cause error) *errs.Error {
+// are never quoted. Of a name that is no field of the message elsewhere says what to do
+// with it; "" where it belongs nowhere. cause goes to the log.
+func Explain(body []byte, t protoreflect.MessageType, elsewhere func(name string) string, cause error) *errs.Error {
 	if at := firstInvalid(body); at >= 0 {
 		return fault{problem.TextNotUTF8, "", "the body must be UTF-8", at}.at(body, cause)
 	}
@@ -41,6 +43,9 @@ func Explain(body []byte, t protoreflect.MessageType, cause error) *errs.Error {
 		return fault{problem.JSONMalformed, "", "the body is not one valid JSON value", at}.at(body, cause)
 	}
 	if f := inMessage(body, 0, t.New(), ""); f != nil {
+		if f.reason == problem.JSONFieldUnknown {
+			f.message = cmp.Or(elsewhere(f.field), f.message)
+		}
 		return f.at(body, cause)
 	}
 	return fault{problem.JSONValueInvalid, "", "the body does not fit the request's schema", 0}.at(body, cause)

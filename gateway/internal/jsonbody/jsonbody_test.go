@@ -12,6 +12,27 @@ import (
 	permissionv1 "guildhall.dev/proto/gen/guildhall/permission/v1"
 )
 
+func nowhere(string) string { return "" }
+
+// TestExplain_saysWhereANameBelongs: of a name that the body does not have, and another
+// place does.
+func TestExplain_saysWhereANameBelongs(t *testing.T) {
+	place := func(name string) string {
+		if name == "surveyId" {
+			return "send it in the query"
+		}
+		return ""
+	}
+	for body, want := range map[string]string{
+		`{"surveyId":"a"}`:                 "send it in the query",
+		`{"questions":[{"surveyId":"a"}]}`: "there is no such field; leave it out or correct its name",
+	} {
+		if e := Explain([]byte(body), (&feedbackv1.Survey{}).ProtoReflect().Type(), place, nil); e.Message != want || e.Violations[0].Description != want {
+			t.Errorf("%s: %q, %v; want %q", body, e.Message, e.Violations, want)
+		}
+	}
+}
+
 func TestExplain_namesTheFault(t *testing.T) {
 	for _, test := range []struct{ body, reason, field, offset string }{
 		{`{"questions":[{"questionId":"a"},{"kind":"KIND_CSAT","kind":"KIND_TEXT"}]}`, problem.JSONFieldTwice, "questions[1].kind", "53"},
@@ -23,7 +44,7 @@ func TestExplain_namesTheFault(t *testing.T) {
 		{"\n{\"display_name\" :\t\"a\" ,\n \"x\":{}}", problem.JSONFieldUnknown, "x", "26"},
 		{`{"displayName":"\ud800"}`, problem.JSONValueInvalid, "displayName", "15"},
 	} {
-		e := Explain([]byte(test.body), (&feedbackv1.Survey{}).ProtoReflect().Type(), nil)
+		e := Explain([]byte(test.body), (&feedbackv1.Survey{}).ProtoReflect().Type(), nowhere, nil)
 		field := ""
 		if len(e.Violations) > 0 {
 			field = e.Violations[0].Field
@@ -41,7 +62,7 @@ func TestExplain_saysWhatFits(t *testing.T) {
 		`{"builtIn":"yes"}`:           "send true or false",
 		`{"createTime":"2026-01-31"}`: `send a time as in "2026-01-31T08:00:00Z"`,
 	} {
-		if e := Explain([]byte(body), (&permissionv1.Role{}).ProtoReflect().Type(), nil); e.Message != want {
+		if e := Explain([]byte(body), (&permissionv1.Role{}).ProtoReflect().Type(), nowhere, nil); e.Message != want {
 			t.Errorf("%s: %q, want %q", body, e.Message, want)
 		}
 	}
@@ -59,7 +80,7 @@ func FuzzExplain(f *testing.F) {
 		if cause == nil {
 			return
 		}
-		e := Explain(body, survey.ProtoReflect().Type(), cause)
+		e := Explain(body, survey.ProtoReflect().Type(), nowhere, cause)
 		offset, err := strconv.Atoi(e.Metadata["offset"])
 		if err != nil || offset < 0 || offset > len(body) || e.Kind != errs.Invalid || e.Reason == "" {
 			t.Errorf("%q: %v at %v", body, e, e.Metadata)

@@ -85,7 +85,7 @@ func accountRule(e *eventv1.Event, verb string, out entry) (string, error) {
 	switch verb {
 	case "state_changed":
 		return told(func(e *eventv1.Event, _ string, data *identityv1.AccountStateChanged, out entry) string {
-			if data.GetCreated() {
+			if data.GetCreated() || data.GetState() == "MERGED" { // mergeRule says that
 				return ""
 			}
 			out.State = data.GetState()
