@@ -140,6 +140,11 @@ func TestMergeCustomers_showsNobodyWhatTheyDoNotSee(t *testing.T) {
 		_, err := merge(fields...)
 		wantError(t, err, errs.Denied, "FIELD_RESTRICTED")
 	}
+	for _, class := range []string{"note", "purchase", "feedback", "message"} {
+		p.permission.hide(nil, []string{class + " " + second})
+		_, err := merge()
+		wantError(t, err, errs.Denied, "FIELD_RESTRICTED")
+	}
 	p.permission.hide(nil, []string{"contact " + first, "contact " + second})
 	_, err := merge("phone")
 	wantError(t, err, errs.Denied, "FIELD_RESTRICTED")

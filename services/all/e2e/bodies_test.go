@@ -24,6 +24,7 @@ var bodies = map[string]func(t *testing.T, s *suite){
 	"clients":     standardClients,
 	"factors":     secondFactors,
 	"subjects":    subjectRights,
+	"merges":      merges,
 }
 
 func TestSuite(t *testing.T) {

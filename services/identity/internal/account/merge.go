@@ -1,6 +1,8 @@
 package account
 
 import (
+	"time"
+
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -92,7 +94,9 @@ func (b *Book) bury(tx *change.Tx, u *Union, by ownership.By) (rec kv.Record[*st
 // and what that made of the survivor.
 type Separation struct {
 	Former, Result, Duplicate *storev1.Account
-	By                        ownership.By
+	// Since is when they were merged.
+	Since time.Time
+	By    ownership.By
 }
 
 // Unmerge makes a tombstone the account again that it was, and gives the survivor back
@@ -137,8 +141,14 @@ func (b *Book) restore(tx *change.Tx, s Separation, permit segment.Permit) (kept
 	if kept, err = b.keepTaken(tx, rec.Value, now, kept); err != nil {
 		return nil, err
 	}
+	lost := rec.Value.GetEmail() != now.GetEmail() || rec.Value.GetPhone() != now.GetPhone()
 	if rec, err = b.update(tx, rec, now, manner{permit: permit, covered: true}); err != nil {
 		return nil, err
+	}
+	if lost {
+		if err := b.shutOut(tx, s); err != nil {
+			return nil, err
+		}
 	}
 	switch given := s.Result.GetOwner(); {
 	case given == s.Former.GetOwner():
@@ -148,6 +158,26 @@ func (b *Book) restore(tx *change.Tx, s Separation, permit segment.Permit) (kept
 		_, err = b.SetOwner(tx, rec, ownership.Move{Cause: ownership.Merged, By: s.By})
 	}
 	return kept, err
+}
+
+// shutOut is for a survivor who has lost a contact again, which may be a stranger's: by
+// it that one could set a password, log in and add factors since the merge. All of these
+// end, so that nobody else goes on in the survivor's name.
+func (b *Book) shutOut(tx *change.Tx, s Separation) error {
+	name := s.Former.GetName()
+	if err := b.endAll(tx, name); err != nil {
+		return err
+	}
+	password, found, err := b.cfg.Credentials.Password(tx, name)
+	if err != nil {
+		return err
+	}
+	if found && !password.GetUpdateTime().AsTime().Before(s.Since) {
+		if err := b.cfg.Credentials.VoidPassword(tx, name); err != nil {
+			return err
+		}
+	}
+	return b.cfg.Factors.RemoveSince(tx, name, s.Since)
 }
 
 // exhume makes a tombstone the account that it was.

@@ -13,7 +13,6 @@ import (
 	"guildhall.dev/pkg/resource"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
 	identityv1 "guildhall.dev/proto/gen/guildhall/identity/v1"
-	"guildhall.dev/services/identity/internal/revise"
 	"guildhall.dev/services/identity/internal/segment"
 )
 
@@ -232,7 +231,7 @@ func stateChanged(a *storev1.Account, fields []string) change.Change {
 }
 
 // Purgeable returns the names of deleted accounts that are past their purge
-// time, at most limit of each kind.
+// time, at most limit of each kind, without those that a merge still moves.
 func (b *Book) Purgeable(r kv.Reader, now time.Time, limit int) ([]string, error) {
 	var names []string
 	for _, t := range []*kv.Table[*storev1.Account]{b.staff, b.customers, b.services} {
@@ -240,7 +239,13 @@ func (b *Book) Purgeable(r kv.Reader, now time.Time, limit int) ([]string, error
 		if err != nil {
 			return nil, err
 		}
-		names = append(names, revise.Names(due)...)
+		for _, a := range due {
+			if busy, err := b.Merging(r, a.GetName()); err != nil {
+				return nil, err
+			} else if !busy {
+				names = append(names, a.GetName())
+			}
+		}
 	}
 	return names, nil
 }

@@ -43,7 +43,7 @@ func rules() map[string]rule {
 		"groupchat.member": {identityv1.TimelineEvent_KIND_GROUP_MEMBERSHIP, told(memberRule)},
 
 		"feedback.response":  {identityv1.TimelineEvent_KIND_SURVEY_RESPONSE, responseRule},
-		"feedback.complaint": {identityv1.TimelineEvent_KIND_COMPLAINT, told(complaintRule)},
+		"feedback.complaint": {identityv1.TimelineEvent_KIND_COMPLAINT, complaintRule},
 
 		"permission.grant":              {identityv1.TimelineEvent_KIND_GRANT, told(grantRule)},
 		"permission.change_request":     {identityv1.TimelineEvent_KIND_CHANGE_REQUEST, told(changeRule)},
@@ -203,12 +203,14 @@ func responseRule(e *eventv1.Event, verb string, out entry) (string, error) {
 	})(e, verb, out)
 }
 
-func complaintRule(e *eventv1.Event, verb string, data *feedbackv1.ComplaintChanged, out entry) string {
-	if verb == "erased" {
-		return ""
+func complaintRule(e *eventv1.Event, verb string, out entry) (string, error) {
+	if verb == "erased" || verb == "moved" { // no news of the customer, and other data
+		return "", nil
 	}
-	out.State = data.GetTo()
-	return customerOf(e.GetSubject())
+	return told(func(_ *eventv1.Event, _ string, data *feedbackv1.ComplaintChanged, out entry) string {
+		out.State = data.GetTo()
+		return customerOf(e.GetSubject())
+	})(e, verb, out)
 }
 
 // grantRule leaves out what comes with a membership in a group, of which the group

@@ -242,6 +242,32 @@ func (b *Book) Reset(tx *change.Tx, account string) (n int, err error) {
 	return n, err
 }
 
+// RemoveSince removes what an account has added since a time to prove itself with, and
+// what it was about to add, and records each factor. Recovery codes go with them, since
+// nobody knows who has seen those.
+func (b *Book) RemoveSince(tx *change.Tx, account string, since time.Time) error {
+	some := false
+	for rec, err := range b.factors.Scan(tx, ofAccount(account)) {
+		if err != nil {
+			return err
+		}
+		if rec.Value.GetCreateTime().AsTime().Before(since) {
+			continue
+		}
+		some = true
+		if _, _, err := b.Remove(tx, rec.Value.GetName(), ""); err != nil {
+			return err
+		}
+	}
+	if some {
+		if _, err := b.recovery.Remove(tx, kv.Key{kv.String(account)}); err != nil {
+			return err
+		}
+	}
+	_, err := b.enrolled.Remove(tx, kv.Key{kv.String(account)})
+	return err
+}
+
 // Purge is Reset of an account that is gone for good: nobody needs to hear of its
 // factors any more.
 func (b *Book) Purge(tx kv.Tx, account string) error {

@@ -20,7 +20,8 @@ func (b *Book) Kind() shift.Kind {
 		Stub: func(name string, _ *timestamppb.Timestamp) *identityv1.LegalHold {
 			return &identityv1.LegalHold{Name: name}
 		},
-		Give: func(h *identityv1.LegalHold, _, to string) { h.Customer = to },
+		Whose: (*identityv1.LegalHold).GetCustomer,
+		Give:  func(h *identityv1.LegalHold, _, to string) { h.Customer = to },
 	}.Kind()
 }
 

@@ -1,6 +1,8 @@
 package merge
 
 import (
+	"google.golang.org/protobuf/proto"
+
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/kv"
 	storev1 "guildhall.dev/proto/gen/guildhall/identity/store/v1"
@@ -87,16 +89,25 @@ func (b *Book) Erase(tx *change.Tx, customer string) (more bool, err error) {
 			return false, err
 		}
 		k := known(rec)
-		if k.Record.GetReason() == "" && k.Record.GetState() != merged {
+		if bare := bared(k.Record); proto.Equal(bare, k.Record) && k.Record.GetState() != merged {
 			continue
 		}
 		if more, err := b.Trim(tx, k.Record.GetName()); more || err != nil {
 			return more, err
 		}
-		k.Record.Reason = ""
+		k.Record = bared(k.Record)
 		return true, b.Close(tx, k)
 	}
 	return false, nil
+}
+
+// bared is a record without what it says of a person: that two were one, when, and how
+// much has moved, stays.
+func bared(r *identityv1.MergeRecord) *identityv1.MergeRecord {
+	r = proto.CloneOf(r)
+	r.Reason, r.LeftTags, r.Consents, r.JoinedSegments = "", nil, nil, nil
+	r.DuplicateFields, r.DifferingFields, r.KeptFields = nil, nil, nil
+	return r
 }
 
 // Forget removes some of the merges of a customer that is gone for good, and reports

@@ -155,8 +155,9 @@ func (b *Book) put(tx *change.Tx, k Known, event string) (Known, error) {
 
 // Undoable returns a merge that is to be undone, and whether there is anything to do:
 // of one that is undone there is not. Errors are NotFound (MERGE_RECORD_NOT_FOUND),
-// Conflict (ETAG_MISMATCH) and Precondition: MERGE_FINAL, and MERGE_RUNNING when
-// another merge of the survivor runs.
+// Conflict (ETAG_MISMATCH) and Precondition: MERGE_FINAL, MERGE_RUNNING when another
+// merge of the survivor runs, and MERGE_NOT_LAST when another account was merged into
+// it since.
 func (b *Book) Undoable(r kv.Reader, name, etag string, now time.Time) (Known, bool, error) {
 	k, err := b.Get(r, name)
 	if err != nil {
@@ -180,11 +181,24 @@ func (b *Book) Undoable(r kv.Reader, name, etag string, now time.Time) (Known, b
 		if err != nil {
 			return k, false, err
 		}
-		if other := (Known{CustomerMerge: rec.Value}); other.Running() && other.GetRecord().GetName() != name {
+		other := Known{CustomerMerge: rec.Value}
+		if other.GetRecord().GetName() == name {
+			continue
+		}
+		if other.Running() {
 			return k, false, running()
+		}
+		if later(other, k) {
+			return k, false, errs.New(errs.Precondition, "MERGE_NOT_LAST", "another account was merged into the survivor later, and rests on this merge; undo that one first")
 		}
 	}
 	return k, true, nil
+}
+
+// later reports whether another merge into the same survivor came after one, and holds.
+func later(other, k Known) bool {
+	a, b := other.GetRecord(), k.GetRecord()
+	return a.GetSurvivor() == b.GetSurvivor() && a.GetState() != undone && a.GetCreateTime().AsTime().After(b.GetCreateTime().AsTime())
 }
 
 // Undo begins to undo a merge, of which the fields did not go back, and tells of it.

@@ -166,20 +166,19 @@ func (b *Book) Tombstones(r kv.Reader, survivor string) (names []string, err err
 // them, nil at the end.
 func (b *Book) Due(r kv.Reader, after []byte, limit int) ([]string, []byte, error) {
 	page, err := b.merges.List(r, kv.Query{Index: byRunning, After: after, Limit: limit})
-	return names(page.Values()), page.Next, err
+	return revise.Names(records(page.Values())), page.Next, err
 }
 
-// Finalizable returns the names of merges whose time to be undone is over, at most
-// limit.
-func (b *Book) Finalizable(r kv.Reader, now time.Time, limit int) ([]string, error) {
+// Finalizable returns merges whose time to be undone is over, at most limit.
+func (b *Book) Finalizable(r kv.Reader, now time.Time, limit int) ([]*identityv1.MergeRecord, error) {
 	due, err := b.merges.Due(r, byDeadline, now, limit)
-	return names(due), err
+	return records(due), err
 }
 
-func names(of []*storev1.CustomerMerge) []string {
-	records := make([]*identityv1.MergeRecord, len(of))
+func records(of []*storev1.CustomerMerge) []*identityv1.MergeRecord {
+	out := make([]*identityv1.MergeRecord, len(of))
 	for i, m := range of {
-		records[i] = m.GetRecord()
+		out[i] = m.GetRecord()
 	}
-	return revise.Names(records)
+	return out
 }

@@ -9,6 +9,8 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/errs"
 	"guildhall.dev/pkg/kv"
@@ -152,12 +154,17 @@ func (m *Merger) giveBack(tx *change.Tx, k merge.Known, row *storev1.MovedRow) (
 	return false, errs.New(errs.Internal, "INTERNAL", errs.InternalMessage, errs.Cause(errors.New("a kind that nobody keeps")))
 }
 
+// margin is how much longer than a merge can be undone services keep what they need for
+// it: an undo at the last moment may wait for its rows, and for a service that is away.
+const margin = 60 * 24 * time.Hour
+
 // ask has a service move what it keeps, and keeps its receipt.
 func (m *Merger) ask(ctx context.Context, k merge.Known, s Service) error {
 	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	receipt, err := s.Move(bounded, &subjectv1.MoveSubjectRequest{
-		Merge: k.Record.GetName(), From: k.Record.GetDuplicate(), To: k.Record.GetSurvivor(), Undo: k.Undoing(), KeepUntil: k.Record.GetUndoDeadline(),
+		Merge: k.Record.GetName(), From: k.Record.GetDuplicate(), To: k.Record.GetSurvivor(), Undo: k.Undoing(),
+		KeepUntil: timestamppb.New(k.Record.GetUndoDeadline().AsTime().Add(margin)),
 	})
 	if err != nil {
 		return fmt.Errorf("service %s: %w", s.Name, err)
@@ -201,7 +208,18 @@ func (m *Merger) note(ctx context.Context, outcome string) {
 }
 
 // Finalizable returns the names of merges whose time to be undone is over, at most
-// limit.
-func (m *Merger) Finalizable(r kv.Reader, now time.Time, limit int) ([]string, error) {
-	return m.cfg.Merges.Finalizable(r, now, limit)
+// limit, without those of customers under a legal hold.
+func (m *Merger) Finalizable(r kv.Reader, now time.Time, limit int) (names []string, err error) {
+	due, err := m.cfg.Merges.Finalizable(r, now, limit)
+	if err != nil {
+		return nil, err
+	}
+	for _, each := range due {
+		if held, err := m.held(r, each.GetSurvivor()); err != nil {
+			return nil, err
+		} else if !held {
+			names = append(names, each.GetName())
+		}
+	}
+	return names, nil
 }

@@ -2,6 +2,8 @@ package merger
 
 import (
 	"guildhall.dev/pkg/change"
+	"guildhall.dev/pkg/errs"
+	"guildhall.dev/pkg/kv"
 )
 
 // Finalize makes a merge whose time is over one that cannot be undone, and removes what
@@ -16,6 +18,9 @@ func (m *Merger) Finalize(tx *change.Tx, name string) error {
 	if k.Running() || k.GetDuplicate() == nil || tx.Time.Before(k.Record.GetUndoDeadline().AsTime()) {
 		return nil // it was undone, or another replica was quicker
 	}
+	if held, err := m.held(tx, k.Record.GetSurvivor()); held || err != nil {
+		return err // a hold keeps what there is of both, and is looked at again
+	}
 	if more, err := m.cfg.Accounts.EraseRest(tx, k.Record.GetDuplicate()); more || err != nil {
 		return err
 	}
@@ -26,4 +31,13 @@ func (m *Merger) Finalize(tx *change.Tx, name string) error {
 		return err
 	}
 	return m.cfg.Merges.Close(tx, k)
+}
+
+// held reports whether a legal hold is in force on a customer.
+func (m *Merger) held(r kv.Reader, customer string) (bool, error) {
+	err := m.cfg.Accounts.CheckHold(r, customer)
+	if errs.ReasonOf(err) == "LEGAL_HOLD" {
+		return true, nil
+	}
+	return false, err
 }

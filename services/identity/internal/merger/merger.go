@@ -243,13 +243,19 @@ func (m *Merger) Undo(tx *change.Tx, name, etag, actor string, permit segment.Pe
 		return k, err
 	}
 	survivor, duplicate := k.Record.GetSurvivor(), k.Record.GetDuplicate()
+	if !k.GetFormer().GetLegalHold() && !k.GetDuplicate().GetLegalHold() {
+		// A hold since then is on both, as one: it would keep nothing of the duplicate's.
+		if err := m.cfg.Accounts.CheckHold(tx, survivor); err != nil {
+			return k, err
+		}
+	}
 	leaves, returns, err := m.cfg.Segments.Parting(tx, k.GetJoinedLists(), k.GetDuplicateLists(), survivor)
 	if err != nil {
 		return k, err
 	}
 	asked := cmp.Or(m.cfg.Segments.MayLeave(leaves, permit), m.cfg.Segments.MayJoin(returns, permit))
 	kept, err := m.cfg.Accounts.Unmerge(tx, account.Separation{
-		Former: k.GetFormer(), Result: k.GetResult(), Duplicate: k.GetDuplicate(), By: ownership.By{Actor: actor},
+		Former: k.GetFormer(), Result: k.GetResult(), Duplicate: k.GetDuplicate(), Since: k.Record.GetCreateTime().AsTime(), By: ownership.By{Actor: actor},
 	}, permit)
 	if err = cmp.Or(asked, err); err != nil {
 		return k, err

@@ -54,6 +54,8 @@ type Rows[T Row] struct {
 	Time func(T) *timestamppb.Timestamp
 	// Give makes a row, which is a copy with its new name, another customer's.
 	Give func(row T, from, to string)
+	// Whose returns whose a row is, where its name does not say that; nil where it does.
+	Whose func(T) string
 	// Rename sets a row's name; nil where names do not have the customer.
 	Rename func(row T, name string)
 	// Stays reports whether a row stays where it is, as when the other customer has one
@@ -112,7 +114,7 @@ func (s Rows[T]) stays(r kv.Reader, row T, to string) (bool, error) {
 
 func (s Rows[T]) back(tx *change.Tx, row *storev1.MovedRow, from, to string) (bool, error) {
 	rec, found, err := s.Table.Find(tx, s.Table.KeyOf(s.Stub(row.GetToName(), row.GetKeyTime())))
-	if err != nil || !found {
+	if err != nil || !found || s.Whose != nil && s.Whose(rec.Value) != to { // somebody has made it another's
 		return false, err
 	}
 	_, err = s.give(tx, rec.Value, to, from, row.GetFromName())

@@ -75,9 +75,14 @@ type MergeServiceClient interface {
 	// address that somebody else has by now, is left out: kept_fields says which. Undoing
 	// what is undone changes nothing.
 	//
+	// A survivor from whom a contact goes back may have been used by whoever has that
+	// contact: its sessions end, and passwords and factors that came since the merge are
+	// gone; invite it again. Merges into one survivor are undone from the last one on.
+	//
 	// The caller needs identity.customers.merge on both customers too. Reasons:
 	// MERGE_RECORD_NOT_FOUND, ETAG_MISMATCH, MERGE_FINAL, MERGE_RUNNING while another
-	// merge of the survivor moves; those of segments and of the account's state as of
+	// merge of the survivor moves, MERGE_NOT_LAST, LEGAL_HOLD when the survivor has come
+	// under one since; those of segments and of the account's state as of
 	// MergeCustomers.
 	UndoMerge(ctx context.Context, in *UndoMergeRequest, opts ...grpc.CallOption) (*MergeRecord, error)
 }
@@ -178,9 +183,14 @@ type MergeServiceServer interface {
 	// address that somebody else has by now, is left out: kept_fields says which. Undoing
 	// what is undone changes nothing.
 	//
+	// A survivor from whom a contact goes back may have been used by whoever has that
+	// contact: its sessions end, and passwords and factors that came since the merge are
+	// gone; invite it again. Merges into one survivor are undone from the last one on.
+	//
 	// The caller needs identity.customers.merge on both customers too. Reasons:
 	// MERGE_RECORD_NOT_FOUND, ETAG_MISMATCH, MERGE_FINAL, MERGE_RUNNING while another
-	// merge of the survivor moves; those of segments and of the account's state as of
+	// merge of the survivor moves, MERGE_NOT_LAST, LEGAL_HOLD when the survivor has come
+	// under one since; those of segments and of the account's state as of
 	// MergeCustomers.
 	UndoMerge(context.Context, *UndoMergeRequest) (*MergeRecord, error)
 }

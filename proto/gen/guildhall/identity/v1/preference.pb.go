@@ -153,7 +153,7 @@ type Preference struct {
 	// From -1, does not want it at all, to 1; never 0. Of an INFERRED one as it has faded
 	// until now.
 	Strength float64 `protobuf:"fixed64,3,opt,name=strength,proto3" json:"strength,omitempty"`
-	// In the customer's words, or why.
+	// In the customer's words. The customer reads it.
 	Note string `protobuf:"bytes,4,opt,name=note,proto3" json:"note,omitempty"`
 	// The latest evidence, of the latest first; at most 20.
 	Evidence []*PreferenceEvidence `protobuf:"bytes,5,rep,name=evidence,proto3" json:"evidence,omitempty"`
@@ -161,7 +161,7 @@ type Preference struct {
 	EvidenceCount int64 `protobuf:"varint,6,opt,name=evidence_count,json=evidenceCount,proto3" json:"evidence_count,omitempty"`
 	// When it is forgotten unless evidence comes; unset of a STATED one.
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
-	// Who wrote it down, or sent the first evidence.
+	// Who wrote it down, or sent the first evidence; a customer sees only itself.
 	Creator string `protobuf:"bytes,8,opt,name=creator,proto3" json:"creator,omitempty"`
 	// When it was made.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
@@ -360,7 +360,8 @@ type ProfilingChoice struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// The customer does not want it.
 	OptedOut bool `protobuf:"varint,2,opt,name=opted_out,json=optedOut,proto3" json:"opted_out,omitempty"`
-	// Who said so: the customer, or staff that was told.
+	// Who said so: the customer, or staff that was told. A customer is not told who of the
+	// staff.
 	Actor string `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
 	// When it last changed; unset of one that never did.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`

@@ -85,7 +85,7 @@ func (s merges) MergeCustomers(ctx context.Context, req *identityv1.MergeCustome
 // both returns what is hidden from the caller of two customers, whom it has to see.
 func (s merges) both(ctx context.Context, survivor, duplicate string) (map[string]api.Hidden, error) {
 	names := slices.Compact(slices.Sorted(slices.Values([]string{survivor, duplicate})))
-	seen, err := s.Seen(ctx, mayGet, names, classContact, classIdentity, classAttribute, classNote)
+	seen, err := s.Seen(ctx, mayGet, names, classes()...)
 	if err != nil {
 		return nil, err
 	}
@@ -95,6 +95,11 @@ func (s merges) both(ctx context.Context, survivor, duplicate string) (map[strin
 		}
 	}
 	return seen, nil
+}
+
+// classes are the classes of data that a merge brings below another customer.
+func classes() []string {
+	return []string{classContact, classIdentity, classAttribute, classNote, "purchase", "feedback", "message", "device"}
 }
 
 // classOfPath returns the class of data that a field of a customer is of, "" of none.
@@ -120,7 +125,7 @@ func checkSeen(req *identityv1.MergeCustomersRequest, seen map[string]api.Hidden
 			return restricted("duplicate_fields", class)
 		}
 	}
-	for _, class := range []string{classContact, classIdentity, classAttribute} {
+	for _, class := range classes() {
 		if duplicate[class] && !survivor[class] {
 			return restricted("duplicate", class)
 		}
@@ -220,7 +225,7 @@ func (s merges) ListMergeRecords(ctx context.Context, req *identityv1.ListMergeR
 	if len(names) == 0 {
 		return resp, nil
 	}
-	seen, err := s.Seen(ctx, mayGet, slices.Sorted(maps.Keys(names)), classContact, classIdentity, classAttribute, classNote)
+	seen, err := s.Seen(ctx, mayGet, slices.Sorted(maps.Keys(names)), classes()...)
 	if err != nil {
 		return nil, err
 	}

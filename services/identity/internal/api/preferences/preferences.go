@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
+	"guildhall.dev/pkg/authn"
 	"guildhall.dev/pkg/change"
 	"guildhall.dev/pkg/kv"
 	"guildhall.dev/pkg/resource"
@@ -35,9 +36,10 @@ type preferences struct{ *api.Centres }
 
 // CreatePreference writes down what a customer said.
 func (s preferences) CreatePreference(ctx context.Context, req *identityv1.CreatePreferenceRequest) (*identityv1.Preference, error) {
-	return about(ctx, s, req, "parent", req.GetParent(), func(tx *change.Tx, caller string) (*identityv1.Preference, error) {
+	p, err := about(ctx, s, req, "parent", req.GetParent(), func(tx *change.Tx, caller string) (*identityv1.Preference, error) {
 		return s.Preferences.Create(tx, req.GetParent(), req.GetPreference(), caller)
 	})
+	return own(ctx, p, err)
 }
 
 // GetPreference returns a preference.
@@ -45,9 +47,10 @@ func (s preferences) GetPreference(ctx context.Context, req *identityv1.GetPrefe
 	if err := preference.Pattern.Check("name", req.GetName()); err != nil {
 		return nil, err
 	}
-	return api.Read(ctx, s.Centres, func(r kv.Reader) (*identityv1.Preference, error) {
+	p, err := api.Read(ctx, s.Centres, func(r kv.Reader) (*identityv1.Preference, error) {
 		return s.Preferences.Get(r, req.GetName(), s.Clock())
 	})
+	return own(ctx, p, err)
 }
 
 // ListPreferences returns a page of preferences.
@@ -68,6 +71,11 @@ func (s preferences) ListPreferences(ctx context.Context, req *identityv1.ListPr
 		}
 		return s.Preferences.List(r, preference.Query{Parent: parent, Filter: terms, Now: s.Clock(), After: after, Limit: limit})
 	}, req.GetFilter())
+	for i, p := range found {
+		if found[i], err = own(ctx, p, err); err != nil {
+			return nil, err
+		}
+	}
 	return &identityv1.ListPreferencesResponse{Preferences: found, NextPageToken: next}, err
 }
 
@@ -77,9 +85,10 @@ func (s preferences) UpdatePreference(ctx context.Context, req *identityv1.Updat
 	if err := preference.Pattern.Check("preference.name", name); err != nil {
 		return nil, err
 	}
-	return about(ctx, s, req, "preference.name", resource.Parent(name), func(tx *change.Tx, _ string) (*identityv1.Preference, error) {
+	p, err := about(ctx, s, req, "preference.name", resource.Parent(name), func(tx *change.Tx, _ string) (*identityv1.Preference, error) {
 		return s.Preferences.Update(tx, req.GetPreference(), req.GetUpdateMask())
 	})
+	return own(ctx, p, err)
 }
 
 // DeletePreference removes a preference.
@@ -87,12 +96,13 @@ func (s preferences) DeletePreference(ctx context.Context, req *identityv1.Delet
 	if err := preference.Pattern.Check("name", req.GetName()); err != nil {
 		return nil, err
 	}
-	return about(ctx, s, req, "name", resource.Parent(req.GetName()), func(tx *change.Tx, _ string) (*identityv1.Preference, error) {
+	p, err := about(ctx, s, req, "name", resource.Parent(req.GetName()), func(tx *change.Tx, _ string) (*identityv1.Preference, error) {
 		if err := s.Accounts.CheckHold(tx, resource.Parent(req.GetName())); err != nil {
 			return nil, err
 		}
 		return s.Preferences.Delete(tx, req.GetName(), req.GetEtag())
 	})
+	return own(ctx, p, err)
 }
 
 // RecordPreferenceEvidence counts what a customer did.
@@ -148,13 +158,14 @@ func (s preferences) GetProfilingChoice(ctx context.Context, req *identityv1.Get
 	if err := preference.ChoicePattern.Check("name", req.GetName()); err != nil {
 		return nil, err
 	}
-	return api.Read(ctx, s.Centres, func(r kv.Reader) (*identityv1.ProfilingChoice, error) {
+	choice, err := api.Read(ctx, s.Centres, func(r kv.Reader) (*identityv1.ProfilingChoice, error) {
 		customer := revise.ParentOf(req.GetName())
 		if _, err := s.Accounts.Get(r, customer); err != nil {
 			return nil, err
 		}
 		return s.Preferences.Choices.Of(r, customer)
 	})
+	return ownChoice(ctx, choice, err)
 }
 
 // UpdateProfilingChoice changes a customer's choice.
@@ -163,9 +174,10 @@ func (s preferences) UpdateProfilingChoice(ctx context.Context, req *identityv1.
 	if err := preference.ChoicePattern.Check("profiling_choice.name", choice.GetName()); err != nil {
 		return nil, err
 	}
-	return about(ctx, s, req, "profiling_choice.name", revise.ParentOf(choice.GetName()), func(tx *change.Tx, caller string) (*identityv1.ProfilingChoice, error) {
+	chosen, err := about(ctx, s, req, "profiling_choice.name", revise.ParentOf(choice.GetName()), func(tx *change.Tx, caller string) (*identityv1.ProfilingChoice, error) {
 		return s.Preferences.Choose(tx, choice, req.GetUpdateMask(), caller)
 	})
+	return ownChoice(ctx, chosen, err)
 }
 
 // GetPreferencePolicy returns an organisation's.
@@ -176,6 +188,31 @@ func (s preferences) GetPreferencePolicy(ctx context.Context, req *identityv1.Ge
 // UpdatePreferencePolicy changes the masked fields.
 func (s preferences) UpdatePreferencePolicy(ctx context.Context, req *identityv1.UpdatePreferencePolicyRequest) (*identityv1.PreferencePolicy, error) {
 	return api.UpdateSetting(ctx, s.Centres, s.Preferences.Policies, preference.PolicyPattern, "preference_policy", req.GetPreferencePolicy(), req)
+}
+
+// own returns a preference as a caller may have it: a customer does not learn who of the
+// staff wrote it down.
+func own(ctx context.Context, p *identityv1.Preference, err error) (*identityv1.Preference, error) {
+	if err == nil && foreign(ctx, p.GetCreator()) {
+		p = proto.CloneOf(p)
+		p.Creator = ""
+	}
+	return p, err
+}
+
+// ownChoice is own for a choice, and who made it.
+func ownChoice(ctx context.Context, c *identityv1.ProfilingChoice, err error) (*identityv1.ProfilingChoice, error) {
+	if err == nil && foreign(ctx, c.GetActor()) {
+		c = proto.CloneOf(c)
+		c.Actor = ""
+	}
+	return c, err
+}
+
+// foreign reports whether an account is another than a caller who is a customer.
+func foreign(ctx context.Context, account string) bool {
+	caller, err := api.CallerOf(ctx)
+	return err != nil || caller.Kind() == authn.Customer && account != caller.Name
 }
 
 // about makes a change of what there is about a customer, who is in a field of the
