@@ -121,7 +121,7 @@ type process struct {
 	*host
 	service serve.Service
 	console *bytes.Buffer
-	log     *bytes.Buffer
+	log     *syncLog
 	metrics *sdkmetric.ManualReader
 	checker *checker
 	// permission is the sister service, as far as identity asks it.
@@ -136,11 +136,11 @@ type process struct {
 func (h *host) start(cfg *identity.Config) *process {
 	h.t.Helper()
 	p := &process{
-		host: h, console: &bytes.Buffer{}, log: &bytes.Buffer{},
+		host: h, console: &bytes.Buffer{}, log: &syncLog{},
 		metrics: sdkmetric.NewManualReader(), permission: newPermission(),
 	}
 	p.checker = &checker{permission: p.permission, forbidden: map[string]bool{}}
-	logger := slog.New(slog.NewTextHandler(&syncWriter{w: p.log}, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	logger := slog.New(slog.NewTextHandler(p.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	var store kv.Store
 	kit := &serve.Kit{
 		Name: "identity", Logger: logger,
@@ -232,16 +232,22 @@ func (p *process) reopen() kv.Store {
 	return s
 }
 
-// syncWriter lets a test read a log after the process has stopped.
-type syncWriter struct {
-	mu sync.Mutex
-	w  *bytes.Buffer
+// syncLog is a log that is read while it is written.
+type syncLog struct {
+	mu   sync.Mutex
+	text bytes.Buffer
 }
 
-func (w *syncWriter) Write(b []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.w.Write(b)
+func (l *syncLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *syncLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // count returns the sum of a counter, of what has the attributes.

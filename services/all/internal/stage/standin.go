@@ -7,6 +7,7 @@ import (
 	"net"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -39,6 +40,11 @@ type StandIn struct {
 	Address, KeyFile string
 	Key              *authn.ClusterKey
 
+	// begin is the cursor of the feed before anything was told, listed whether permission
+	// has been given it.
+	begin  string
+	listed atomic.Bool
+
 	signer  *authn.Signer
 	store   kv.Store
 	log     *feed.Log
@@ -66,13 +72,19 @@ func StartIdentity(ctx context.Context, folder string) (s *StandIn, err error) {
 		s.store.Close()
 		return nil, err
 	}
+	empty, err := s.log.Read(ctx, "", 1)
+	if err != nil {
+		s.store.Close()
+		return nil, err
+	}
+	s.begin = empty.Cursor
 	lis, err := net.Listen("tcp", Loopback)
 	if err != nil {
 		s.store.Close()
 		return nil, err
 	}
 	s.Address = lis.Addr().String()
-	s.server = grpc.NewServer(grpc.StreamInterceptor(asPermission))
+	s.server = grpc.NewServer(grpc.StreamInterceptor(s.asPermission))
 	identityv1.RegisterAuthServiceServer(s.server, s)
 	identityv1.RegisterOrganizationServiceServer(s.server, s)
 	identityv1.RegisterIdentityEventServiceServer(s.server, feed.NewServer(s.log))
@@ -81,25 +93,39 @@ func StartIdentity(ctx context.Context, folder string) (s *StandIn, err error) {
 }
 
 // asPermission gives streams the caller that they have behind interceptors.
-func asPermission(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-	return next(srv, sisterStream{ss})
+func (s *StandIn) asPermission(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+	return next(srv, &sisterStream{ServerStream: ss, of: s})
 }
 
-type sisterStream struct{ grpc.ServerStream }
+type sisterStream struct {
+	grpc.ServerStream
+	of *StandIn
+	// first says that permission asks where the feed ends, for the first time.
+	first bool
+}
 
 // Context implements grpc.ServerStream.
-func (s sisterStream) Context() context.Context {
+func (s *sisterStream) Context() context.Context {
 	return authn.WithCaller(s.ServerStream.Context(), authn.Caller{Name: "services/permission"})
 }
 
-// RecvMsg implements grpc.ServerStream. Who begins at the present end has listed
-// what was there before, which the stand-in has not: it is told from the beginning.
-func (s sisterStream) RecvMsg(m any) error {
+// RecvMsg implements grpc.ServerStream. Who asks where the feed ends, and then lists what
+// was there before, finds nothing listed here: it is told from the beginning, also what
+// was told before it asked.
+func (s *sisterStream) RecvMsg(m any) error {
 	err := s.ServerStream.RecvMsg(m)
-	if req, ok := m.(*eventv1.StreamEventsRequest); ok && req.GetCursor() == feed.Latest {
-		req.Cursor = ""
+	if req, ok := m.(*eventv1.StreamEventsRequest); ok && err == nil && req.GetCursor() == feed.Latest {
+		s.first = s.of.listed.CompareAndSwap(false, true)
 	}
 	return err
+}
+
+// SendMsg implements grpc.ServerStream.
+func (s *sisterStream) SendMsg(m any) error {
+	if _, ok := m.(*eventv1.StreamEventsResponse); ok && s.first {
+		m = &eventv1.StreamEventsResponse{Cursor: s.of.begin}
+	}
+	return s.ServerStream.SendMsg(m)
 }
 
 // Close ends it.
@@ -172,6 +198,11 @@ func Dial(address string, caller credentials.PerRPCCredentials) (*grpc.ClientCon
 
 // person are the credentials of an account.
 type person struct {
+	// begin is the cursor of the feed before anything was told, listed whether permission
+	// has been given it.
+	begin  string
+	listed atomic.Bool
+
 	signer  *authn.Signer
 	account string
 
