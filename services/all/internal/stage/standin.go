@@ -198,11 +198,6 @@ func Dial(address string, caller credentials.PerRPCCredentials) (*grpc.ClientCon
 
 // person are the credentials of an account.
 type person struct {
-	// begin is the cursor of the feed before anything was told, listed whether permission
-	// has been given it.
-	begin  string
-	listed atomic.Bool
-
 	signer  *authn.Signer
 	account string
 
