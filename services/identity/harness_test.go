@@ -232,24 +232,6 @@ func (p *process) reopen() kv.Store {
 	return s
 }
 
-// syncLog is a log that is read while it is written.
-type syncLog struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *syncLog) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *syncLog) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
 // count returns the sum of a counter, of what has the attributes.
 func (p *process) count(name string, attributes ...attribute.KeyValue) (n int64) {
 	p.t.Helper()
