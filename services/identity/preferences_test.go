@@ -333,3 +333,24 @@ func TestPreferencePolicy_countsAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// TestPreference_tellsACustomerNothingOfStaff: who of them wrote it down, or was told of
+// the choice, is theirs.
+func TestPreference_tellsACustomerNothingOfStaff(t *testing.T) {
+	p := newHost(t, testkit.Engines()[0]).start(config())
+	ctx := p.asAdmin()
+	made, tokens := p.customer(ctx, &identityv1.Customer{Email: "c1@example.com"})
+	c, self := made.GetName(), with(tokens)
+	written, err := p.prefers(ctx, c, "chess", 1)
+	if err != nil || written.GetCreator() == "" {
+		t.Fatalf("written down: %v, %v", written, err)
+	}
+	got, err := p.preferences().GetPreference(self, &identityv1.GetPreferenceRequest{Name: written.GetName()})
+	if err != nil || got.GetCreator() != "" {
+		t.Errorf("a customer reads %v, %v", got, err)
+	}
+	own, err := p.prefers(self, c, "tea", 1)
+	if err != nil || own.GetCreator() != c {
+		t.Errorf("its own: %v, %v", own, err)
+	}
+}
